@@ -1,0 +1,34 @@
+//! Tagmint's vocabulary, without I/O.
+//!
+//! Everything here is a pure function of its arguments: time comes in through [`clock::Clock`], randomness
+//! through [`random::Random`], and nothing reads a file, a socket or the environment. The other crates speak in these types.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`clock`], [`random`] | the two seams to the outside world |
+//! | [`environment`], [`issuer`] | which world this is, and under which URL it is known |
+//! | [`id`] | typed identifiers |
+//! | [`issued_secret`], [`sealing`] | the secrets that Tagmint hands out, and how it keeps its own |
+//! | [`identity`], [`rules`] | who asks, and what the configuration lets them have |
+//! | [`tags`], [`claims`] | session tags and token claims that cannot hold what AWS refuses |
+//! | [`signing_key`], [`key_schedule`], [`jwk`] | signing keys, their lifecycle, their published form |
+//! | [`jws`], [`json`] | making and checking tokens |
+//! | [`ledger`] | the record of every mint and refusal, and its hash chain |
+
+pub mod claims;
+pub mod clock;
+pub mod environment;
+pub mod id;
+pub mod identity;
+pub mod issued_secret;
+pub mod issuer;
+pub mod json;
+pub mod jwk;
+pub mod jws;
+pub mod key_schedule;
+pub mod ledger;
+pub mod random;
+pub mod rules;
+pub mod sealing;
+pub mod signing_key;
+pub mod tags;

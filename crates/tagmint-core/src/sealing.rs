@@ -1,0 +1,198 @@
+//! How Tagmint keeps its own secrets: everything under one key file.
+//!
+//! Two keys are derived from the file (HKDF-SHA-256, RFC 5869), so that no key has two uses: one encrypts private signing keys at rest
+//! (AES-256-GCM), one seals the head of the ledger (HMAC-SHA-256).
+
+use std::fmt;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf::{HKDF_SHA256, Salt},
+    hmac,
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{
+    issuer::IssuerUrl,
+    random::{Random, RandomUnavailable},
+    signing_key::KeyId,
+};
+
+/// The first byte of a sealed private key: the format, should it ever change.
+const FORMAT: u8 = 1;
+
+/// Why the key file or a sealed key is of no use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SealingError {
+    /// The key file's text is not 32 bytes in base64.
+    #[error("a key file holds 32 random bytes in base64 on one line; make one with `openssl rand -base64 32`")]
+    KeyFile,
+    /// Authentication failed: another key file, issuer or kid, or altered bytes.
+    #[error("the sealed signing key does not open: it was sealed under another key file or for another issuer, or it was altered")]
+    Unsealing,
+    /// The crypto library refused.
+    #[error("the signing key could not be sealed")]
+    Sealing,
+    /// No nonce could be drawn.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+}
+
+/// The key that a key file holds. It does not print, and is wiped from memory when dropped.
+pub struct MasterKey {
+    private_keys: Zeroizing<[u8; 32]>,
+    ledger_head: hmac::Key,
+}
+
+impl MasterKey {
+    /// Reads a key file's text: 32 bytes in base64, white space around them ignored.
+    pub fn parse(text: &str) -> Result<Self, SealingError> {
+        let decoded = Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| SealingError::KeyFile)?);
+        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(decoded.as_slice().try_into().map_err(|_| SealingError::KeyFile)?);
+        Ok(Self::from_bytes(&bytes))
+    }
+
+    /// The text of a new key file.
+    pub fn generate_file(random: &dyn Random) -> Result<Zeroizing<String>, RandomUnavailable> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        random.fill(bytes.as_mut_slice())?;
+        Ok(Zeroizing::new(format!("{}\n", BASE64_STANDARD.encode(bytes.as_slice()))))
+    }
+
+    fn from_bytes(bytes: &[u8; 32]) -> Self {
+        let private_keys = derive(bytes, b"tagmint private signing keys v1");
+        let mut head = derive(bytes, b"tagmint ledger head v1");
+        let ledger_head = hmac::Key::new(hmac::HMAC_SHA256, head.as_slice());
+        head.zeroize();
+        Self { private_keys, ledger_head }
+    }
+
+    /// Encrypts a private key for one issuer and one kid. It opens under these alone.
+    pub fn seal(&self, pkcs8: &[u8], issuer: &IssuerUrl, kid: &KeyId, random: &dyn Random) -> Result<Vec<u8>, SealingError> {
+        let mut nonce = [0; NONCE_LEN];
+        random.fill(&mut nonce)?;
+        let mut buffer = Zeroizing::new(pkcs8.to_vec());
+        let tag = self
+            .cipher()?
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), associated_data(issuer, kid), &mut buffer)
+            .map_err(|_| SealingError::Sealing)?;
+        Ok([&[FORMAT], nonce.as_slice(), buffer.as_slice(), tag.as_ref()].concat())
+    }
+
+    /// Decrypts what [`seal`](Self::seal) made, for the same issuer and kid.
+    pub fn open(&self, sealed: &[u8], issuer: &IssuerUrl, kid: &KeyId) -> Result<Zeroizing<Vec<u8>>, SealingError> {
+        let (format, rest) = sealed.split_first().ok_or(SealingError::Unsealing)?;
+        let (nonce, ciphertext) = rest.split_at_checked(NONCE_LEN).ok_or(SealingError::Unsealing)?;
+        if *format != FORMAT {
+            return Err(SealingError::Unsealing);
+        }
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealingError::Unsealing)?;
+        let mut buffer = Zeroizing::new(ciphertext.to_vec());
+        let plain = self
+            .cipher()?
+            .open_in_place(nonce, associated_data(issuer, kid), &mut buffer)
+            .map_err(|_| SealingError::Unsealing)?
+            .len();
+        buffer.truncate(plain);
+        Ok(buffer)
+    }
+
+    /// The seal over the ledger's head: who has no key file cannot make one, so a rewritten chain is noticed.
+    pub fn seal_ledger_head(&self, sequence: i64, hash: &str) -> String {
+        crate::ledger::hex(hmac::sign(&self.ledger_head, head_message(sequence, hash).as_bytes()).as_ref())
+    }
+
+    /// Whether `seal` is the seal of this head; compared in constant time.
+    pub fn ledger_head_is_genuine(&self, sequence: i64, hash: &str, seal: &str) -> bool {
+        crate::ledger::unhex(seal)
+            .is_some_and(|seal| hmac::verify(&self.ledger_head, head_message(sequence, hash).as_bytes(), &seal).is_ok())
+    }
+
+    fn cipher(&self) -> Result<LessSafeKey, SealingError> {
+        UnboundKey::new(&AES_256_GCM, self.private_keys.as_slice()).map(LessSafeKey::new).map_err(|_| SealingError::Sealing)
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey([redacted])")
+    }
+}
+
+fn derive(bytes: &[u8; 32], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut out = Zeroizing::new([0; 32]);
+    Salt::new(HKDF_SHA256, b"tagmint")
+        .extract(bytes)
+        .expand(&[purpose], HKDF_SHA256)
+        .and_then(|okm| okm.fill(out.as_mut_slice()))
+        .expect("32 bytes are one block of HKDF-SHA-256");
+    out
+}
+
+fn associated_data(issuer: &IssuerUrl, kid: &KeyId) -> Aad<Vec<u8>> {
+    Aad::from(format!("tagmint-signing-key\n{issuer}\n{kid}").into_bytes())
+}
+
+fn head_message(sequence: i64, hash: &str) -> String {
+    format!("{sequence} {hash}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        random::SystemRandom,
+        signing_key::{Algorithm, Signer, SigningKey},
+    };
+
+    fn master() -> MasterKey {
+        MasterKey::parse(&MasterKey::generate_file(&SystemRandom).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_key_opens_only_for_its_issuer_kid_and_key_file() {
+        let (master, other) = (master(), master());
+        let issuer = IssuerUrl::parse("https://a.example").unwrap();
+        let elsewhere = IssuerUrl::parse("https://b.example").unwrap();
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let other_key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let pkcs8 = key.to_pkcs8().unwrap();
+        let sealed = master.seal(&pkcs8, &issuer, key.kid(), &SystemRandom).unwrap();
+        assert_eq!(*master.open(&sealed, &issuer, key.kid()).unwrap(), *pkcs8);
+        assert!(!sealed.windows(16).any(|window| pkcs8.windows(16).any(|plain| plain == window)), "nothing in plain text");
+        for refused in [
+            master.open(&sealed, &elsewhere, key.kid()),
+            master.open(&sealed, &issuer, other_key.kid()),
+            other.open(&sealed, &issuer, key.kid()),
+        ] {
+            assert_eq!(refused.unwrap_err(), SealingError::Unsealing);
+        }
+        for position in [0, 1, 14, sealed.len() - 1] {
+            let mut altered = sealed.clone();
+            altered[position] ^= 1;
+            assert_eq!(master.open(&altered, &issuer, key.kid()).unwrap_err(), SealingError::Unsealing);
+        }
+        assert_eq!(master.open(&[], &issuer, key.kid()).unwrap_err(), SealingError::Unsealing);
+        assert_eq!(master.open(&sealed[..5], &issuer, key.kid()).unwrap_err(), SealingError::Unsealing);
+    }
+
+    #[test]
+    fn a_key_file_is_32_bytes_of_base64() {
+        for bad in ["", "short", "AAAA", &BASE64_STANDARD.encode([0; 31]), &BASE64_STANDARD.encode([0; 33])] {
+            assert_eq!(MasterKey::parse(bad).unwrap_err(), SealingError::KeyFile);
+        }
+        assert!(MasterKey::parse(&format!("\n{}\r\n", BASE64_STANDARD.encode([7; 32]))).is_ok());
+    }
+
+    #[test]
+    fn the_ledger_seal_depends_on_key_sequence_and_hash() {
+        let (master, other) = (master(), master());
+        let seal = master.seal_ledger_head(3, "ab");
+        assert!(master.ledger_head_is_genuine(3, "ab", &seal));
+        assert!(!master.ledger_head_is_genuine(4, "ab", &seal));
+        assert!(!master.ledger_head_is_genuine(3, "ac", &seal));
+        assert!(!other.ledger_head_is_genuine(3, "ab", &seal));
+        assert!(!master.ledger_head_is_genuine(3, "ab", "zz"));
+    }
+}
