@@ -1,4 +1,115 @@
-//! Rules.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-/// x
+//! Rules: what an authenticated identity may have minted.
+//!
+//! A rule has a condition and templates, in CEL over the identity's attributes. Rules are compiled and
+//! checked once, when the configuration is loaded ([`RuleSet::compile`]); each request is then decided
+//! by the first rule whose condition is true ([`RuleSet::decide`]). No rule, no token; a rule that cannot
+//! be evaluated refuses. docs/rules.md is the user's view.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `config` | rules as they are written |
+//! | [`limits`] | what a rule may cost |
+//! | `scan`, `expression`, `check`, `template` | the language: bounds, parsing, evaluation |
+//! | `context` | what expressions see of an identity |
+//! | `compile`, `rule`, `decide` | from configuration to rules, from a request to a grant |
+//! | `denial` | why not |
+
+mod check;
+mod compile;
+mod config;
+mod context;
+mod decide;
+mod denial;
+mod expression;
+pub mod limits;
+mod rule;
+mod scan;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+use std::{borrow::Borrow, collections::BTreeSet, fmt};
+
+use serde::Serialize;
+
+pub use self::{
+    compile::RuleError,
+    config::{ChosenTag, LifetimeConfig, RuleConfig, TagConfig},
+    decide::{Grant, MintRequest},
+    denial::{Denial, DenialReason},
+};
+
+/// A rule's name: 1 to 64 characters of `a-z`, `0-9` and `-`. It stands in the ledger and in refusals.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
 pub struct RuleName(String);
+
+/// The text is no rule name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a rule name: use 1 to 64 characters of `a-z`, `0-9` and `-`")]
+pub struct InvalidRuleName(pub String);
+
+impl RuleName {
+    /// Longest name, in characters.
+    pub const MAX_LEN: usize = 64;
+
+    /// Checks a name.
+    pub fn parse(text: &str) -> Result<Self, InvalidRuleName> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if (1..=Self::MAX_LEN).contains(&text.len()) && text.bytes().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidRuleName(expression::shortened(text, Self::MAX_LEN)))
+        }
+    }
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for RuleName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// The compiled rules of an issuer, in their order.
+pub struct RuleSet {
+    rules: Vec<rule::Rule>,
+    by_name: BTreeSet<RuleName>,
+    /// The functions that expressions may call.
+    root: cel::Context<'static, 'static>,
+}
+
+impl RuleSet {
+    /// The rules' names, in the order in which they are tried.
+    pub fn names(&self) -> impl Iterator<Item = &RuleName> {
+        self.rules.iter().map(|rule| &rule.name)
+    }
+
+    /// Whether there is no rule. Such a set refuses everything.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.names()).finish()
+    }
+}

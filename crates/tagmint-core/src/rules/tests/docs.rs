@@ -1,0 +1,109 @@
+use super::*;
+
+const PAGE: &str = include_str!("../../../../../docs/rules.md");
+
+/// The page's TOML examples.
+fn examples() -> Vec<&'static str> {
+    let after_fence = PAGE.split("```toml\n").skip(1);
+    after_fence.map(|rest| rest.split("```").next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn the_examples_compile() {
+    let examples = examples();
+    assert!(examples.len() >= 5, "{}", examples.len());
+    for example in examples {
+        assert!(!compiled(example).is_empty(), "{example}");
+    }
+}
+
+#[test]
+fn the_examples_do_what_the_page_says() {
+    let set = compiled(&examples().concat());
+    let names: Vec<&str> = set.names().map(RuleName::as_str).collect();
+    assert_eq!(names, ["wallet", "bearers", "blue-team", "ci", "services"]);
+    let run = request_with_tags(&[("run", "run-7")]);
+    let staged = request_with_tags(&[("run", "run-7"), ("stage", "prod"), ("note", "by hand")]);
+    let none = MintRequest::default();
+    for (rule, source, subject, attributes, request, expected) in [
+        (
+            "wallet",
+            "session",
+            "0xa",
+            json!({"chain": "litentry"}),
+            &none,
+            r#"{"agentkeys_user_wallet":["0xa"]}"#,
+        ),
+        ("bearers", "bearer", "nightly", json!({}), &none, "{}"),
+        (
+            "blue-team",
+            "session",
+            "0xa",
+            json!({"team": "blue"}),
+            &none,
+            r#"{"cost_center":["4711"],"team":["blue"]}"#,
+        ),
+        ("ci", "bearer", "ci-1", json!({}), &run, r#"{"run":["run-7"],"stage":["test"]}"#),
+        (
+            "ci",
+            "bearer",
+            "ci-1",
+            json!({"stage": "prod"}),
+            &staged,
+            r#"{"note":["by hand"],"run":["run-7"],"stage":["prod"]}"#,
+        ),
+        ("services", "session", "one", json!({"groups": ["services"]}), &none, "{}"),
+    ] {
+        let source =
+            if source == "bearer" { IdentitySource::Bearer } else { IdentitySource::Session };
+        let identity =
+            VerifiedIdentity { source, subject: subject.to_owned(), ..identity_with(attributes) };
+        let request = MintRequest { rule: Some(rule.to_owned()), ..request.clone() };
+        let grant = set.decide(&identity, &request).unwrap_or_else(|denial| panic!("{denial}"));
+        let tags = serde_json::to_value(&grant.tags).unwrap();
+        assert_eq!(tags["principal_tags"].to_string(), expected, "{rule}");
+    }
+}
+
+#[test]
+fn the_table_of_limits_is_the_codes() {
+    for limit in [
+        limits::MAX_RULES,
+        limits::MAX_TAGS,
+        limits::MAX_AUDIENCES,
+        limits::MAX_ONE_OF,
+        limits::MAX_TEMPLATE_PARTS,
+        limits::MAX_BRACKETS,
+        limits::MAX_TOKENS,
+        limits::MAX_TREE_DEPTH,
+        limits::MAX_MACROS,
+        limits::MAX_ATTRIBUTE_DEPTH,
+    ] {
+        assert!(PAGE.contains(&format!("| {limit} |")), "docs/rules.md has no limit {limit}");
+    }
+    for kib in [
+        limits::MAX_SOURCE,
+        limits::MAX_RENDERED,
+        limits::MAX_REGEX_SIZE,
+        limits::MAX_ATTRIBUTE_BYTES,
+    ] {
+        assert!(
+            PAGE.contains(&format!("| {} KiB |", kib / 1024)),
+            "docs/rules.md has no limit {kib}"
+        );
+    }
+    let steps = [
+        limits::MAX_EXPRESSION_STEPS,
+        limits::MAX_TOTAL_STEPS,
+        limits::MAX_ATTRIBUTE_VALUES as u64,
+    ];
+    for steps in steps {
+        let digits = steps.to_string();
+        let grouped =
+            digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>();
+        assert!(
+            PAGE.contains(&format!("| {} |", grouped.join(","))),
+            "docs/rules.md has no limit {steps}"
+        );
+    }
+}

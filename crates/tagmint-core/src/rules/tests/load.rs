@@ -1,0 +1,213 @@
+use super::*;
+
+/// The one error of a rule with these lines.
+fn error_of(lines: &str) -> String {
+    let errors = errors_of(lines);
+    assert_eq!(errors.len(), 1, "{lines}: {errors:#?}");
+    errors[0].clone()
+}
+
+fn when_error(when: &str) -> String {
+    let when = toml::Value::String(when.to_owned());
+    error_of(&format!("when = {when}"))
+}
+
+#[test]
+fn expressions_over_a_cap_are_clean_errors() {
+    let cases = [
+        (vec!["1"; 5000].join("+"), "2048"),
+        (vec!["1"; 800].join("+"), "about 200 operators"),
+        (format!("{}1{}", "(".repeat(200), ")".repeat(200)), "brackets nest too deep; 16"),
+        ("[".repeat(2000), "brackets nest too deep"),
+        (format!("{} > 0", vec!["1"; 100].join("+")), "too deep; 24 levels"),
+        (format!("x{}", ".a".repeat(150)), "too deep; 24 levels"),
+        (format!("{}1", "true ? 1 : ".repeat(60)), "24 levels"),
+        ("[1].all(x, [2].all(y, x < y))".into(), "may not nest"),
+        ("[[1].map(y, y)].all(x, [2].exists(y, true))".into(), "may not nest"),
+        (["[1].all(x, true)"; 5].join(" && "), "5 macros; 4 are allowed"),
+        ("identity.attributes.a.all(x, x in identity.attributes.b)".into(), "steps"),
+        (
+            "identity.attributes.a.map(x, identity.subject + identity.subject).map(x, x + x + x).size() > 1".into(),
+            "steps",
+        ),
+        ("identity.attributes.a.all(x, x.matches(\"a\") || x.matches(\"b\") || x.matches(\"c\") || x.matches(\"d\") || x.matches(\"e\") || x.matches(\"f\"))".into(), "steps"),
+    ];
+    for (when, expected) in cases {
+        let message = when_error(&when);
+        assert!(message.contains(expected), "{when}: {message}");
+        assert!(message.starts_with("rule[0].when (rule `r`): "), "{message}");
+        assert!(message.len() < 500, "{message}");
+    }
+}
+
+#[test]
+fn mistakes_in_expressions_are_found_at_load() {
+    let cases = [
+        ("", "empty"),
+        ("identity.subject =", "not a CEL expression: line 1"),
+        ("identity.subject = \"x\"", "not a CEL expression"),
+        ("identity.subject == 'x", "not closed"),
+        ("identity.sbuject == 'x'", "`identity.sbuject` does not exist"),
+        ("has(identity.subject)", "always true"),
+        ("has(identity)", "not a CEL expression"),
+        ("size(identity) > 0", "used as a whole"),
+        ("identity['subject'] == 'x'", "used as a whole"),
+        ("subject == 'x'", "`subject` is not known here; allowed: `identity`"),
+        (".identity.subject == 'x'", "not known"),
+        ("value == 'x'", "`value` is not known"),
+        ("int == int", "`int` is not known"),
+        ("[1].all(x, y > 1)", "`y` is not known here; allowed: `identity`, `x`"),
+        ("[1].all(x, true) && x", "`x` is not known"),
+        ("[1].all(identity, true)", "already means something"),
+        ("[1].all(value, true)", "already means something"),
+        ("[1].all(1, true)", "must be a simple name"),
+        ("now() > 1", "`now` is not a function with no argument here; there are `size`, "),
+        ("timestamp('x') == 1", "`timestamp`"),
+        ("identity.subject.size(1) == 1", "`size` is not a function with a target and 1 arguments"),
+        ("contains('a', 'b')", "`contains` is not a function with 2 arguments"),
+        ("'a'.replace('', 'b') == ''", "`replace`"),
+        ("[1].map(1) == 1", "`map`"),
+        ("optional.of(1).hasValue()", "`optional` is not known"),
+        ("identity.?subject == 1", "unsupported syntax '.?'"),
+        ("Thing{a: 1} == 1", "not part of the rule language"),
+        ("b'x' == b'x'", "not part of the rule language"),
+        ("identity.subject.matches(identity.attributes.pattern)", "checked now"),
+        ("identity.subject.matches('a' + 'b')", "checked now"),
+        (
+            "identity.subject.matches('(')",
+            "the regular expression `(` is not valid: unclosed group",
+        ),
+        ("matches(identity.subject, '[')", "not valid"),
+        ("identity.subject.matches('(a{500}){500}')", "too large compiled"),
+        ("identity.subject.matches('(?=a)')", "not valid"),
+    ];
+    for (when, expected) in cases {
+        let message = when_error(when);
+        assert!(message.contains(expected), "{when}: {message}");
+    }
+}
+
+#[test]
+fn mistakes_in_fields_name_their_path() {
+    let many = |count: usize, text: &str| vec![format!("'{text}'"); count].join(", ");
+    let tags: Vec<String> = (0..51).map(|i| format!("t{i} = 'x'")).collect();
+    let cases = [
+        ("subject = 'short'".to_owned(), "rule[0].subject (rule `r`): sub has 5 characters"),
+        (
+            "subject = '${identity.subject'".into(),
+            "rule[0].subject (rule `r`): `${` without its `}`",
+        ),
+        ("subject = '${}'".into(), "in `${}`: the expression is empty"),
+        ("subject = '${x.y}'".into(), "in `${x.y}`: `x` is not known"),
+        (format!("subject = '{}'", "${identity.subject}".repeat(17)), "more than 16 `${…}`"),
+        (format!("subject = '{}'", "x".repeat(2049)), "2049 bytes"),
+        ("audiences = []".into(), "rule[0].audiences (rule `r`): empty"),
+        ("audiences = ['']".into(), "rule[0].audiences[0] (rule `r`): aud has 0 characters"),
+        (format!("audiences = [{}]", many(21, "a")), "21 entries; 20 are allowed"),
+        ("roles = ['a']".into(), "rule[0].roles[0]"),
+        (format!("roles = [{}]", many(51, ROLE)), "51 entries; 50 are allowed"),
+        ("lifetime = 59".into(), "rule[0].lifetime (rule `r`): a token lifetime of 59 s"),
+        ("lifetime = '1h'".into(), "`1h` is not a lifetime; write \"5m\""),
+        ("lifetime = '+5m'".into(), "is not a lifetime"),
+        ("lifetime = '99999999999999999999m'".into(), "is not a lifetime"),
+        (
+            "max_lifetime = '16m'".into(),
+            "rule[0].max_lifetime (rule `r`): a token lifetime of 960 s",
+        ),
+        ("lifetime = '3m'\nmax_lifetime = '2m'".into(), "180 s is more than `max_lifetime`, 120 s"),
+        ("source = []".into(), "rule[0].source (rule `r`): empty"),
+        (
+            "source = ['session', 'github']".into(),
+            "rule[0].source[1] (rule `r`): `github` is not a source",
+        ),
+        (
+            "transitive = ['a']".into(),
+            "rule[0].transitive[0] (rule `r`): `a` is not a tag of this rule",
+        ),
+        (format!("[rule.tags]\n{}", tags.join("\n")), "51 tags; AWS takes 50"),
+        ("[rule.tags]\n'aws:x' = 'x'".into(), "rule[0].tags.\"aws:x\""),
+        ("[rule.tags]\na = 'x'\nA = 'x'".into(), "differs from `A` in case alone"),
+        (
+            "[rule.tags]\na = 'x*'".into(),
+            "rule[0].tags.a (rule `r`): the value of the session tag `a`",
+        ),
+        ("[rule.tags]\na = {}".into(), "exactly one of `open = true`"),
+        ("[rule.tags]\na = { open = false }".into(), "exactly one of"),
+        ("[rule.tags]\na = { one_of = [] }".into(), "exactly one of"),
+        ("[rule.tags]\na = { open = true, matches = 'true' }".into(), "exactly one of"),
+        ("[rule.tags]\na = { one_of = ['x'], matches = 'true' }".into(), "exactly one of"),
+        ("[rule.tags]\na = { one_of = ['x', '*'] }".into(), "rule[0].tags.a.one_of[1]"),
+        (
+            format!("[rule.tags]\na = {{ one_of = [{}] }}", many(101, "x")),
+            "101 values; 100 are allowed",
+        ),
+        (
+            "[rule.tags]\na = { one_of = ['x'], default = 'y' }".into(),
+            "rule[0].tags.a.default (rule `r`): `y` is not in `one_of`",
+        ),
+        (
+            "[rule.tags]\na = { open = true, default = 'y', required = true }".into(),
+            "exclude each other",
+        ),
+        (
+            "[rule.tags]\na = { matches = 'valu' }".into(),
+            "rule[0].tags.a.matches (rule `r`): `valu` is not known here; allowed: `identity`, `value`",
+        ),
+    ];
+    for (lines, expected) in cases {
+        let message = error_of(&lines);
+        assert!(message.contains(expected), "{lines}: {message}");
+    }
+}
+
+#[test]
+fn all_errors_are_reported_at_once() {
+    let text = format!(
+        "{}{}[[rule]]\nname = 'No Good'\nsubject = 's'\naudiences = []\nlifetime = 1\n[rule.tags]\na = 'x*'\nb = {{ matches = '(' }}\n",
+        rule_text(""),
+        rule_text("when = '1 +'")
+    );
+    let errors = RuleSet::compile(&parse(&text)).unwrap_err();
+    let paths: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "rule[1].when",
+            "rule[2].name",
+            "rule[2].when",
+            "rule[2].subject",
+            "rule[2].audiences",
+            "rule[2].lifetime",
+            "rule[2].tags.a",
+            "rule[2].tags.b.matches",
+        ]
+    );
+}
+
+#[test]
+fn names_are_unique_and_rules_are_few() {
+    let twice = RuleSet::compile(&parse(&rule_text("").repeat(2))).unwrap_err();
+    assert_eq!(twice.len(), 1);
+    assert!(twice[0].to_string().contains("rule[1].name (rule `r`): rule[0] has the same name"));
+    let rules = |count: usize, lines: &str| -> Vec<RuleConfig> {
+        let one = &parse(&rule_text(lines))[0];
+        (0..count).map(|i| RuleConfig { name: format!("r{i}"), ..one.clone() }).collect()
+    };
+    assert!(RuleSet::compile(&rules(200, "")).is_ok());
+    let many = RuleSet::compile(&rules(201, "")).unwrap_err();
+    assert_eq!(many[0].to_string(), "rule: 201 rules; 200 are allowed");
+    let dear = "when = 'identity.attributes.a.all(x, x.matches(\"^a\") && x.matches(\"b$\"))'";
+    assert!(RuleSet::compile(&rules(5, dear)).is_ok());
+    let together = RuleSet::compile(&rules(100, dear)).unwrap_err();
+    assert!(together[0].to_string().contains("all expressions together"), "{together:?}");
+}
+
+#[test]
+fn rule_names_are_plain() {
+    for good in ["a", "wallet-2", &"x".repeat(64)] {
+        assert_eq!(RuleName::parse(good).unwrap().as_str(), good);
+    }
+    for bad in ["", "A", "a_b", "a b", "é", &"x".repeat(65)] {
+        assert!(RuleName::parse(bad).is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,47 @@
+//! What the tests take from the environment of their process, in one place.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::GuardError;
+
+/// Names the `tagmint` to test. Default: the one next to the test program, as cargo builds it.
+const BINARY: &str = "TAGMINT_BIN";
+/// Names a Python with boto3 and awscli. `cargo xtask test` sets it.
+const PYTHON: &str = "TAGMINT_E2E_PYTHON";
+
+/// The `tagmint` binary under test: `TAGMINT_BIN`, or the one in the target directory that this
+/// test program was built into (`target/debug` or `target/release`).
+pub(crate) fn binary() -> Result<PathBuf, GuardError> {
+    let path = match variable(BINARY) {
+        Some(path) => path,
+        // target/PROFILE/deps/TEST -> target/PROFILE/tagmint
+        None => std::env::current_exe()
+            .map_err(|e| GuardError::io("find the path of this test program", e))?
+            .ancestors()
+            .nth(2)
+            .unwrap_or(Path::new("."))
+            .join("tagmint"),
+    };
+    let fix = "build it with `cargo build -p tagmint`, or name one in TAGMINT_BIN";
+    prepared("the tagmint binary", path, fix)
+}
+
+/// The Python interpreter that has boto3 and the AWS CLI: `TAGMINT_E2E_PYTHON`, or the virtual
+/// environment that `cargo xtask test` keeps. The CLI is `aws` in the same directory.
+pub fn python() -> Result<PathBuf, GuardError> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = variable(PYTHON).unwrap_or_else(|| root.join("target/xtask/venv/bin/python"));
+    let fix = "`cargo xtask test` makes it; or name a Python with boto3 in TAGMINT_E2E_PYTHON";
+    prepared("the Python with boto3", path, fix)
+}
+
+/// The path, if something is there.
+fn prepared(what: &'static str, path: PathBuf, fix: &'static str) -> Result<PathBuf, GuardError> {
+    if path.exists() { Ok(path) } else { Err(GuardError::NotPrepared { what, path, fix }) }
+}
+
+/// A path in a variable of the environment; an empty one counts as unset.
+#[expect(clippy::disallowed_methods, reason = "this is the one place of the end-to-end tests")]
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
