@@ -1,0 +1,244 @@
+//! What an issuer is made of, composed once at start.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::http::HeaderValue;
+use jiff::Timestamp;
+use metrics_exporter_prometheus::BuildError;
+use tagmint_core::{
+    clock::Clock,
+    environment::Environment,
+    key_schedule::{KeyPhase, KeyRing},
+    random::Random,
+    rules::RuleSet,
+    sealing::MasterKey,
+};
+use tagmint_store::{LedgerWriter, Store};
+use tokio::time::Instant;
+
+use crate::{
+    backend::SessionBackend,
+    flows::{
+        keys::{KeyContext, KeysError},
+        mint::MintError,
+    },
+    http::health::Check,
+    key_cache::{KeyCache, KeyView},
+    limits::RateLimits,
+    metrics::{Figures, Metrics},
+    settings::Settings,
+};
+
+/// How long an answer of the health checks stands, so that probing costs the database little.
+const HEALTH_TTL: Duration = Duration::from_secs(1);
+
+/// What the binary brings along.
+#[derive(Debug)]
+pub struct Parts {
+    /// The checked settings.
+    pub settings: Settings,
+    /// The issuer's database.
+    pub store: Store,
+    /// The writer of its ledger.
+    pub ledger: LedgerWriter,
+    /// Opens and seals private keys.
+    pub master_key: Arc<MasterKey>,
+    /// The compiled rules.
+    pub rules: RuleSet,
+    /// Who vouches for sessions; none where bearers alone are used.
+    pub backend: Option<Arc<dyn SessionBackend>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids, secrets, nonces.
+    pub random: Arc<dyn Random>,
+}
+
+/// Why an issuer does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A prod issuer was pointed at the mock.
+    #[error("the session backend is `tagmint mock-backend`: a prod issuer does not start against it")]
+    MockBackend,
+    /// The signing keys cannot be read or made.
+    #[error("the signing keys: {0}")]
+    Keys(#[from] KeysError),
+    /// The metrics registry cannot be made.
+    #[error("the metrics: {0}")]
+    Metrics(#[from] BuildError),
+}
+
+/// A running issuer's state, shared by all requests.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) ledger: LedgerWriter,
+    pub(crate) rules: RuleSet,
+    pub(crate) backend: Option<Arc<dyn SessionBackend>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) keys: KeyCache,
+    pub(crate) limits: RateLimits,
+    pub(crate) figures: Figures,
+    pub(crate) jwks_cache_control: HeaderValue,
+    key_context: KeyContext,
+    health: Mutex<Option<(Instant, Vec<Check>)>>,
+    shutting_down: AtomicBool,
+}
+
+impl App {
+    /// Checks the backend, makes the first signing key if there is none, and reads the keys.
+    pub async fn start(parts: Parts) -> Result<Arc<Self>, StartError> {
+        let Parts { settings, store, ledger, master_key, rules, backend, clock, random } = parts;
+        if let Some(backend) = &backend
+            && settings.stamp.environment == Environment::Prod
+        {
+            match backend.is_mock().await {
+                Ok(true) => return Err(StartError::MockBackend),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "could not ask the session backend whether it is the mock"),
+            }
+        }
+        if rules.is_empty() {
+            tracing::warn!("there are no rules: nothing will be minted");
+        }
+        let key_context = KeyContext {
+            store: store.clone(),
+            master_key,
+            settings: settings.clone(),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+        };
+        key_context.follow_schedule().await?;
+        let keys = KeyCache::new(key_context.load(&HashMap::new()).await?, clock.now());
+        let max_age = settings.rotation.jwks_max_age.as_secs();
+        let jwks_cache_control =
+            HeaderValue::from_str(&format!("public, max-age={max_age}")).unwrap_or(HeaderValue::from_static("no-cache"));
+        let figures = Figures::new(Metrics::new()?);
+        let limits = RateLimits::new(&settings.limits);
+        Ok(Arc::new(Self {
+            settings,
+            store,
+            ledger,
+            rules,
+            backend,
+            clock,
+            random,
+            keys,
+            limits,
+            figures,
+            jwks_cache_control,
+            key_context,
+            health: Mutex::new(None),
+            shutting_down: AtomicBool::new(false),
+        }))
+    }
+
+    /// The settings it runs with.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Does what the key schedule wants, and reads the keys anew.
+    pub async fn tend_keys(&self) -> Result<(), KeysError> {
+        self.key_context.follow_schedule().await?;
+        let keys = self.key_context.load(&self.keys.signers()).await?;
+        self.keys.replace(keys, self.clock.now());
+        Ok(())
+    }
+
+    /// Looks after the keys until the process ends: every `key_refresh`, and when a key changes its phase.
+    pub(crate) async fn keep_keys(self: Arc<Self>) {
+        loop {
+            let now = self.clock.now();
+            let change = KeyRing(&self.keys.states()).next_change(now).map(|at| at.duration_since(now));
+            let until_change = change.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or(Duration::MAX);
+            tokio::time::sleep(self.settings.key_refresh.min(until_change.saturating_add(Duration::from_millis(1)))).await;
+            if let Err(error) = self.tend_keys().await {
+                self.figures.key_reload_failures.increment(1);
+                tracing::error!(%error, "could not look after the signing keys; those in memory go on being published");
+            }
+            self.figures.metrics.upkeep();
+        }
+    }
+
+    /// The keys for signing. If they were read too long ago to know of a rotation elsewhere they are read now; if that fails nothing is signed.
+    pub(crate) async fn fresh_keys(&self, now: Timestamp) -> Result<Arc<KeyView>, MintError> {
+        if self.keys.age(now) > self.settings.rotation.propagation {
+            self.tend_keys().await.map_err(|error| {
+                tracing::error!(%error, "could not read the signing keys");
+                MintError::StaleKeys(self.keys.age(now).as_secs())
+            })?;
+        }
+        Ok(self.keys.view(now))
+    }
+
+    /// How long a mint waits for its row.
+    pub(crate) fn ledger_deadline(&self) -> Duration {
+        self.settings.limits.request_timeout / 2
+    }
+
+    /// Says on `readyz` that no new requests should come.
+    pub(crate) fn begin_shutdown(&self) {
+        self.shutting_down.store(true, Ordering::Relaxed);
+    }
+
+    /// The state of every part that a mint needs.
+    pub(crate) async fn health(&self) -> Vec<Check> {
+        let cached = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut checks = match cached {
+            Some((at, checks)) if at.elapsed() < HEALTH_TTL => checks,
+            _ => {
+                let checks = self.ask_database().await;
+                *self.health.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), checks.clone()));
+                checks
+            }
+        };
+        let view = self.keys.view(self.clock.now());
+        let no_key = view.signing.is_none().then(|| match view.signs_from {
+            Some(at) => format!("no key may sign before {at}"),
+            None => "there is no signing key".to_owned(),
+        });
+        checks.push(check("signing_key", no_key));
+        let ending = self.shutting_down.load(Ordering::Relaxed).then(|| "the issuer is shutting down".to_owned());
+        checks.push(check("shutdown", ending));
+        checks
+    }
+
+    async fn ask_database(&self) -> Vec<Check> {
+        let (read, write) = tokio::join!(self.store.check_readable(), self.store.check_writable(self.clock.now()));
+        for (part, error) in [("database", read.as_ref().err()), ("ledger", write.as_ref().err())] {
+            if let Some(error) = error {
+                tracing::error!(part, %error, "health check failed");
+            }
+        }
+        // Files and errors of the system are for the log; this page is public.
+        vec![
+            check("database", read.err().map(|_| "the database cannot be read; the log says why".to_owned())),
+            check("ledger", write.err().map(|_| "the database cannot be written; the log says why".to_owned())),
+        ]
+    }
+
+    /// Brings the gauges up to date.
+    pub(crate) fn refresh_gauges(&self) {
+        let now = self.clock.now();
+        let states = self.keys.states();
+        let phases = [KeyPhase::Next, KeyPhase::Active, KeyPhase::Retiring]
+            .map(|phase| (phase, states.iter().filter(|key| key.schedule.phase(now) == phase).count()));
+        let age = KeyRing(&states).signing(now).map_or(0, |key| now.duration_since(key.schedule.active_at).as_secs());
+        self.figures.keys(phases, age);
+        let stats = self.ledger.stats();
+        self.figures.ledger(stats.queued, stats.last_batch);
+    }
+}
+
+fn check(name: &'static str, wrong: Option<String>) -> Check {
+    Check { name, ok: wrong.is_none(), detail: wrong }
+}

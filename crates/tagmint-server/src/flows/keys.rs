@@ -1,0 +1,143 @@
+//! Looking after the signing keys: by the schedule, and by the operator's hand. Both go through the same checked transitions.
+
+use std::{collections::HashMap, sync::Arc};
+
+use jiff::SignedDuration;
+use tagmint_core::{
+    clock::Clock,
+    jwk::Jwk,
+    key_schedule::{KeyChange, KeyPhase, KeyRing, KeyState, RotationError},
+    random::Random,
+    sealing::MasterKey,
+    signing_key::{KeyId, Signer, SigningError, SigningKey},
+};
+use tagmint_store::{KeyCandidate, KeyChangeError, KeyRecord, Store, StoreError};
+
+use crate::{
+    key_cache::LoadedKey,
+    settings::Settings,
+    x509::{self, CertificateError},
+};
+
+/// Why the keys could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// The change is not allowed now.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
+    /// The database failed, or a stored key does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No key could be made.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// No certificate could be made for `x5c`.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+impl From<KeyChangeError<RotationError>> for KeysError {
+    fn from(error: KeyChangeError<RotationError>) -> Self {
+        match error {
+            KeyChangeError::Plan(error) => Self::Rotation(error),
+            KeyChangeError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// What looking after keys needs; the server and the admin commands have it both.
+#[derive(Debug, Clone)]
+pub struct KeyContext {
+    /// The issuer's database.
+    pub store: Store,
+    /// Opens and seals private keys.
+    pub master_key: Arc<MasterKey>,
+    /// The policy, the issuer, and whether certificates are published.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Nonces.
+    pub random: Arc<dyn Random>,
+}
+
+impl KeyContext {
+    /// Does what the schedule wants done now: the first key, a successor in time. Returns whether anything changed.
+    pub async fn follow_schedule(&self) -> Result<bool, KeysError> {
+        let policy = self.settings.rotation;
+        let now = self.clock.now();
+        let states = self.states().await?;
+        let ring = KeyRing(&states);
+        let unwiped = self.store.keys().has_withdrawn_private(now).await?;
+        if ring.due(now, &policy).is_empty() && !unwiped {
+            return Ok(false);
+        }
+        // Another process may have done it meanwhile: the plan is made again inside the transaction.
+        self.change(|keys| Ok(KeyRing(keys).due(now, &policy))).await?;
+        Ok(true)
+    }
+
+    /// All keys, withdrawn ones included, in the order of their publication.
+    pub async fn list(&self) -> Result<Vec<KeyRecord>, KeysError> {
+        Ok(self.store.keys().list().await?)
+    }
+
+    /// Begins a rotation by hand; the successor signs after `after`, by default the policy's `publish_ahead`.
+    pub async fn rotate(&self, after: Option<SignedDuration>) -> Result<Vec<KeyState>, KeysError> {
+        let (policy, now) = (self.settings.rotation, self.clock.now());
+        self.change(|keys| KeyRing(keys).rotate(now, after, &policy)).await
+    }
+
+    /// Withdraws a key by hand. `compromised` does so whatever its phase, and ends its tokens.
+    pub async fn withdraw(&self, kid: &KeyId, compromised: bool) -> Result<Vec<KeyState>, KeysError> {
+        let (policy, now) = (self.settings.rotation, self.clock.now());
+        self.change(|keys| KeyRing(keys).withdraw(now, kid, compromised, &policy)).await
+    }
+
+    /// The keys that are or will be published, ready to sign. `known` signers are taken over instead of opened again.
+    pub async fn load(&self, known: &HashMap<KeyId, Arc<dyn Signer>>) -> Result<Vec<LoadedKey>, KeysError> {
+        let now = self.clock.now();
+        let mut loaded = Vec::new();
+        for record in self.store.keys().list().await? {
+            if record.state.schedule.phase(now) == KeyPhase::Withdrawn {
+                continue;
+            }
+            let kid = &record.state.kid;
+            let signer: Arc<dyn Signer> = match known.get(kid) {
+                Some(signer) => Arc::clone(signer),
+                None => Arc::new(self.store.keys().load_signing_key(kid, &self.master_key).await?),
+            };
+            let certificate = record.certificate_der.as_deref().filter(|_| self.settings.x5c);
+            loaded.push(LoadedKey { jwk: Jwk::new(&record.public, certificate), state: record.state, signer });
+        }
+        Ok(loaded)
+    }
+
+    async fn states(&self) -> Result<Vec<KeyState>, KeysError> {
+        Ok(self.list().await?.into_iter().map(|record| record.state).collect())
+    }
+
+    /// Makes the candidate first: generating an RSA key takes too long for a transaction.
+    async fn change(
+        &self,
+        plan: impl FnOnce(&[KeyState]) -> Result<Vec<KeyChange>, RotationError> + Send,
+    ) -> Result<Vec<KeyState>, KeysError> {
+        let algorithm = self.settings.rotation.algorithm;
+        let key = tokio::task::spawn_blocking(move || SigningKey::generate(algorithm))
+            .await
+            .map_err(|_| SigningError::Generate)??;
+        let now = self.clock.now();
+        let certificate_der = x509::self_signed(&key, &self.settings.stamp.issuer, now)?;
+        let candidate = KeyCandidate { key: &key, certificate_der: Some(certificate_der) };
+        let changed = self.store.keys().change(now, &candidate, &self.master_key, &*self.random, plan).await?;
+        for state in &changed {
+            let KeyState { kid, algorithm, schedule } = state;
+            tracing::info!(
+                %kid, %algorithm, phase = %schedule.phase(now), active_at = %schedule.active_at,
+                retiring_at = ?schedule.retiring_at.map(|t| t.to_string()),
+                withdrawn_at = ?schedule.withdrawn_at.map(|t| t.to_string()),
+                "signing key changed"
+            );
+        }
+        Ok(changed)
+    }
+}

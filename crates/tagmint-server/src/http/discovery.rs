@@ -1,0 +1,92 @@
+//! The documents that AWS STS fetches: discovery (OpenID Connect Discovery 1.0 §3) and the key set (RFC 7517). Answered from memory, 200
+//! directly, never a redirect.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::App;
+
+/// Path of the discovery document below the issuer.
+pub const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
+/// Path of the key set below the issuer.
+pub const JWKS_PATH: &str = "/.well-known/jwks.json";
+
+/// The discovery document.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Discovery {
+    /// The issuer URL, byte for byte what tokens carry in `iss`.
+    issuer: String,
+    /// Where the key set is.
+    jwks_uri: String,
+    /// Where tokens are exchanged.
+    token_endpoint: String,
+    /// Always `id_token`.
+    response_types_supported: [&'static str; 1],
+    /// Always `public`.
+    subject_types_supported: [&'static str; 1],
+    /// The algorithms of the published keys.
+    id_token_signing_alg_values_supported: Vec<&'static str>,
+    /// The claims that tokens may carry.
+    claims_supported: [&'static str; 10],
+    /// Always `openid`.
+    scopes_supported: [&'static str; 1],
+    /// The grant types of the token endpoint.
+    grant_types_supported: [&'static str; 1],
+    /// How the token endpoint's clients authenticate.
+    token_endpoint_auth_methods_supported: [&'static str; 2],
+}
+
+/// The discovery document.
+#[utoipa::path(get, path = DISCOVERY_PATH, tag = "documents", responses((status = 200, body = Discovery)))]
+pub async fn discovery(State(app): State<Arc<App>>) -> Response {
+    let issuer = &app.settings.stamp.issuer;
+    let document = Discovery {
+        issuer: issuer.to_string(),
+        jwks_uri: issuer.join(JWKS_PATH),
+        token_endpoint: issuer.join(super::oauth::TOKEN_PATH),
+        response_types_supported: ["id_token"],
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: app.keys.view(app.clock.now()).algorithms.clone(),
+        claims_supported: [
+            "iss",
+            "sub",
+            "aud",
+            "iat",
+            "nbf",
+            "exp",
+            "jti",
+            "https://aws.amazon.com/tags",
+            "https://aws.amazon.com/source_identity",
+            "https://aws.amazon.com/roles",
+        ],
+        scopes_supported: ["openid"],
+        grant_types_supported: ["client_credentials"],
+        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+    };
+    ([(header::CACHE_CONTROL, app.jwks_cache_control.clone())], Json(document)).into_response()
+}
+
+/// The key set: the signing key first, then the next and the retiring ones.
+#[utoipa::path(get, path = JWKS_PATH, tag = "documents", responses(
+    (status = 200, description = "RFC 7517 key set", body = Object),
+    (status = 304, description = "the caller's copy is current"),
+))]
+pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let view = app.keys.view(app.clock.now());
+    let etag = HeaderValue::from_str(&view.etag).unwrap_or(HeaderValue::from_static("\"\""));
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let current = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == view.etag || tag == "*");
+    let common = [(header::CACHE_CONTROL, app.jwks_cache_control.clone()), (header::ETAG, etag)];
+    if current {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    (common, [(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"))], view.jwks.clone()).into_response()
+}

@@ -1,0 +1,162 @@
+//! The routes that mint, each in the form that its callers speak. All go through the one flow.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Extension, Json,
+    extract::{RawQuery, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use tagmint_core::rules::MintRequest;
+use utoipa::ToSchema;
+
+use super::{bearer::BearerCredential, body::{self, OptionalJson}, context::RequestContext, problem::{MALFORMED_REQUEST, Problem}};
+use crate::{
+    app::App,
+    flows::mint::{self, MintCommand, Minted},
+};
+
+/// Asks for a token. Every member is optional: the rule's own values stand for what is left out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequest {
+    /// The token's `aud`.
+    audience: Option<String>,
+    /// The one role that the token is for.
+    role: Option<String>,
+    /// The token's lifetime, in seconds: 60 to 900.
+    lifetime_seconds: Option<i64>,
+    /// The rule to use, where several would do.
+    rule: Option<String>,
+    /// Values for tags that the rule leaves open.
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+/// A minted token.
+#[derive(Serialize, ToSchema)]
+pub struct TokenAnswer {
+    /// The JWT.
+    token: String,
+    /// Its `jti`, and its row in the ledger.
+    mint_id: String,
+    /// Its `sub`.
+    subject: String,
+    /// Its `aud`.
+    audience: String,
+    /// Its session tags.
+    tags: BTreeMap<String, String>,
+    /// Its `exp` (RFC 3339).
+    expires_at: String,
+}
+
+/// A token in the form of the GitHub Actions protocol.
+#[derive(Serialize, ToSchema)]
+pub struct IdToken {
+    /// The JWT.
+    value: String,
+}
+
+/// A token in the form of the earlier broker.
+#[derive(Serialize, ToSchema)]
+pub struct OidcJwt {
+    /// The JWT.
+    jwt: String,
+    /// The session's subject.
+    wallet: String,
+    /// Its `exp`, in seconds since the epoch.
+    expiration: i64,
+}
+
+/// Mints a token.
+#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", security(("bearer" = [])), request_body = TokenRequest, responses(
+    (status = 200, body = TokenAnswer),
+    (status = 400, description = "the body is malformed"),
+    (status = 401, description = "the credential is not valid"),
+    (status = 403, description = "the rules do not allow this; `rule` names the one that decided"),
+    (status = 503, description = "the ledger cannot be written, or no key may sign yet: nothing was released"),
+))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(context): Extension<RequestContext>,
+    BearerCredential(credential): BearerCredential,
+    OptionalJson(body): OptionalJson<TokenRequest>,
+) -> Result<Response, Problem> {
+    let TokenRequest { audience, role, lifetime_seconds, rule, tags } = body;
+    let request = MintRequest { audience, role, lifetime_seconds, rule, tags };
+    let minted = run(&app, context, "POST /v1/tokens", credential, false, request).await?;
+    let answer = TokenAnswer {
+        token: minted.token.expose().to_owned(),
+        mint_id: minted.mint_id.to_string(),
+        subject: minted.subject,
+        audience: minted.audience,
+        tags: minted.tags.iter().map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned())).collect(),
+        expires_at: minted.expires_at.to_string(),
+    };
+    Ok(private(answer))
+}
+
+/// Mints a token for clients of the GitHub Actions protocol (`ACTIONS_ID_TOKEN_REQUEST_URL`).
+#[utoipa::path(get, path = "/v1/id-token", tag = "tokens", security(("bearer" = [])),
+    params(("audience" = Option<String>, Query, description = "the token's `aud`")),
+    responses((status = 200, body = IdToken)))]
+pub async fn id_token(
+    State(app): State<Arc<App>>,
+    Extension(context): Extension<RequestContext>,
+    BearerCredential(credential): BearerCredential,
+    RawQuery(raw): RawQuery,
+) -> Result<Response, Problem> {
+    let mut request = MintRequest::default();
+    for (name, value) in body::query(raw.as_deref())? {
+        match name.as_str() {
+            "audience" => request.audience = Some(value),
+            // The protocol's URL carries parameters of its own (`?v=1`, `api-version`).
+            "v" | "api-version" => {}
+            other => {
+                let other: String = other.chars().take(40).collect();
+                return Err(Problem::new(&MALFORMED_REQUEST).detail(format!("The query parameter `{other}` is not known here.")));
+            }
+        }
+    }
+    let minted = run(&app, context, "GET /v1/id-token", credential, false, request).await?;
+    Ok(private(IdToken { value: minted.token.expose().to_owned() }))
+}
+
+/// Mints a token for clients of the earlier broker; takes sessions alone.
+#[utoipa::path(post, path = "/v1/mint-oidc-jwt", tag = "tokens", security(("bearer" = [])), responses((status = 200, body = OidcJwt)))]
+pub async fn mint_oidc_jwt(
+    State(app): State<Arc<App>>,
+    Extension(context): Extension<RequestContext>,
+    BearerCredential(credential): BearerCredential,
+) -> Result<Response, Problem> {
+    let minted = run(&app, context, "POST /v1/mint-oidc-jwt", credential, true, MintRequest::default()).await?;
+    Ok(private(OidcJwt {
+        jwt: minted.token.expose().to_owned(),
+        wallet: minted.identity,
+        expiration: minted.expires_at.as_second(),
+    }))
+}
+
+pub(super) async fn run(
+    app: &App,
+    context: RequestContext,
+    route: &'static str,
+    credential: Option<secrecy::SecretString>,
+    session_only: bool,
+    request: MintRequest,
+) -> Result<Minted, Problem> {
+    let command = MintCommand { request_id: context.id, route, remote: context.remote, credential, session_only, request };
+    mint::mint(app, command).await.map_err(|error| {
+        if !error.is_refusal() {
+            app.figures.mint_failed(error.code());
+        }
+        (error, app.clock.now()).into()
+    })
+}
+
+/// A JSON answer that no cache may keep: it holds a token.
+pub(super) fn private(answer: impl Serialize) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+}

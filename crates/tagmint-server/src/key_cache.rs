@@ -1,0 +1,192 @@
+//! The signing keys in memory: which one signs, and the key set's bytes.
+//!
+//! Both follow from the stored timestamps and the time, so the cache holds a view with the span of time in which it is right, and makes
+//! the next one when that has passed. With the database gone, the keys that were read last go on being published.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use tagmint_core::{
+    jwk::{Jwk, JwkSet},
+    key_schedule::{KeyRing, KeyState},
+    signing_key::{KeyId, Signer},
+};
+
+/// A published key: its state, its public form, and its signer where this process can sign with it.
+#[derive(Debug, Clone)]
+pub struct LoadedKey {
+    /// Its lifecycle.
+    pub state: KeyState,
+    /// Its entry in the key set.
+    pub jwk: Jwk,
+    /// Makes signatures under it.
+    pub signer: Arc<dyn Signer>,
+}
+
+/// The key set at one moment.
+#[derive(Debug)]
+pub struct KeyView {
+    from: Timestamp,
+    until: Option<Timestamp>,
+    /// The key that signs; none for a while after a compromised key was withdrawn.
+    pub signing: Option<Arc<dyn Signer>>,
+    /// When a key begins to sign, where none does.
+    pub signs_from: Option<Timestamp>,
+    /// The JWKS document.
+    pub jwks: Bytes,
+    /// Its entity tag, with quotes.
+    pub etag: String,
+    /// The algorithms of the published keys, sorted.
+    pub algorithms: Vec<&'static str>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    keys: Vec<LoadedKey>,
+    at: Timestamp,
+    view: Arc<KeyView>,
+}
+
+/// The cache. Cheap to read, replaced whole.
+#[derive(Debug)]
+pub struct KeyCache(RwLock<Loaded>);
+
+impl KeyCache {
+    /// A cache that holds these keys, read from the database at `now`.
+    pub fn new(keys: Vec<LoadedKey>, now: Timestamp) -> Self {
+        let view = Arc::new(KeyView::make(&keys, now));
+        Self(RwLock::new(Loaded { keys, at: now, view }))
+    }
+
+    /// Takes over keys that were read from the database at `now`.
+    pub fn replace(&self, keys: Vec<LoadedKey>, now: Timestamp) {
+        let view = Arc::new(KeyView::make(&keys, now));
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Loaded { keys, at: now, view };
+    }
+
+    /// The view that is right at `now`.
+    pub fn view(&self, now: Timestamp) -> Arc<KeyView> {
+        {
+            let loaded = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            if loaded.view.is_right_at(now) {
+                return Arc::clone(&loaded.view);
+            }
+        }
+        let mut loaded = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if !loaded.view.is_right_at(now) {
+            loaded.view = Arc::new(KeyView::make(&loaded.keys, now));
+        }
+        Arc::clone(&loaded.view)
+    }
+
+    /// How long ago the keys were read from the database; negative after the clock stepped back.
+    pub fn age(&self, now: Timestamp) -> SignedDuration {
+        now.duration_since(self.0.read().unwrap_or_else(PoisonError::into_inner).at)
+    }
+
+    /// The signers in memory, so that a reload need not open keys that it has already.
+    pub fn signers(&self) -> HashMap<KeyId, Arc<dyn Signer>> {
+        let loaded = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        loaded.keys.iter().map(|key| (key.state.kid.clone(), Arc::clone(&key.signer))).collect()
+    }
+
+    /// The states of the keys in memory.
+    pub fn states(&self) -> Vec<KeyState> {
+        let loaded = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        loaded.keys.iter().map(|key| key.state.clone()).collect()
+    }
+}
+
+impl KeyView {
+    fn make(keys: &[LoadedKey], now: Timestamp) -> Self {
+        let states: Vec<KeyState> = keys.iter().map(|key| key.state.clone()).collect();
+        let ring = KeyRing(&states);
+        let loaded = |state: &KeyState| keys.iter().find(|key| key.state.kid == state.kid);
+        let published: Vec<&LoadedKey> = ring.published(now).into_iter().filter_map(loaded).collect();
+        let set = JwkSet { keys: published.iter().map(|key| key.jwk.clone()).collect() };
+        let jwks = serde_json::to_vec(&set).expect("a key set is strings");
+        let hash = digest::digest(&digest::SHA256, &jwks);
+        let etag = hash.as_ref()[..16].iter().fold(String::from("\""), |mut tag, byte| {
+            tag.push_str(&format!("{byte:02x}"));
+            tag
+        });
+        let mut algorithms: Vec<&'static str> = published.iter().map(|key| key.state.algorithm.as_str()).collect();
+        algorithms.sort_unstable();
+        algorithms.dedup();
+        let signing = ring.signing(now);
+        let moments = |key: &KeyState| {
+            [Some(key.schedule.published_at), Some(key.schedule.active_at), key.schedule.retiring_at, key.schedule.withdrawn_at]
+        };
+        Self {
+            from: states.iter().flat_map(moments).flatten().filter(|moment| *moment <= now).max().unwrap_or(Timestamp::MIN),
+            until: ring.next_change(now),
+            signing: signing.and_then(loaded).map(|key| Arc::clone(&key.signer)),
+            signs_from: states.iter().map(|key| key.schedule.active_at).filter(|moment| *moment > now).min(),
+            jwks: jwks.into(),
+            etag: etag + "\"",
+            algorithms,
+        }
+    }
+
+    fn is_right_at(&self, now: Timestamp) -> bool {
+        self.from <= now && self.until.is_none_or(|until| now < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tagmint_core::{
+        key_schedule::KeySchedule,
+        signing_key::{Algorithm, SigningKey},
+    };
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + second).unwrap()
+    }
+
+    fn key(active_at: i64, retiring_at: Option<i64>) -> LoadedKey {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let schedule = KeySchedule {
+            published_at: at(0),
+            active_at: at(active_at),
+            retiring_at: retiring_at.map(at),
+            withdrawn_at: retiring_at.map(|second| at(second + 1000)),
+        };
+        LoadedKey {
+            state: KeyState { kid: key.kid().clone(), algorithm: Algorithm::Es256, schedule },
+            jwk: Jwk::new(key.public(), None),
+            signer: Arc::new(key),
+        }
+    }
+
+    #[test]
+    fn the_view_follows_the_time_in_both_directions() {
+        let (old, new) = (key(0, Some(100)), key(100, None));
+        let (old_kid, new_kid) = (old.state.kid.clone(), new.state.kid.clone());
+        let cache = KeyCache::new(vec![old, new], at(1));
+        let signing = |second| cache.view(at(second)).signing.as_ref().map(|signer| signer.kid().clone());
+        assert_eq!(signing(99), Some(old_kid.clone()));
+        let before = cache.view(at(99));
+        assert!(Arc::ptr_eq(&before, &cache.view(at(50))), "the bytes are made once");
+        assert_eq!(signing(100), Some(new_kid.clone()));
+        assert_ne!(cache.view(at(100)).etag, before.etag);
+        assert_eq!(signing(99), Some(old_kid), "a clock that steps back");
+        assert_eq!(cache.view(at(1100)).jwks.as_ref().windows(5).filter(|w| w == b"\"kid\"").count(), 1);
+        assert_eq!(cache.age(at(11)), SignedDuration::from_secs(10));
+    }
+
+    #[test]
+    fn without_an_active_key_the_view_says_when_there_will_be_one() {
+        let cache = KeyCache::new(vec![key(50, None)], at(1));
+        let view = cache.view(at(1));
+        assert!(view.signing.is_none());
+        assert_eq!(view.signs_from, Some(at(50)));
+    }
+}

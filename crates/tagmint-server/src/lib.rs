@@ -1,0 +1,29 @@
+//! The issuer: everything between a socket and the store.
+//!
+//! A request goes `router` -> `http/*` (parse, call, render) -> `flows/*` (authenticate, decide, record, sign) -> the store. Handlers hold no
+//! rules and flows hold no HTTP; [`http::problem`] alone maps a flow's error to a response.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`app`], [`settings`] | what an issuer is made of, and how it is set up |
+//! | [`router`], [`http`] | the public and the admin surface |
+//! | [`flows`] | the use cases: open a session, mint a token, look after the keys |
+//! | [`key_cache`], [`x509`] | the signing keys in memory, and the key set that is published |
+//! | [`backend`], [`mock_backend`] | the session backend, and its stand-in |
+//! | [`limits`], [`metrics`], [`client_address`] | rate limits, figures, who is calling |
+//! | [`tls`], [`serve`] | listeners, certificates, an orderly end |
+
+pub mod app;
+pub mod backend;
+pub mod client_address;
+pub mod flows;
+pub mod http;
+pub mod key_cache;
+pub mod limits;
+pub mod metrics;
+pub mod mock_backend;
+pub mod router;
+pub mod serve;
+pub mod settings;
+pub mod tls;
+pub mod x509;

@@ -1,0 +1,223 @@
+//! Figures for Prometheus. Handles are made once, so that a request pays for an atomic addition and no look-up.
+
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tagmint_core::key_schedule::KeyPhase;
+
+/// The name, kind and meaning of every metric. The reference page is made from this table.
+pub const CATALOGUE: &[(&str, &str, &str)] = &[
+    ("tagmint_mints_total", "counter", "Tokens signed, by route."),
+    ("tagmint_refusals_total", "counter", "Requests for a token that were refused, by the reason's code."),
+    ("tagmint_mint_failures_total", "counter", "Requests for a token that failed on our side (503), by what failed."),
+    ("tagmint_sessions_opened_total", "counter", "Sessions opened."),
+    ("tagmint_http_requests_total", "counter", "HTTP requests, by route and status."),
+    ("tagmint_http_request_duration_seconds", "histogram", "Time from a request's headers to its answer, by route."),
+    ("tagmint_rate_limited_total", "counter", "Requests refused by a rate limit, by bucket."),
+    ("tagmint_ledger_queue_length", "gauge", "Ledger entries that wait to be written."),
+    ("tagmint_ledger_batch_size", "gauge", "Ledger entries in the last commit."),
+    ("tagmint_ledger_failures_total", "counter", "Ledger writes that failed. While this grows nothing is minted."),
+    ("tagmint_signing_keys", "gauge", "Signing keys, by phase."),
+    ("tagmint_signing_key_age_seconds", "gauge", "How long the signing key has been active."),
+    ("tagmint_signing_key_reload_failures_total", "counter", "Times that the keys could not be read from the database."),
+];
+
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+const LATENCY_BUCKETS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// The issuer's own recorder: several issuers in one process (tests, `demo`) don't share figures.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// A recorder with the catalogue described.
+    pub fn new() -> Result<Self, BuildError> {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("duration_seconds".to_owned()), LATENCY_BUCKETS)?
+            .build_recorder();
+        for (name, kind, meaning) in CATALOGUE.iter().copied() {
+            match kind {
+                "counter" => recorder.describe_counter(name.into(), None::<Unit>, meaning.into()),
+                "histogram" => recorder.describe_histogram(name.into(), None::<Unit>, meaning.into()),
+                _ => recorder.describe_gauge(name.into(), None::<Unit>, meaning.into()),
+            }
+        }
+        let handle = recorder.handle();
+        Ok(Self { recorder, handle })
+    }
+
+    /// A counter.
+    pub fn counter(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Counter {
+        self.recorder.register_counter(&key(name, labels), &METADATA)
+    }
+
+    /// A gauge.
+    pub fn gauge(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Gauge {
+        self.recorder.register_gauge(&key(name, labels), &METADATA)
+    }
+
+    /// A histogram.
+    pub fn histogram(&self, name: &'static str, labels: &[(&'static str, &'static str)]) -> Histogram {
+        self.recorder.register_histogram(&key(name, labels), &METADATA)
+    }
+
+    /// All figures as Prometheus text.
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Moves recorded samples into buckets; call it now and then, or an unread histogram grows.
+    pub fn upkeep(&self) {
+        self.handle.run_upkeep();
+    }
+}
+
+/// The routes by which requests are counted; anything else is `(none)`.
+pub const ROUTES: &[&str] = &[
+    "/.well-known/openid-configuration",
+    "/.well-known/jwks.json",
+    "/v1/sessions/current",
+    "/v1/sessions",
+    "/v1/tokens",
+    "/v1/id-token",
+    "/v1/mint-oidc-jwt",
+    "/oauth2/token",
+    "/livez",
+    "/readyz",
+    "/healthz",
+    "/openapi.json",
+    "/metrics",
+    "(none)",
+];
+const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The issuer's figures, each with its handle ready.
+#[derive(Debug)]
+pub struct Figures {
+    /// Where they are kept.
+    pub metrics: Metrics,
+    /// Ledger writes that failed.
+    pub ledger_failures: Counter,
+    /// Sessions opened.
+    pub sessions_opened: Counter,
+    /// Times that the keys could not be read.
+    pub key_reload_failures: Counter,
+    routes: Vec<RouteFigures>,
+}
+
+struct RouteFigures {
+    route: &'static str,
+    by_status: [Counter; 5],
+    duration: Histogram,
+}
+
+impl std::fmt::Debug for RouteFigures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.route)
+    }
+}
+
+impl Figures {
+    /// Registers what is counted all the time.
+    pub fn new(metrics: Metrics) -> Self {
+        let routes = ROUTES
+            .iter()
+            .map(|&route| RouteFigures {
+                route,
+                by_status: STATUS_CLASSES
+                    .map(|status| metrics.counter("tagmint_http_requests_total", &[("route", route), ("status", status)])),
+                duration: metrics.histogram("tagmint_http_request_duration_seconds", &[("route", route)]),
+            })
+            .collect();
+        Self {
+            ledger_failures: metrics.counter("tagmint_ledger_failures_total", &[]),
+            sessions_opened: metrics.counter("tagmint_sessions_opened_total", &[]),
+            key_reload_failures: metrics.counter("tagmint_signing_key_reload_failures_total", &[]),
+            metrics,
+            routes,
+        }
+    }
+
+    /// A token was signed and recorded.
+    pub fn minted(&self, route: &'static str) {
+        self.metrics.counter("tagmint_mints_total", &[("route", route)]).increment(1);
+    }
+
+    /// A request for a token was refused and recorded.
+    pub fn refused(&self, code: &'static str) {
+        self.metrics.counter("tagmint_refusals_total", &[("reason", code)]).increment(1);
+    }
+
+    /// A request for a token failed on our side.
+    pub fn mint_failed(&self, code: &'static str) {
+        self.metrics.counter("tagmint_mint_failures_total", &[("reason", code)]).increment(1);
+    }
+
+    /// A request was over its rate.
+    pub fn rate_limited(&self, bucket: &'static str) {
+        self.metrics.counter("tagmint_rate_limited_total", &[("bucket", bucket)]).increment(1);
+    }
+
+    /// A request was answered. `route` may stand below the issuer's path.
+    pub fn request(&self, route: &str, status: u16, took: Duration) {
+        let known = self.routes.iter().find(|known| route.ends_with(known.route)).or(self.routes.last());
+        if let Some(figures) = known {
+            if let Some(counter) = figures.by_status.get(usize::from(status / 100).wrapping_sub(1)) {
+                counter.increment(1);
+            }
+            figures.duration.record(took.as_secs_f64());
+        }
+    }
+
+    /// The signing keys by phase, and the active one's age in seconds.
+    #[expect(clippy::cast_precision_loss, reason = "counts and ages are far below 2^52")]
+    pub fn keys(&self, phases: [(KeyPhase, usize); 3], age: i64) {
+        for (phase, count) in phases {
+            let phase = match phase {
+                KeyPhase::Next => "next",
+                KeyPhase::Active => "active",
+                KeyPhase::Retiring => "retiring",
+                KeyPhase::Withdrawn => "withdrawn",
+            };
+            self.metrics.gauge("tagmint_signing_keys", &[("phase", phase)]).set(count as f64);
+        }
+        self.metrics.gauge("tagmint_signing_key_age_seconds", &[]).set(age as f64);
+    }
+
+    /// The ledger writer's state.
+    #[expect(clippy::cast_precision_loss, reason = "queue lengths are far below 2^52")]
+    pub fn ledger(&self, queue_length: usize, last_batch: u64) {
+        self.metrics.gauge("tagmint_ledger_queue_length", &[]).set(queue_length as f64);
+        self.metrics.gauge("tagmint_ledger_batch_size", &[]).set(last_batch as f64);
+    }
+}
+
+fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
+    debug_assert!(CATALOGUE.iter().any(|(known, ..)| *known == name), "`{name}` is not in the catalogue");
+    Key::from_parts(name, labels.iter().map(|(name, value)| Label::from_static_parts(name, value)).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_come_out_with_their_meaning() {
+        let metrics = Metrics::new().unwrap();
+        metrics.counter("tagmint_mints_total", &[("route", "POST /v1/tokens")]).increment(2);
+        metrics.histogram("tagmint_http_request_duration_seconds", &[("route", "x")]).record(0.003);
+        let text = metrics.render();
+        assert!(text.contains("# HELP tagmint_mints_total Tokens signed, by route."), "{text}");
+        assert!(text.contains(r#"tagmint_mints_total{route="POST /v1/tokens"} 2"#), "{text}");
+        assert!(text.contains(r#"tagmint_http_request_duration_seconds_bucket{route="x",le="0.005"} 1"#), "{text}");
+    }
+}

@@ -1,0 +1,161 @@
+//! Listeners, and an orderly end.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::Router;
+use axum_server::{
+    Handle, Server,
+    accept::Accept,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
+use futures::future::{Ready, ready};
+use hyper_util::rt::TokioTimer;
+use rustls::ServerConfig;
+use tokio::{net::TcpStream, task::JoinHandle};
+use tokio_io_timeout::TimeoutStream;
+
+use crate::{app::App, router, settings::Limits};
+
+/// The sockets that an issuer listens on, bound already.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For everybody.
+    pub public: TcpListener,
+    /// The certificate for the public listener; without one it speaks plain HTTP, for a proxy on the same machine.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// For the operator; plain HTTP.
+    pub admin: TcpListener,
+}
+
+/// A running issuer.
+#[derive(Debug)]
+pub struct Running {
+    app: Arc<App>,
+    public: Listening,
+    admin: Listening,
+    keeper: JoinHandle<()>,
+    tls: Option<RustlsConfig>,
+}
+
+#[derive(Debug)]
+struct Listening {
+    address: SocketAddr,
+    handle: Handle<SocketAddr>,
+    task: JoinHandle<io::Result<()>>,
+}
+
+/// Starts the listeners and the keeper of the keys.
+///
+/// # Errors
+///
+/// When a socket cannot be used.
+pub fn serve(app: Arc<App>, listeners: Listeners) -> io::Result<Running> {
+    let limits = app.settings.limits;
+    let tls = listeners.tls.map(RustlsConfig::from_config);
+    let public = listen(listeners.public, router::public(&app), tls.clone(), &limits)?;
+    let admin = listen(listeners.admin, router::admin(&app), None, &limits)?;
+    let keeper = tokio::spawn(Arc::clone(&app).keep_keys());
+    Ok(Running { app, public, admin, keeper, tls })
+}
+
+impl Running {
+    /// The address of the public listener.
+    pub const fn public_address(&self) -> SocketAddr {
+        self.public.address
+    }
+
+    /// The address of the admin listener.
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin.address
+    }
+
+    /// The issuer.
+    pub const fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Takes up another certificate for new connections; those that are open go on.
+    pub fn reload_tls(&self, config: Arc<ServerConfig>) {
+        if let Some(tls) = &self.tls {
+            tls.reload_from_config(config);
+        }
+    }
+
+    /// Ends in order: no new connections, requests that have begun are finished (within the grace), the ledger's queue is written.
+    pub async fn shutdown(self) {
+        let grace = self.app.settings.limits.shutdown_grace;
+        self.app.begin_shutdown();
+        for listening in [&self.public, &self.admin] {
+            listening.handle.graceful_shutdown(Some(grace));
+        }
+        for (name, listening) in [("public", self.public), ("admin", self.admin)] {
+            match listening.task.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(name, %error, "the listener ended with an error"),
+                Err(error) => tracing::error!(name, %error, "the listener's task ended badly"),
+            }
+        }
+        self.keeper.abort();
+        self.app.ledger.close().await;
+    }
+}
+
+fn listen(listener: TcpListener, router: Router, tls: Option<RustlsConfig>, limits: &Limits) -> io::Result<Listening> {
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let handle = Handle::new();
+    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
+    bound(&mut server, limits);
+    let idle = IdleTimeout(limits.idle_timeout);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let task = match tls {
+        Some(config) => {
+            let acceptor = RustlsAcceptor::new(config).handshake_timeout(limits.handshake_timeout).acceptor(idle);
+            tokio::spawn(server.acceptor(acceptor).serve(service))
+        }
+        None => tokio::spawn(server.acceptor(idle).serve(service)),
+    };
+    Ok(Listening { address, handle, task })
+}
+
+/// Bounds on what a connection may hold.
+fn bound<A>(server: &mut Server<SocketAddr, A>, limits: &Limits) {
+    let builder = server.http_builder();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_buf_size(limits.header_bytes.max(8192));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(256)
+        .keep_alive_interval(limits.idle_timeout / 2)
+        .keep_alive_timeout(limits.header_timeout);
+}
+
+/// Closes a connection that has been silent for so long: a peer that says nothing holds no socket for ever.
+#[derive(Debug, Clone, Copy)]
+struct IdleTimeout(Duration);
+
+impl<S> Accept<TcpStream, S> for IdleTimeout {
+    type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
+    type Service = S;
+    type Future = Ready<io::Result<(Self::Stream, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        // Answers are small and whole: waiting to fill a segment only adds to the latency.
+        let nodelay = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_read_timeout(Some(self.0));
+        stream.set_write_timeout(Some(self.0));
+        ready(nodelay.map(|()| (Box::pin(stream), service)))
+    }
+}

@@ -1,0 +1,213 @@
+//! The listeners: TLS 1.2 and 1.3, time limits, certificates taken up while running, an orderly end.
+
+use std::{net::TcpListener, sync::Arc, time::Duration};
+
+use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, ServerName, pem::PemObject}};
+use serde_json::json;
+use tagmint_server::{
+    serve::{Listeners, Running, serve},
+    settings::Limits,
+    tls,
+    x509::{LocalCertificates, local_certificates},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+
+use crate::issuer::{Setup, TestIssuer};
+
+struct Served {
+    issuer: TestIssuer,
+    running: Running,
+    certificates: LocalCertificates,
+}
+
+fn config(dir: &std::path::Path, certificates: &LocalCertificates) -> Arc<rustls::ServerConfig> {
+    let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+    std::fs::write(&certificate, &certificates.certificate_pem).unwrap();
+    std::fs::write(&key, certificates.key_pem.as_bytes()).unwrap();
+    tls::server_config(&certificate, &key).unwrap()
+}
+
+/// Certificates are checked against the system's clock, so they are made for it.
+fn certificates() -> LocalCertificates {
+    use tagmint_core::clock::{Clock, SystemClock};
+    local_certificates(SystemClock.now(), 1).unwrap()
+}
+
+async fn start(limits: Limits) -> Served {
+    tls::install_provider();
+    let issuer = TestIssuer::start_with(Setup { limits, ..Setup::default() }).await;
+    let certificates = certificates();
+    let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let tls = Some(config(issuer.dir.path(), &certificates));
+    let running = serve(Arc::clone(&issuer.app), Listeners { public: listener(), tls, admin: listener() }).unwrap();
+    Served { issuer, running, certificates }
+}
+
+fn limits() -> Limits {
+    let free = tagmint_server::settings::Rate { per_second: 0, burst: 0 };
+    Limits {
+        per_credential: free,
+        per_address: free,
+        handshake_timeout: Duration::from_millis(300),
+        header_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_millis(600),
+        ..Limits::default()
+    }
+}
+
+fn client(ca: &str) -> reqwest::Client {
+    reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(ca.as_bytes()).unwrap()])
+        .timeout(Duration::from_secs(10))
+        .build()
+        .unwrap()
+}
+
+fn url(served: &Served, path: &str) -> String {
+    format!("https://localhost:{}{path}", served.running.public_address().port())
+}
+
+async fn connect(served: &Served, versions: &[&'static rustls::SupportedProtocolVersion]) -> tokio_rustls::client::TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(served.certificates.ca_pem.as_bytes()).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots).with_no_client_auth();
+    let stream = TcpStream::connect(served.running.public_address()).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap()
+}
+
+#[tokio::test]
+async fn both_tls_versions_are_served() {
+    let served = start(limits()).await;
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut stream = connect(&served, &[version]).await;
+        assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+        stream.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    }
+    let http2 = client(&served.certificates.ca_pem).get(url(&served, "/livez")).send().await.unwrap();
+    assert_eq!(http2.version(), reqwest::Version::HTTP_2);
+    served.running.shutdown().await;
+}
+
+async fn closed_after(mut stream: impl AsyncReadExt + Unpin, began: Instant) -> Duration {
+    let mut rest = Vec::new();
+    let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.expect("the connection is closed");
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn silent_and_slow_peers_are_cut_off_and_others_are_served() {
+    let served = start(limits()).await;
+    let address = served.running.public_address();
+    let began = Instant::now();
+    let silent: Vec<TcpStream> = futures::future::join_all((0..200).map(|_| TcpStream::connect(address)))
+        .await
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let answer = client(&served.certificates.ca_pem).get(url(&served, "/.well-known/jwks.json")).send().await.unwrap();
+    assert_eq!(answer.status(), 200, "handshakes that hang block nobody");
+    for stream in silent {
+        assert!(closed_after(stream, began).await < Duration::from_secs(3));
+    }
+    // After the handshake: nothing at all, half a request line, and headers that drip.
+    let began = Instant::now();
+    let idle = connect(&served, &[&rustls::version::TLS13]).await;
+    let mut half = connect(&served, &[&rustls::version::TLS13]).await;
+    half.write_all(b"GET /livez HTT").await.unwrap();
+    assert!(closed_after(idle, began).await < Duration::from_secs(3));
+    assert!(closed_after(half, began).await < Duration::from_secs(3));
+    let mut drip = connect(&served, &[&rustls::version::TLS13]).await;
+    let began = Instant::now();
+    let dripped = async {
+        drip.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n").await?;
+        loop {
+            drip.write_all(b"x: y\r\n").await?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let result: Result<std::io::Result<()>, _> = timeout(Duration::from_secs(5), dripped).await;
+    assert!(matches!(result, Ok(Err(_))), "headers that never end are cut off");
+    assert!(began.elapsed() < Duration::from_secs(3));
+    served.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn oversized_headers_and_garbage_are_refused() {
+    let served = start(limits()).await;
+    let exchange = async |request: Vec<u8>| {
+        let mut stream = connect(&served, &[&rustls::version::TLS13]).await;
+        let _ = stream.write_all(&request).await;
+        let mut answer = Vec::new();
+        let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("the connection is closed");
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let huge = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "y".repeat(100_000));
+    let answer = exchange(huge.into_bytes()).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431") || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let answer = exchange(b"\x00\xff garbage\r\n\r\n".to_vec()).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{answer}");
+    served.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_taken_up_without_dropping_a_connection() {
+    let served = start(Limits { idle_timeout: Duration::from_secs(30), header_timeout: Duration::from_secs(30), ..limits() }).await;
+    let old = client(&served.certificates.ca_pem);
+    assert_eq!(old.get(url(&served, "/livez")).send().await.unwrap().status(), 200);
+    let renewed = certificates();
+    served.running.reload_tls(config(served.issuer.dir.path(), &renewed));
+    assert_eq!(old.get(url(&served, "/livez")).send().await.unwrap().status(), 200, "the open connection goes on");
+    assert_eq!(client(&renewed.ca_pem).get(url(&served, "/livez")).send().await.unwrap().status(), 200);
+    let fresh_with_old_ca = client(&served.certificates.ca_pem).get(url(&served, "/livez")).send().await;
+    assert!(fresh_with_old_ca.is_err());
+    served.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_has_begun_is_finished_at_shutdown() {
+    let served = start(limits()).await;
+    let session = served.issuer.open_session().await;
+    let client = client(&served.certificates.ca_pem);
+    let mints: Vec<_> = (0..100)
+        .map(|_| {
+            let request = client.post(url(&served, "/v1/tokens")).bearer_auth(&session).json(&json!({}));
+            tokio::spawn(async move { request.send().await.and_then(reqwest::Response::error_for_status) })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let store = served.issuer.store.clone();
+    served.running.shutdown().await;
+    let mut minted = 0;
+    for mint in mints {
+        minted += i64::from(mint.await.unwrap().is_ok());
+    }
+    assert!(minted > 0, "some had begun");
+    let report = store.ledger().verify(&tagmint_testkit::keys::master_key(1)).await.unwrap();
+    assert!(report.rows >= minted, "{} rows for {minted} tokens", report.rows);
+}
+
+#[tokio::test]
+async fn unusable_certificate_files_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    let says = |expected: &str| {
+        let message = tls::server_config(&certificate, &key).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    };
+    says("cert.pem");
+    std::fs::write(&certificate, "no pem").unwrap();
+    says("holds no certificate");
+    let one = certificates();
+    std::fs::write(&certificate, &one.certificate_pem).unwrap();
+    says("the key file");
+    std::fs::write(&key, certificates().key_pem.as_bytes()).unwrap();
+    says("cannot be used together");
+}
