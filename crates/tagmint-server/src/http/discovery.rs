@@ -88,5 +88,5 @@ pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     if current {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
-    (common, [(header::CONTENT_TYPE, HeaderValue::from_static("application/jwk-set+json"))], view.jwks.clone()).into_response()
+    (common, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], view.jwks.clone()).into_response()
 }

@@ -89,7 +89,7 @@ async fn hold_write_lock(issuer: &TestIssuer) -> (mpsc::Sender<()>, tokio::task:
     let task = tokio::spawn(async move {
         let key = fresh_signing_key();
         let candidate = KeyCandidate { key: &key, certificate_der: None };
-        let plan = |_: &[KeyState]| {
+        let plan = move |_: &[KeyState]| {
             let _ = held.send(());
             let _ = tokio::task::block_in_place(|| released.recv());
             Ok::<_, std::convert::Infallible>(vec![])

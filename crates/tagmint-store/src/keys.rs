@@ -1,0 +1,271 @@
+//! Signing keys: their moments, their public halves, and their private halves sealed under the key file.
+
+use jiff::Timestamp;
+use tagmint_core::{
+    jwk::{Jwk, JwkSet, PublicKey, VerificationKeys},
+    key_schedule::{KeyChange, KeySchedule, KeyState},
+    random::Random,
+    sealing::MasterKey,
+    signing_key::{Algorithm, KeyId, Signer, SigningKey},
+};
+
+use crate::{
+    engine::{Executor, Transaction, expect_rows, is_taken, on_engine},
+    error::{KeyChangeError, StoreError},
+    store::Store,
+};
+
+/// A stored key, without its private half.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Its id, algorithm and moments. Moments are kept in whole milliseconds.
+    pub state: KeyState,
+    /// Its public half.
+    pub public: PublicKey,
+    /// A certificate over it, DER, for `x5c`.
+    pub certificate_der: Option<Vec<u8>>,
+    /// Whether the private half is there still: it is wiped after the withdrawal.
+    pub has_private: bool,
+}
+
+/// The key that a plan may publish.
+#[derive(Debug)]
+pub struct KeyCandidate<'k> {
+    /// The key.
+    pub key: &'k SigningKey,
+    /// A certificate over it, DER, for `x5c`.
+    pub certificate_der: Option<Vec<u8>>,
+}
+
+const LIST: &str = "SELECT kid, algorithm, jwks, certificate, private_key IS NOT NULL, published_at_ms, active_at_ms, retiring_at_ms, \
+     withdrawn_at_ms FROM signing_keys ORDER BY published_at_ms, kid";
+const PRIVATE: &str = "SELECT algorithm, private_key FROM signing_keys WHERE kid = $1";
+const UNWIPED: &str = "SELECT count(*) FROM signing_keys WHERE withdrawn_at_ms <= $1 AND private_key IS NOT NULL";
+const PUBLISH: &str = "INSERT INTO signing_keys (kid, algorithm, jwks, certificate, private_key, published_at_ms, active_at_ms, \
+     retiring_at_ms, withdrawn_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+const RESCHEDULE: &str = "UPDATE signing_keys SET published_at_ms = $1, active_at_ms = $2, retiring_at_ms = $3, withdrawn_at_ms = $4 \
+     WHERE kid = $5";
+const WIPE: &str = "UPDATE signing_keys SET private_key = NULL WHERE withdrawn_at_ms <= $1 AND private_key IS NOT NULL";
+
+type Row = (String, String, String, Option<Vec<u8>>, bool, i64, i64, Option<i64>, Option<i64>);
+type PrivateRow = (String, Option<Vec<u8>>);
+
+fn record(row: Row) -> Result<KeyRecord, (String, &'static str)> {
+    let (kid, algorithm, jwks, certificate_der, has_private, published, active, retiring, withdrawn) = row;
+    let at = |millis: i64, column| Timestamp::from_millisecond(millis).map_err(|_| column);
+    let read = || {
+        let algorithm: Algorithm = algorithm.parse().map_err(|_| "algorithm")?;
+        let keys = VerificationKeys::parse(jwks.as_bytes()).map_err(|_| "jwks")?;
+        let public = keys.find(&kid, algorithm).ok_or("jwks")?.clone();
+        Ok(KeyRecord {
+            state: KeyState {
+                kid: Some(public.thumbprint()).filter(|thumbprint| thumbprint.as_str() == kid).ok_or("kid")?,
+                algorithm,
+                schedule: KeySchedule {
+                    published_at: at(published, "published_at_ms")?,
+                    active_at: at(active, "active_at_ms")?,
+                    retiring_at: retiring.map(|moment| at(moment, "retiring_at_ms")).transpose()?,
+                    withdrawn_at: withdrawn.map(|moment| at(moment, "withdrawn_at_ms")).transpose()?,
+                },
+            },
+            public,
+            certificate_der,
+            has_private,
+        })
+    };
+    read().map_err(|column| (kid.clone(), column))
+}
+
+/// The signing keys of a store.
+#[derive(Debug, Clone, Copy)]
+pub struct Keys<'s> {
+    pub(crate) store: &'s Store,
+}
+
+impl Keys<'_> {
+    /// All keys, withdrawn ones included, in the order of their publication.
+    pub async fn list(self) -> Result<Vec<KeyRecord>, StoreError> {
+        let engine = &self.store.inner.engine;
+        let mut reader = engine.reader().await.map_err(engine.failed("list the signing keys"))?;
+        self.list_with(reader.executor()).await
+    }
+
+    async fn list_with(self, executor: Executor<'_>) -> Result<Vec<KeyRecord>, StoreError> {
+        let engine = &self.store.inner.engine;
+        let rows: Result<Vec<Row>, _> = on_engine!(executor, connection => sqlx::query_as(LIST).fetch_all(connection).await);
+        let rows = rows.map_err(engine.failed("list the signing keys"))?;
+        let unusable = |(row, column)| self.unusable(row, column);
+        rows.into_iter().map(|row| record(row).map_err(unusable)).collect()
+    }
+
+    /// Opens a key's private half.
+    pub async fn load_signing_key(self, kid: &KeyId, master_key: &MasterKey) -> Result<SigningKey, StoreError> {
+        let doing = "load a signing key";
+        let engine = &self.store.inner.engine;
+        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let found: Result<Option<PrivateRow>, _> = on_engine!(reader.executor(), connection => {
+            sqlx::query_as(PRIVATE).bind(kid.as_str()).fetch_optional(connection).await
+        });
+        let (algorithm, sealed) = found.map_err(engine.failed(doing))?.ok_or_else(|| StoreError::UnknownKey(kid.clone()))?;
+        let sealed = sealed.ok_or_else(|| StoreError::KeyWiped(kid.clone()))?;
+        let algorithm = algorithm.parse().map_err(|_| self.unusable(kid.to_string(), "algorithm"))?;
+        let pkcs8 = master_key.open(&sealed, &self.store.inner.stamp.issuer, kid).map_err(|cause| StoreError::Sealing {
+            database: engine.name().clone(),
+            kid: kid.clone(),
+            cause,
+        })?;
+        let key = SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(|cause| StoreError::Signing {
+            database: engine.name().clone(),
+            kid: kid.clone(),
+            cause,
+        })?;
+        if key.kid() == kid { Ok(key) } else { Err(self.unusable(kid.to_string(), "private_key")) }
+    }
+
+    /// Whether a withdrawn key's private half is waiting to be wiped; [`change`](Self::change) does it.
+    pub async fn has_withdrawn_private(self, now: Timestamp) -> Result<bool, StoreError> {
+        let doing = "look for withdrawn signing keys";
+        let engine = &self.store.inner.engine;
+        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let found: Result<(i64,), _> = on_engine!(reader.executor(), connection => {
+            sqlx::query_as(UNWIPED).bind(now.as_millisecond()).fetch_one(connection).await
+        });
+        Ok(found.map_err(engine.failed(doing))?.0 > 0)
+    }
+
+    /// Changes the keys by a plan, and wipes the private halves of keys that are withdrawn at `now`. All of it happens or nothing does.
+    ///
+    /// `plan` sees all keys as they are; no other process changes them until its answer is written. It may publish `candidate`, once.
+    /// Returns the keys that were published or given new moments.
+    pub async fn change<E: Send>(
+        self,
+        now: Timestamp,
+        candidate: &KeyCandidate<'_>,
+        master_key: &MasterKey,
+        random: &dyn Random,
+        plan: impl FnOnce(&[KeyState]) -> Result<Vec<KeyChange>, E> + Send,
+    ) -> Result<Vec<KeyState>, KeyChangeError<E>> {
+        let doing = "change the signing keys";
+        let engine = &self.store.inner.engine;
+        // Sealed beforehand: the transaction does nothing that takes time.
+        let sealed = self.seal(candidate.key, master_key, random)?;
+        let mut transaction = engine.begin_write().await.map_err(engine.failed(doing))?;
+        let states: Vec<KeyState> =
+            self.list_with(transaction.executor()).await?.into_iter().map(|record| record.state).collect();
+        let changes = plan(&states).map_err(KeyChangeError::Plan)?;
+        let published = changes.iter().filter(|change| matches!(change, KeyChange::Publish(_))).count();
+        if published > 1 {
+            return Err(StoreError::TooManyKeys(published).into());
+        }
+        let mut written = Vec::with_capacity(changes.len());
+        for change in changes {
+            let (kid, schedule) = match change {
+                KeyChange::Publish(schedule) => {
+                    self.publish(&mut transaction, candidate, &sealed, schedule).await?;
+                    (candidate.key.kid().clone(), schedule)
+                }
+                KeyChange::Reschedule { kid, schedule } => {
+                    self.reschedule(&mut transaction, &kid, schedule).await?;
+                    (kid, schedule)
+                }
+            };
+            let known = states.iter().find(|state| state.kid == kid).map(|state| state.algorithm);
+            written.push(KeyState { algorithm: known.unwrap_or_else(|| candidate.key.algorithm()), kid, schedule });
+        }
+        self.wipe(&mut transaction, now).await?;
+        transaction.commit().await.map_err(engine.failed(doing))?;
+        Ok(written)
+    }
+
+    fn seal(self, key: &SigningKey, master_key: &MasterKey, random: &dyn Random) -> Result<Vec<u8>, StoreError> {
+        let (database, kid) = (self.store.inner.engine.name(), key.kid());
+        let pkcs8 = key.to_pkcs8().map_err(|cause| StoreError::Signing {
+            database: database.clone(),
+            kid: kid.clone(),
+            cause,
+        })?;
+        master_key.seal(&pkcs8, &self.store.inner.stamp.issuer, kid, random).map_err(|cause| StoreError::Sealing {
+            database: database.clone(),
+            kid: kid.clone(),
+            cause,
+        })
+    }
+
+    async fn publish(
+        self,
+        transaction: &mut Transaction<'_>,
+        candidate: &KeyCandidate<'_>,
+        sealed: &[u8],
+        schedule: KeySchedule,
+    ) -> Result<(), StoreError> {
+        let doing = "publish a signing key";
+        let engine = &self.store.inner.engine;
+        let kid = candidate.key.kid();
+        let jwks = JwkSet { keys: vec![Jwk::new(candidate.key.public(), None)] };
+        let written = on_engine!(transaction.executor(), connection => {
+            sqlx::query(PUBLISH)
+                .bind(kid.as_str())
+                .bind(candidate.key.algorithm().as_str())
+                .bind(serde_json::to_string(&jwks).expect("a key set is JSON"))
+                .bind(candidate.certificate_der.as_deref())
+                .bind(sealed)
+                .bind(schedule.published_at.as_millisecond())
+                .bind(schedule.active_at.as_millisecond())
+                .bind(schedule.retiring_at.map(Timestamp::as_millisecond))
+                .bind(schedule.withdrawn_at.map(Timestamp::as_millisecond))
+                .execute(connection)
+                .await
+                .map(|done| done.rows_affected())
+        });
+        match written {
+            Err(error) if is_taken(&error, "signing_keys.kid") => Err(StoreError::KeyExists(kid.clone())),
+            written => expect_rows(engine.name(), doing, 1, written.map_err(engine.failed(doing))?),
+        }
+    }
+
+    async fn reschedule(
+        self,
+        transaction: &mut Transaction<'_>,
+        kid: &KeyId,
+        schedule: KeySchedule,
+    ) -> Result<(), StoreError> {
+        let doing = "reschedule a signing key";
+        let engine = &self.store.inner.engine;
+        let written = on_engine!(transaction.executor(), connection => {
+            sqlx::query(RESCHEDULE)
+                .bind(schedule.published_at.as_millisecond())
+                .bind(schedule.active_at.as_millisecond())
+                .bind(schedule.retiring_at.map(Timestamp::as_millisecond))
+                .bind(schedule.withdrawn_at.map(Timestamp::as_millisecond))
+                .bind(kid.as_str())
+                .execute(connection)
+                .await
+                .map(|done| done.rows_affected())
+        });
+        match written.map_err(engine.failed(doing))? {
+            0 => Err(StoreError::UnknownKey(kid.clone())),
+            touched => expect_rows(engine.name(), doing, 1, touched),
+        }
+    }
+
+    async fn wipe(self, transaction: &mut Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+        let doing = "wipe withdrawn signing keys";
+        let engine = &self.store.inner.engine;
+        let now = now.as_millisecond();
+        let expected: Result<(i64,), _> = on_engine!(transaction.executor(), connection => {
+            sqlx::query_as(UNWIPED).bind(now).fetch_one(connection).await
+        });
+        let expected = expected.map_err(engine.failed(doing))?.0.unsigned_abs();
+        let wiped = on_engine!(transaction.executor(), connection => {
+            sqlx::query(WIPE).bind(now).execute(connection).await.map(|done| done.rows_affected())
+        });
+        expect_rows(engine.name(), doing, expected, wiped.map_err(engine.failed(doing))?)
+    }
+
+    fn unusable(self, row: String, column: &'static str) -> StoreError {
+        StoreError::Row { database: self.store.inner.engine.name().clone(), table: "signing_keys", row, column }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+//! Tagmint's database: every SQL statement, the migrations, and the group-committing ledger writer.
+//!
+//! Callers open a [`Store`] and speak to its parts. No rule, no decision and no HTTP is in here; what comes out are records and typed
+//! answers, and an error always names the database.
+//!
+//! | part | holds |
+//! |---|---|
+//! | [`Store::sessions`], [`Store::bearers`] | credentials, by the hash of their secret |
+//! | [`Store::keys`] | signing keys, sealed under the key file, changed in one transaction |
+//! | [`Store::ledger`] | reading and verifying the mint ledger |
+//! | [`LedgerWriter`] | appending to it: an answer means that the row is on disk |
+//!
+//! Every statement is one static text in the subset that SQLite and Postgres share; what differs between the engines is in `engine.rs`
+//! and in `migrations/`.
+
+mod bearers;
+mod credential;
+mod engine;
+mod error;
+mod keys;
+mod ledger;
+mod lookup;
+mod sessions;
+mod store;
+#[cfg(test)]
+mod test_support;
+
+pub use bearers::{BearerRecord, Bearers, NewBearer};
+pub use credential::{CredentialFilter, CredentialLookup, Revocation};
+pub use error::{Fault, KeyChangeError, LedgerError, StoreError, VerifyError};
+pub use keys::{KeyCandidate, KeyRecord, Keys};
+pub use ledger::{Ledger, LedgerOrder, LedgerQuery, LedgerStats, LedgerWriter, StoredHead, VerifyReport};
+pub use sessions::{NewSession, SessionRecord, Sessions};
+pub use store::{DatabaseUrl, InvalidDatabaseUrl, Store, StoreOptions};

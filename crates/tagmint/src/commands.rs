@@ -1,0 +1,12 @@
+//! One file per command.
+
+pub mod bearer;
+pub mod check;
+pub mod demo;
+pub mod dev;
+pub mod keys;
+pub mod ledger;
+pub mod mock_backend;
+pub mod serve;
+pub mod session;
+pub mod shell;

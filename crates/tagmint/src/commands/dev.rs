@@ -1,0 +1,88 @@
+//! `tagmint dev`.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::{
+    cli::DevArgs,
+    compose::Signals,
+    config::Log,
+    error::CliError,
+    local::{self, AUTH_TOKEN, LocalIssuer, LocalOptions},
+    logging,
+    output::Output,
+    surroundings,
+};
+
+/// The wallet that the mock backend vouches for where none is named.
+pub const WALLET: &str = local::WALLET;
+
+/// Runs a local issuer until it is told to end.
+pub async fn run(args: DevArgs, output: Output) -> Result<(), CliError> {
+    logging::init(&Log { level: "info".to_owned(), json: false });
+    surroundings::raise_open_files();
+    let signals = Signals::listen()?;
+    let dir = args.dir.unwrap_or_else(default_dir);
+    let local = local::start(LocalOptions { dir, listen: args.listen, algorithm: args.algorithm }).await?;
+    for note in &local.notes {
+        output.warn(note);
+    }
+    let ready = json!({
+        "issuer": local.url,
+        "ca_file": local.ca_file,
+        "admin": local.admin_url(),
+        "auth_token": AUTH_TOKEN,
+        "session": local.session.expose(),
+        "bearer": local.bearer.expose(),
+        "config": local.config,
+    });
+    output.data(&ready, || what_to_try(&local))?;
+    local.run(signals).await
+}
+
+fn default_dir() -> PathBuf {
+    surroundings::data_home().map_or_else(|| PathBuf::from(".tagmint-dev"), |home| home.join("tagmint-dev"))
+}
+
+fn what_to_try(local: &LocalIssuer) -> String {
+    let (url, ca, config) = (&local.url, local.ca_file.display(), local.config.display());
+    let (session, bearer) = (local.session.expose(), local.bearer.expose());
+    format!(
+        r#"
+The issuer {url} is ready. Its files are in {dir}.
+
+  CA       {ca}
+  session  {session}
+  bearer   {bearer}
+
+Try:
+
+  # what AWS reads
+  curl --cacert {ca} {url}/.well-known/openid-configuration
+  curl --cacert {ca} {url}/.well-known/jwks.json
+
+  # a session, on the word of the mock session backend
+  curl --cacert {ca} {url}/v1/sessions --json '{{"auth_token": "{AUTH_TOKEN}"}}'
+
+  # a token for the wallet of the session
+  curl --cacert {ca} {url}/v1/tokens -H 'Authorization: Bearer {session}' --json '{{}}'
+
+  # a token for CI, narrowed to one prefix
+  curl --cacert {ca} {url}/v1/tokens -H 'Authorization: Bearer {bearer}' --json '{{"tags": {{"prefix": "dev/one", "run": "42"}}}}'
+
+  # the operator's side, in another terminal
+  export TAGMINT_CONFIG={config}
+  tagmint ledger list
+  tagmint ledger verify
+  tagmint keys list
+  tagmint keys rotate --after 2m
+  tagmint bearer create --name nightly --expires 90d
+  curl {admin}/metrics
+
+Rules are in {config}; restart to take them up. Ctrl-C ends the issuer.
+"#,
+        dir = local.dir().display(),
+        admin = local.admin_url(),
+    )
+}

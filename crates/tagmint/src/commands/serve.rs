@@ -1,0 +1,37 @@
+//! `tagmint serve`.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::{
+    compose::{self, Signals},
+    config::Config,
+    error::CliError,
+    logging,
+    output::Output,
+    surroundings,
+};
+
+/// Runs an issuer until it is told to end.
+pub async fn run(file: &Path, output: Output) -> Result<(), CliError> {
+    let config = Config::load(file)?;
+    logging::init(&config.log);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let open_files = surroundings::raise_open_files();
+    let signals = Signals::listen()?;
+    let public = compose::bind(config.public)?;
+    let admin = compose::bind(config.admin)?;
+    let address = compose::local_address(&public)?;
+    let stamp = config.settings.stamp.clone();
+    let issuer = compose::start(config, public, admin).await?;
+    tracing::info!(
+        issuer = %stamp.issuer, environment = %stamp.environment, public = %address, admin = issuer.admin_url(), open_files,
+        version = env!("CARGO_PKG_VERSION"), "the issuer is ready"
+    );
+    let ready = json!({"issuer": stamp.issuer, "admin": issuer.admin_url()});
+    output.data(&ready, || format!("{} is ready on {address}; metrics on {}/metrics", stamp.issuer, issuer.admin_url()))?;
+    issuer.run(signals).await
+}

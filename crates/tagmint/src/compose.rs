@@ -1,0 +1,206 @@
+//! From a checked configuration to a running issuer, and to its orderly end.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+};
+
+use tagmint_core::{clock::SystemClock, random::SystemRandom, sealing::MasterKey};
+use tagmint_server::{
+    app::{App, Parts},
+    backend::{HttpSessionBackend, SessionBackend},
+    flows::keys::KeyContext,
+    serve::{Listeners, Running, serve},
+};
+use tagmint_store::{DatabaseUrl, Store, StoreOptions};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    config::{Config, Tls, files},
+    error::CliError,
+    surroundings,
+};
+
+/// An issuer that answers.
+#[derive(Debug)]
+pub struct Issuer {
+    running: Running,
+    store: Store,
+    tls: Tls,
+}
+
+/// Binds an address.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).map_err(|source| CliError::Listen { address, source })
+}
+
+/// The address that a listener got.
+pub fn local_address(listener: &TcpListener) -> Result<SocketAddr, CliError> {
+    listener.local_addr().map_err(|source| CliError::Io { what: "a listening socket", source })
+}
+
+/// The key under which signing keys are encrypted.
+pub fn master_key(config: &Config) -> Result<Arc<MasterKey>, CliError> {
+    let credentials = surroundings::credentials_directory();
+    Ok(Arc::new(files::master_key(&config.key_file, credentials.as_deref())?))
+}
+
+/// The issuer's database, for administration beside a running issuer.
+pub async fn open_existing(config: &Config) -> Result<Store, CliError> {
+    Ok(Store::open_existing(&store_options(config)).await?)
+}
+
+fn store_options(config: &Config) -> StoreOptions {
+    StoreOptions::new(DatabaseUrl::from(config.database.as_path()), config.settings.stamp.clone())
+}
+
+/// What looking after the keys needs.
+pub fn key_context(config: &Config, store: Store, master_key: Arc<MasterKey>) -> KeyContext {
+    KeyContext {
+        store,
+        master_key,
+        settings: config.settings.clone(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+    }
+}
+
+/// The session backend as it is configured. In prod an answer of the mock counts as an outage.
+pub fn session_backend(config: &Config) -> Result<Option<Arc<dyn SessionBackend>>, CliError> {
+    let Some(backend) = &config.session_backend else { return Ok(None) };
+    let extra_root =
+        backend.ca_file.as_deref().map(|file| files::read("the session backend's CA file", file)).transpose()?;
+    let refuse_mock = config.environment() == tagmint_core::environment::Environment::Prod;
+    let client = HttpSessionBackend::new(&backend.url, backend.timeout, extra_root.as_deref(), refuse_mock)
+        .map_err(|error| CliError::BackendClient(deepest(&error)))?;
+    Ok(Some(Arc::new(client)))
+}
+
+/// The innermost cause, which is the one that says something.
+fn deepest(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), deepest)
+}
+
+/// Starts an issuer on sockets that are bound already.
+pub async fn start(config: Config, public: TcpListener, admin: TcpListener) -> Result<Issuer, CliError> {
+    let master_key = master_key(&config)?;
+    let tls = match &config.tls {
+        Tls::Files { certificate, key } => Some(files::tls(certificate, key)?),
+        Tls::Proxy => None,
+    };
+    let backend = session_backend(&config)?;
+    let store = Store::open(&store_options(&config)).await?;
+    let ledger = store.ledger_writer(Arc::clone(&master_key)).await?;
+    let parts = Parts {
+        settings: config.settings,
+        store: store.clone(),
+        ledger,
+        master_key,
+        rules: config.rules,
+        backend,
+        clock: Arc::new(SystemClock),
+        random: Arc::new(SystemRandom),
+    };
+    let app = App::start(parts).await?;
+    let running = serve(app, Listeners { public, tls, admin })
+        .map_err(|source| CliError::Io { what: "the listeners", source })?;
+    Ok(Issuer { running, store, tls: config.tls })
+}
+
+impl Issuer {
+    /// Its state.
+    pub const fn app(&self) -> &Arc<App> {
+        self.running.app()
+    }
+
+    /// Its database.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The URL of the admin listener.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.running.admin_address())
+    }
+
+    /// Reads the certificate files anew. Unusable ones change nothing.
+    fn reload(&self) {
+        let Tls::Files { certificate, key } = &self.tls else {
+            return tracing::info!("SIGHUP: there are no certificates to read, TLS ends at the proxy");
+        };
+        match files::tls(certificate, key) {
+            Ok(config) => {
+                self.running.reload_tls(config);
+                tracing::info!(certificate = %certificate.display(), "the certificate was read anew");
+            }
+            Err(error) => tracing::error!(%error, "the new certificate cannot be used; the old one stays"),
+        }
+    }
+
+    /// Ends in order.
+    pub async fn shutdown(self) {
+        self.running.shutdown().await;
+        self.store.close().await;
+    }
+
+    /// Runs until SIGTERM or Ctrl-C, then ends in order. A second one ends it at once.
+    pub async fn run(self, mut signals: Signals) -> Result<(), CliError> {
+        loop {
+            match signals.next().await {
+                Wanted::Reload => self.reload(),
+                Wanted::End => break,
+            }
+        }
+        tracing::info!("ending: no new connections, requests that have begun are finished");
+        let ended = async {
+            self.shutdown().await;
+            Ok(())
+        };
+        let impatient = async {
+            while matches!(signals.next().await, Wanted::Reload) {}
+            Err(CliError::Refused("ended by a second signal before all requests were finished".to_owned()))
+        };
+        tokio::select! {
+            result = ended => result,
+            result = impatient => result,
+        }
+    }
+}
+
+/// The signals that a running issuer listens to.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// An orderly end.
+    End,
+    /// New certificates.
+    Reload,
+}
+
+impl Signals {
+    /// Begins to listen: from here on a signal does not kill the process.
+    pub fn listen() -> Result<Self, CliError> {
+        let listen = |kind| signal(kind).map_err(|source| CliError::Io { what: "signals", source });
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) -> Wanted {
+        tokio::select! {
+            _ = self.terminate.recv() => Wanted::End,
+            _ = self.interrupt.recv() => Wanted::End,
+            _ = self.hangup.recv() => Wanted::Reload,
+        }
+    }
+}

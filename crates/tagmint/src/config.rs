@@ -1,0 +1,133 @@
+//! The configuration: from a file's text to checked settings.
+//!
+//! `raw` is the file as it is written, `shape` compares a file with that (every unknown key, every wrong type), `validate` checks what the
+//! values mean. Nothing here touches the files that a configuration names; [`files`] looks at those.
+
+pub mod files;
+pub mod problem;
+pub mod raw;
+mod shape;
+mod validate;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tagmint_core::{environment::Environment, rules::RuleSet};
+use tagmint_server::settings::Settings;
+
+pub use self::{
+    problem::{ConfigError, ConfigProblem},
+    shape::schema,
+};
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// What the issuer is set up with.
+    pub settings: Settings,
+    /// Its rules, compiled.
+    pub rules: RuleSet,
+    /// What each rule is for, in their order.
+    pub rule_notes: Vec<RuleNote>,
+    /// The public address.
+    pub public: SocketAddr,
+    /// The admin address.
+    pub admin: SocketAddr,
+    /// Who ends TLS.
+    pub tls: Tls,
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// Where the key is under which signing keys are encrypted.
+    pub key_file: SecretSource,
+    /// The session backend, if there is one.
+    pub session_backend: Option<SessionBackendConfig>,
+    /// What is logged.
+    pub log: Log,
+    /// What is allowed, but hardly meant.
+    pub warnings: Vec<String>,
+}
+
+/// A rule's name and description.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct RuleNote {
+    /// The name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+}
+
+/// Who ends TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// Tagmint, with these PEM files.
+    Files {
+        /// The certificate chain.
+        certificate: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+    /// A proxy on this machine.
+    Proxy,
+}
+
+/// Where a secret is read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file that its owner alone can read.
+    File(PathBuf),
+    /// A systemd credential (`LoadCredential=`), by name.
+    Credential(String),
+}
+
+/// How the session backend is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionBackendConfig {
+    /// Its URL, without `/session/create`.
+    pub url: String,
+    /// How long it may take to answer.
+    pub timeout: Duration,
+    /// More certificates to trust.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// What is logged, to stderr.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// In the syntax of `tracing_subscriber::EnvFilter`.
+    pub level: String,
+    /// Whether lines are JSON.
+    pub json: bool,
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        Self::parse(&text, file)
+    }
+
+    /// Checks a configuration's text. `file` is where it stands: relative paths are taken from its folder.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let invalid = |problems| ConfigError::Invalid { file: file.to_owned(), problems };
+        let (raw, lines) = shape::parse(text).map_err(invalid)?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let problems = match validate::validate(&raw, folder) {
+            Ok(config) => return Ok(Self { file: file.to_owned(), ..config }),
+            Err(problems) => problems,
+        };
+        Err(invalid(problems.into_iter().map(|problem| problem.at_line(&lines)).collect()))
+    }
+
+    /// Which world the issuer belongs to.
+    pub fn environment(&self) -> Environment {
+        self.settings.stamp.environment
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! The files that a configuration names: whether they are there, whether others can read them, whether they hold what they should.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+use tagmint_core::sealing::{MasterKey, SealingError};
+use tagmint_server::tls::{self, TlsError};
+use zeroize::Zeroizing;
+
+use super::{Config, SecretSource, Tls};
+
+/// The permission bits of everybody but the owner.
+const GROUP_AND_OTHERS: u32 = 0o077;
+/// The permission bits of those outside the file's group.
+const OTHERS: u32 = 0o007;
+
+/// Why a file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is not there, or cannot be read.
+    #[error("{what} {}: {source}", file.display())]
+    Read {
+        /// Which file.
+        what: &'static str,
+        /// Where.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Somebody else can read it.
+    #[error("{what} {} can be read by others (mode {mode:04o}); `chmod 600` it", file.display())]
+    Open {
+        /// Which file.
+        what: &'static str,
+        /// Where.
+        file: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It holds no key.
+    #[error("the key file {}: {source}", file.display())]
+    Key {
+        /// Where.
+        file: PathBuf,
+        /// What it should hold.
+        source: SealingError,
+    },
+    /// A systemd credential was named outside a unit that has it.
+    #[error("the key is the systemd credential `{0}`, and $CREDENTIALS_DIRECTORY is not set: run as a unit with `LoadCredential={0}:FILE`")]
+    NoCredentials(String),
+    /// Certificate and key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The database's folder is not there.
+    #[error("the database's folder {} does not exist; make it, owned by the user that runs tagmint", .0.display())]
+    NoFolder(PathBuf),
+}
+
+/// The state of one file.
+#[derive(Debug, Serialize)]
+pub struct FileState {
+    /// Which file.
+    pub what: &'static str,
+    /// Where it is.
+    pub file: String,
+    /// Whether it can be used.
+    pub ok: bool,
+    /// What was found.
+    pub state: String,
+}
+
+/// Looks at every file that a configuration names. `credentials` is systemd's folder of credentials.
+pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
+    let mut states = Vec::new();
+    let mut note = |what, file: String, found: Result<&str, FileError>| {
+        let ok = found.is_ok();
+        let state = found.map_or_else(|error| error.to_string(), str::to_owned);
+        states.push(FileState { what, file, ok, state });
+    };
+    let master_key = master_key(&config.key_file, credentials);
+    note("key file", config.key_file.to_string(), master_key.map(|_| "holds a key, readable by its owner alone"));
+    if let Tls::Files { certificate, key } = &config.tls {
+        let both = format!("{}, {}", certificate.display(), key.display());
+        note("TLS", both, tls(certificate, key).map(|_| "certificate and key belong together"));
+    }
+    if let Some(ca_file) = config.session_backend.as_ref().and_then(|backend| backend.ca_file.as_ref()) {
+        let found = read("the session backend's CA file", ca_file);
+        note("session backend CA", ca_file.display().to_string(), found.map(|_| "readable"));
+    }
+    note("database", config.database.display().to_string(), database(&config.database));
+    states
+}
+
+fn database(file: &Path) -> Result<&'static str, FileError> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(FileError::NoFolder(folder.to_owned()));
+    }
+    Ok(if file.exists() { "exists" } else { "is made at the first start" })
+}
+
+/// Reads the key under which signing keys are encrypted.
+pub fn master_key(source: &SecretSource, credentials: Option<&Path>) -> Result<MasterKey, FileError> {
+    let file = match source {
+        SecretSource::File(file) => {
+            private("the key file", file, GROUP_AND_OTHERS)?;
+            file.clone()
+        }
+        // systemd keeps credentials in a folder that the unit alone can enter.
+        SecretSource::Credential(name) => {
+            credentials.ok_or_else(|| FileError::NoCredentials(name.clone()))?.join(name)
+        }
+    };
+    let bytes = Zeroizing::new(read("the key file", &file)?);
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    MasterKey::parse(text).map_err(|source| FileError::Key { file, source })
+}
+
+/// Reads certificate and key, and checks that strangers cannot read the key.
+pub fn tls(certificate: &Path, key: &Path) -> Result<std::sync::Arc<rustls::ServerConfig>, FileError> {
+    private("the TLS key", key, OTHERS)?;
+    Ok(tls::server_config(certificate, key)?)
+}
+
+fn private(what: &'static str, file: &Path, forbidden: u32) -> Result<(), FileError> {
+    let metadata = fs::metadata(file).map_err(|source| FileError::Read { what, file: file.to_owned(), source })?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & forbidden != 0 {
+        return Err(FileError::Open { what, file: file.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Reads a file whole.
+pub fn read(what: &'static str, file: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(file).map_err(|source| FileError::Read { what, file: file.to_owned(), source })
+}
+
+impl std::fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(file) => file.display().fmt(f),
+            Self::Credential(name) => write!(f, "credential:{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tagmint_core::random::SystemRandom;
+
+    use super::*;
+
+    fn key_file(folder: &Path, mode: u32, text: &str) -> SecretSource {
+        let file = folder.join("key");
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        SecretSource::File(file)
+    }
+
+    #[test]
+    fn a_key_file_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = MasterKey::generate_file(&SystemRandom).unwrap();
+        assert!(master_key(&key_file(folder.path(), 0o600, &text), None).is_ok());
+        assert!(master_key(&key_file(folder.path(), 0o400, &text), None).is_ok());
+        for mode in [0o640, 0o604, 0o644, 0o620] {
+            let error = master_key(&key_file(folder.path(), mode, &text), None).unwrap_err();
+            assert!(matches!(error, FileError::Open { mode: found, .. } if found == mode), "{error}");
+        }
+        let error = master_key(&key_file(folder.path(), 0o600, "not a key"), None).unwrap_err().to_string();
+        assert!(error.contains("32 random bytes") && !error.contains("not a key"), "{error}");
+        let error = master_key(&SecretSource::File(folder.path().join("none")), None).unwrap_err();
+        assert!(matches!(error, FileError::Read { .. }));
+    }
+
+    #[test]
+    fn a_credential_is_found_in_systemds_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = MasterKey::generate_file(&SystemRandom).unwrap();
+        key_file(folder.path(), 0o440, &text);
+        let source = SecretSource::Credential("key".to_owned());
+        assert!(master_key(&source, Some(folder.path())).is_ok());
+        assert!(matches!(master_key(&source, None), Err(FileError::NoCredentials(_))));
+    }
+}

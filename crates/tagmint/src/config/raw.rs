@@ -1,0 +1,343 @@
+//! The configuration file as it is written. The doc comments are the reference page.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tagmint_core::rules::RuleConfig;
+use tagmint_server::settings::Limits;
+
+/// A duration as text: `"90s"`, `"5m"`, `"1h30m"`, `"30d"`. A day has 24 hours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "duration"))]
+pub struct DurationText(pub String);
+
+/// A path. A relative one is taken from the folder of the configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("format" = "path"))]
+pub struct PathText(pub String);
+
+impl From<&str> for DurationText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<&str> for PathText {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// The configuration of one issuer.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    /// Which world the issuer belongs to. It stands in every session and bearer and in the database, and none of the one
+    /// world is accepted in the other.
+    pub environment: RawEnvironment,
+    /// The issuer URL, byte for byte as it is registered with AWS: `https://HOST[/PATH]`, host in lower case, no trailing
+    /// slash. A port is allowed on `localhost` alone, because AWS refuses any.
+    #[schemars(example = "https://broker.example.org")]
+    pub issuer: String,
+    /// Where the issuer listens.
+    #[serde(default)]
+    pub listen: RawListen,
+    /// How TLS is done.
+    pub tls: RawTls,
+    /// Where the sessions, bearers, keys and the ledger are kept.
+    pub database: RawDatabase,
+    /// The signing keys.
+    pub keys: RawKeys,
+    /// The published key set.
+    #[serde(default)]
+    pub jwks: RawJwks,
+    /// What stands in a token beside what its rule says.
+    #[serde(default)]
+    pub token: RawToken,
+    /// The program that vouches for a session. Without it the issuer opens no sessions and serves bearers alone.
+    pub session_backend: Option<RawSessionBackend>,
+    /// Sessions.
+    #[serde(default)]
+    pub session: RawSession,
+    /// Bounds on what callers may ask.
+    #[serde(default)]
+    pub limits: RawLimits,
+    /// What is logged, to stderr.
+    #[serde(default)]
+    pub log: RawLog,
+    /// The rules, in the order in which they are tried. No rule, no token.
+    #[serde(default)]
+    pub rule: Vec<RuleConfig>,
+}
+
+/// The two worlds.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum RawEnvironment {
+    /// Real users, real data.
+    Prod,
+    /// Contributors, CI, `tagmint dev`.
+    Test,
+}
+
+/// Where the issuer listens.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawListen {
+    /// The address and port of the public surface. Loopback where `tls.mode` is `proxy`.
+    pub public: String,
+    /// The address and port of `/metrics`. Loopback unless `admin_anywhere` is set.
+    pub admin: String,
+    /// Allows `admin` on an address that others reach. The metrics tell how much is minted and refused; nothing protects
+    /// them but your network.
+    pub admin_anywhere: bool,
+}
+
+impl Default for RawListen {
+    fn default() -> Self {
+        Self {
+            public: "0.0.0.0:8443".to_owned(),
+            admin: "127.0.0.1:9464".to_owned(),
+            admin_anywhere: false,
+        }
+    }
+}
+
+/// How TLS is done.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawTls {
+    /// Who ends TLS.
+    pub mode: RawTlsMode,
+    /// The certificate chain, PEM, the server's certificate first. Needed with `mode = "files"`. SIGHUP reads it anew.
+    #[schemars(example = "/etc/tagmint/tls/fullchain.pem")]
+    pub certificate: Option<PathText>,
+    /// Its private key, PEM. Others must not be able to read it. Needed with `mode = "files"`.
+    #[schemars(example = "/etc/tagmint/tls/privkey.pem")]
+    pub key: Option<PathText>,
+    /// Addresses of proxies whose `X-Forwarded-For` is believed. From anybody else the header is ignored.
+    #[serde(default)]
+    #[schemars(example = ["127.0.0.1"])]
+    pub trusted_proxies: Vec<String>,
+}
+
+/// Who ends TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum RawTlsMode {
+    /// Tagmint, with `certificate` and `key`.
+    Files,
+    /// A proxy on this machine; Tagmint speaks plain HTTP on a loopback address.
+    Proxy,
+}
+
+/// Where the data is kept.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawDatabase {
+    /// The SQLite file. It is made at the first start and belongs to this issuer and environment from then on.
+    #[schemars(example = "/var/lib/tagmint/tagmint.db")]
+    pub path: PathText,
+}
+
+/// The signing keys.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawKeys {
+    /// The file with the key under which signing keys are encrypted in the database and the ledger is sealed: 32 random
+    /// bytes in base64 (`openssl rand -base64 32`), readable by its owner alone. `credential:NAME` takes the systemd
+    /// credential of that name.
+    #[schemars(example = "credential:tagmint-key")]
+    pub key_file: PathText,
+    /// The algorithm of new keys. STS takes both; ES256 costs a tenth.
+    #[serde(default = "default_algorithm")]
+    pub algorithm: RawAlgorithm,
+    /// How long a key signs before the next one follows. At least one day and longer than `publish_ahead`.
+    #[serde(default = "default_rotate_every")]
+    pub rotate_every: DurationText,
+    /// How long before it signs a key is published. At least `jwks.max_age` and three times `refresh`, so that no cached
+    /// key set lacks it.
+    #[serde(default = "default_publish_ahead")]
+    pub publish_ahead: DurationText,
+    /// How often the keys are read from the database: how soon `tagmint keys` takes effect. 1 second to 10 minutes.
+    #[serde(default = "default_refresh")]
+    pub refresh: DurationText,
+}
+
+const fn default_algorithm() -> RawAlgorithm {
+    RawAlgorithm::Es256
+}
+
+fn default_rotate_every() -> DurationText {
+    "30d".into()
+}
+
+fn default_publish_ahead() -> DurationText {
+    "24h".into()
+}
+
+fn default_refresh() -> DurationText {
+    "10s".into()
+}
+
+/// Signature algorithms.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum RawAlgorithm {
+    /// ECDSA with P-256 and SHA-256.
+    #[serde(rename = "ES256")]
+    Es256,
+    /// RSA with 2048 bits and SHA-256.
+    #[serde(rename = "RS256")]
+    Rs256,
+}
+
+/// The published key set.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawJwks {
+    /// How long others may cache the key set (`Cache-Control: max-age`). 60 seconds to 24 hours.
+    pub max_age: DurationText,
+    /// Whether each key carries a self-signed certificate in `x5c`. AWS does not need it; Ceph RGW takes no key without.
+    pub x5c: bool,
+}
+
+impl Default for RawJwks {
+    fn default() -> Self {
+        Self { max_age: "1h".into(), x5c: false }
+    }
+}
+
+/// What stands in a token beside what its rule says.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawToken {
+    /// Writes the mint id as source identity, which joins CloudTrail to the ledger. The role's trust policy must allow
+    /// `sts:SetSourceIdentity`.
+    pub source_identity: bool,
+    /// Writes the rule's roles, which pins the token to them: STS refuses any other role.
+    pub roles: bool,
+}
+
+impl Default for RawToken {
+    fn default() -> Self {
+        Self { source_identity: true, roles: true }
+    }
+}
+
+/// The program that vouches for a session.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawSessionBackend {
+    /// Its URL; `/session/create` is added. `http://` is allowed for a loopback host, and not in prod.
+    #[schemars(example = "https://backend.example.org")]
+    pub url: String,
+    /// How long it may take to answer. 100 milliseconds to 60 seconds.
+    #[serde(default = "default_backend_timeout")]
+    pub timeout: DurationText,
+    /// A PEM file with certificates to trust beside the system's.
+    #[schemars(example = "/etc/tagmint/backend-ca.pem")]
+    pub ca_file: Option<PathText>,
+}
+
+fn default_backend_timeout() -> DurationText {
+    "5s".into()
+}
+
+/// Sessions.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawSession {
+    /// The longest life of a session; the backend's `expires_in` may make it shorter. 1 minute to 30 days.
+    pub lifetime: DurationText,
+}
+
+impl Default for RawSession {
+    fn default() -> Self {
+        Self { lifetime: "1h".into() }
+    }
+}
+
+/// Bounds on what callers may ask.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawLimits {
+    /// Requests of one credential.
+    pub per_credential: RawRate,
+    /// Requests of one address (of one /64 with IPv6).
+    pub per_address: RawRate,
+    /// The largest request body, in bytes. 1,024 to 1,048,576.
+    pub body_bytes: u64,
+    /// The largest set of request headers, in bytes. 8,192 to 1,048,576.
+    pub header_bytes: u64,
+    /// How long a request's headers may take to arrive.
+    pub header_timeout: DurationText,
+    /// How long a request may take in all; then 503.
+    pub request_timeout: DurationText,
+    /// How long a connection may be silent.
+    pub idle_timeout: DurationText,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: DurationText,
+    /// How long requests that have begun may take to finish at shutdown.
+    pub shutdown_grace: DurationText,
+}
+
+/// A rate: so many at once, refilled by so many a second.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawRate {
+    /// Requests a second in the long run. 0: no limit.
+    pub per_second: u32,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        let limits = Limits::default();
+        let seconds = |duration: std::time::Duration| DurationText(format!("{}s", duration.as_secs()));
+        let rate = |rate: tagmint_server::settings::Rate| RawRate { per_second: rate.per_second, burst: rate.burst };
+        Self {
+            per_credential: rate(limits.per_credential),
+            per_address: rate(limits.per_address),
+            body_bytes: limits.body_bytes as u64,
+            header_bytes: limits.header_bytes as u64,
+            header_timeout: seconds(limits.header_timeout),
+            request_timeout: seconds(limits.request_timeout),
+            idle_timeout: seconds(limits.idle_timeout),
+            handshake_timeout: seconds(limits.handshake_timeout),
+            shutdown_grace: seconds(limits.shutdown_grace),
+        }
+    }
+}
+
+/// What is logged, to stderr.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawLog {
+    /// The least level: `error`, `warn`, `info`, `debug`, `trace`; or a list by module, such as
+    /// `info,tagmint_server=debug`.
+    pub level: String,
+    /// One JSON object a line, or text for people.
+    pub format: RawLogFormat,
+}
+
+impl Default for RawLog {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: RawLogFormat::Json }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub enum RawLogFormat {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Text,
+}

@@ -1,0 +1,94 @@
+//! The program `tagmint`: command line, configuration, wiring.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`cli`], [`commands`] | the command line, and one file per command |
+//! | [`config`] | from a file's text to checked settings |
+//! | [`compose`] | from settings to a running issuer and its end |
+//! | [`local`] | an issuer on this machine with nothing configured, for `dev` and `demo` |
+//! | [`output`], [`error`], [`logging`] | data on stdout, talk and logs on stderr, exit codes |
+//! | [`docs`] | the reference pages, made from the code |
+//! | [`surroundings`], [`durations`] | the process's environment; durations as people write them |
+
+pub mod cli;
+pub mod commands;
+pub mod compose;
+pub mod config;
+pub mod docs;
+pub mod durations;
+pub mod error;
+pub mod local;
+pub mod logging;
+pub mod output;
+pub mod surroundings;
+
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+use clap::{Parser, error::ErrorKind};
+
+use crate::{
+    cli::{Cli, Command},
+    config::Config,
+    error::CliError,
+    output::{Format, Output},
+};
+
+/// Runs the program with these arguments, the first being its name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &args),
+    };
+    let output = Output::new(cli.format);
+    tagmint_server::tls::install_provider();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CliError::Io { what: "the runtime", source })
+        .and_then(|runtime| runtime.block_on(dispatch(cli.command, &cli.config, output)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            error.exit_code()
+        }
+    }
+}
+
+/// Help and versions go to stdout as they are; wrong usage is an error like any other.
+fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
+    let informs = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let json = args.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json")
+        || args.iter().any(|arg| arg == "--format=json");
+    if informs || !json {
+        // A closed pipe is nothing to report.
+        let _ = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let text = error.render().to_string();
+    let error = CliError::Usage(text.trim().trim_start_matches("error: ").to_owned());
+    Output::new(Format::Json).error(&error);
+    error.exit_code()
+}
+
+async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), CliError> {
+    let quiet = || {
+        logging::init_quiet();
+        Config::load(file)
+    };
+    match command {
+        Command::Serve => commands::serve::run(file, output).await,
+        Command::Dev(args) => commands::dev::run(args, output).await,
+        Command::Demo => commands::demo::run(output).await,
+        Command::MockBackend(args) => commands::mock_backend::run(args, output).await,
+        Command::Check => commands::check::run(&quiet()?, output),
+        Command::Keys(command) => commands::keys::run(command, &quiet()?, output).await,
+        Command::Bearer(command) => commands::bearer::run(command, &quiet()?, output).await,
+        Command::Session(command) => commands::session::run(command, &quiet()?, output).await,
+        Command::Ledger(command) => commands::ledger::run(command, &quiet()?, output).await,
+        Command::Completions { shell } => commands::shell::completions(shell),
+        Command::Man { out } => commands::shell::man(out.as_deref(), output),
+        Command::Docs { out } => docs::write(&out, output),
+    }
+}

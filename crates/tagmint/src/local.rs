@@ -1,0 +1,183 @@
+//! An issuer on this machine with nothing configured: for `dev`, and in a temporary folder for `demo`.
+//!
+//! Its folder holds what a real one has: a key file, certificates, a database, a configuration file. The issuer runs on that file by the
+//! same way as `serve` does, so the admin commands work with it.
+
+mod files;
+
+use std::{
+    fs::File,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
+
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+use tagmint_core::{
+    clock::{Clock, SystemClock},
+    environment::Environment,
+    issued_secret::IssuedSecret,
+    signing_key::Algorithm,
+};
+use tagmint_server::{flows::session, mock_backend::MockBackend};
+use tokio::task::JoinHandle;
+
+use self::files::Layout;
+use crate::{
+    commands::{
+        bearer::{self, Wish},
+        mock_backend,
+    },
+    compose::{self, Issuer, Signals},
+    config::Config,
+    error::CliError,
+};
+
+/// The auth token that the local mock backend accepts.
+pub const AUTH_TOKEN: &str = "federation-proof";
+/// The wallet that it vouches for.
+pub const WALLET: &str = "0x7a6ed1c0ffee5eed00000000000000000000d00d";
+/// The name of the bearer that is made at each start.
+const BEARER: &str = "dev";
+/// How long a local session lives, in seconds.
+const SESSION_SECONDS: u64 = 12 * 3_600;
+
+/// What a local issuer is started with.
+#[derive(Debug)]
+pub struct LocalOptions {
+    /// The folder for its files.
+    pub dir: PathBuf,
+    /// Where to listen; port 0: the port of the last time, or a free one.
+    pub listen: SocketAddr,
+    /// The algorithm of its keys; none: what it had, or ES256.
+    pub algorithm: Option<Algorithm>,
+}
+
+/// A running local issuer with credentials that are ready to use.
+#[derive(Debug)]
+pub struct LocalIssuer {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// The issuer URL.
+    pub url: String,
+    /// Its public address.
+    pub address: SocketAddr,
+    /// The certificate of its CA.
+    pub ca_file: PathBuf,
+    /// Its configuration file.
+    pub config: PathBuf,
+    /// A session's secret.
+    pub session: IssuedSecret,
+    /// A bearer's secret.
+    pub bearer: IssuedSecret,
+    /// What is worth telling about the start.
+    pub notes: Vec<String>,
+    backend: JoinHandle<()>,
+    /// Held for as long as the issuer runs; the system gives it back however the process ends.
+    _lock: File,
+}
+
+/// Starts a local issuer.
+pub async fn start(options: LocalOptions) -> Result<LocalIssuer, CliError> {
+    if !options.listen.ip().is_loopback() {
+        let message = format!("`{}` is reached from outside: a local issuer listens on a loopback address", options.listen);
+        return Err(CliError::Usage(message));
+    }
+    let now = SystemClock.now();
+    let layout = Layout::prepare(&options.dir)?;
+    let lock = layout.lock()?;
+    let noted = layout.noted();
+    let mut notes = Vec::new();
+
+    let public = if options.listen.port() == 0 {
+        again(options.listen.ip(), noted.public, &mut notes)?
+    } else {
+        compose::bind(options.listen)?
+    };
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let admin = again(loopback, noted.admin, &mut Vec::new())?;
+    let backend = again(loopback, noted.backend, &mut Vec::new())?;
+    let address = compose::local_address(&public)?;
+    let algorithm = options.algorithm.or(noted.algorithm).unwrap_or(Algorithm::Es256);
+    layout.write_secrets(now)?;
+    layout.write_config(address, compose::local_address(&admin)?, compose::local_address(&backend)?, algorithm)?;
+
+    let backend = tokio::spawn(mock_backend::serve(backend, mock())?);
+    let config = Config::load(&layout.config)?;
+    let url = config.settings.stamp.issuer.to_string();
+    let issuer = compose::start(config, public, admin).await?;
+    let opened = session::open(issuer.app(), &SecretString::from(AUTH_TOKEN))
+        .await
+        .map_err(|error| CliError::Refused(format!("the first session could not be opened: {error}")))?;
+    let bearer = fresh_bearer(&issuer).await?;
+    Ok(LocalIssuer {
+        issuer,
+        url,
+        address,
+        ca_file: layout.ca,
+        config: layout.config,
+        session: opened.secret,
+        bearer,
+        notes,
+        backend,
+        _lock: lock,
+    })
+}
+
+fn mock() -> MockBackend {
+    MockBackend {
+        auth_token: SecretString::from(AUTH_TOKEN),
+        wallet: WALLET.to_owned(),
+        attributes: Map::new(),
+        expires_in: SESSION_SECONDS,
+    }
+}
+
+/// The port of the last time where it is free, so that URLs stay; else any.
+fn again(ip: IpAddr, noted: Option<u16>, notes: &mut Vec<String>) -> Result<TcpListener, CliError> {
+    if let Some(port) = noted {
+        match TcpListener::bind((ip, port)) {
+            Ok(listener) => return Ok(listener),
+            Err(_) => notes.push(format!(
+                "port {port} of the last time is taken by another program: this issuer has a new URL, and a database of its own"
+            )),
+        }
+    }
+    compose::bind(SocketAddr::new(ip, 0))
+}
+
+/// Only its hash is stored, so the bearer of the last start cannot be shown again; it is replaced.
+async fn fresh_bearer(issuer: &Issuer) -> Result<IssuedSecret, CliError> {
+    let store = issuer.store();
+    if let Some(old) = store.bearers().get_by_name(BEARER).await?.filter(|old| old.revoked_at.is_none()) {
+        store.bearers().revoke(old.id, SystemClock.now()).await?;
+    }
+    let attributes = [("repository".to_owned(), Value::String("litentry/tagmint".to_owned()))];
+    let wish = Wish { name: BEARER.to_owned(), rule: None, expires: None, attributes: attributes.into_iter().collect() };
+    Ok(bearer::create(wish, Environment::Test, store).await?.1)
+}
+
+impl LocalIssuer {
+    /// The URL of the admin listener.
+    pub fn admin_url(&self) -> String {
+        self.issuer.admin_url()
+    }
+
+    /// The folder of its files.
+    pub fn dir(&self) -> &Path {
+        self.config.parent().unwrap_or(Path::new("."))
+    }
+
+    /// Runs until SIGTERM or Ctrl-C, then ends in order.
+    pub async fn run(self, signals: Signals) -> Result<(), CliError> {
+        let ended = self.issuer.run(signals).await;
+        self.backend.abort();
+        ended
+    }
+
+    /// Ends in order.
+    pub async fn shutdown(self) {
+        self.issuer.shutdown().await;
+        self.backend.abort();
+    }
+}

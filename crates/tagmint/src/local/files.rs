@@ -1,0 +1,213 @@
+//! The folder of a local issuer.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::Write,
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tagmint_core::{random::SystemRandom, sealing::MasterKey, signing_key::Algorithm};
+use tagmint_server::{tls, x509};
+
+use crate::{error::CliError, surroundings};
+
+/// How long local certificates are good, in days.
+const CERTIFICATE_DAYS: i64 = 365;
+/// After how long they are made anew.
+const RENEW_AFTER: SignedDuration = SignedDuration::from_hours(24 * 300);
+/// Everything below this line of the configuration is kept as it is.
+const MARKER: &str = "# --- Rules: yours to edit. `tagmint dev` writes the part above anew at each start and keeps this one. ---";
+
+/// The paths of a local issuer's files.
+#[derive(Debug)]
+pub(super) struct Layout {
+    dir: PathBuf,
+    pub(super) config: PathBuf,
+    pub(super) ca: PathBuf,
+    certificate: PathBuf,
+    tls_key: PathBuf,
+    key: PathBuf,
+}
+
+/// What the configuration of the last start says.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    pub(super) public: Option<u16>,
+    pub(super) admin: Option<u16>,
+    pub(super) backend: Option<u16>,
+    pub(super) algorithm: Option<Algorithm>,
+}
+
+impl Layout {
+    /// Makes the folder, for its owner alone.
+    pub(super) fn prepare(dir: &Path) -> Result<Self, CliError> {
+        let dir = surroundings::absolute(dir);
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed("the folder of the local issuer"))?;
+        Ok(Self {
+            config: dir.join("tagmint.toml"),
+            ca: dir.join("ca.pem"),
+            certificate: dir.join("server.pem"),
+            tls_key: dir.join("server-key.pem"),
+            key: dir.join("key"),
+            dir,
+        })
+    }
+
+    /// Makes sure that one issuer alone runs in this folder.
+    pub(super) fn lock(&self) -> Result<File, CliError> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.dir.join("lock"))
+            .map_err(failed("the lock of the local issuer"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(CliError::Refused(format!(
+                "a local issuer is running in {} already; end it, or use another folder with --dir",
+                self.dir.display()
+            ))),
+            Err(TryLockError::Error(source)) => Err(failed("the lock of the local issuer")(source)),
+        }
+    }
+
+    /// The ports and the algorithm of the last start.
+    pub(super) fn noted(&self) -> Noted {
+        let text = fs::read_to_string(&self.config).unwrap_or_default();
+        let table: toml::Table = text.parse().unwrap_or_default();
+        let value = |section: &str, key: &str| table.get(section)?.get(key)?.as_str();
+        let port = |text: &str| text.parse::<SocketAddr>().ok().map(|address| address.port());
+        Noted {
+            public: value("listen", "public").and_then(port),
+            admin: value("listen", "admin").and_then(port),
+            backend: value("session_backend", "url").and_then(|url| port(url.strip_prefix("http://")?)),
+            algorithm: value("keys", "algorithm").and_then(|text| text.parse().ok()),
+        }
+    }
+
+    /// Makes the key file and the certificates where they are missing, too old or unusable.
+    pub(super) fn write_secrets(&self, now: Timestamp) -> Result<(), CliError> {
+        if !self.key.exists() {
+            write(&self.key, MasterKey::generate_file(&SystemRandom)?.as_bytes())?;
+        }
+        let made = fs::metadata(&self.ca).and_then(|metadata| metadata.modified()).ok();
+        let young = made.and_then(|made| Timestamp::try_from(made).ok()).is_some_and(|made| now.duration_since(made) < RENEW_AFTER);
+        if !young || tls::server_config(&self.certificate, &self.tls_key).is_err() {
+            let certificates = x509::local_certificates(now, CERTIFICATE_DAYS)?;
+            write(&self.certificate, certificates.certificate_pem.as_bytes())?;
+            write(&self.tls_key, certificates.key_pem.as_bytes())?;
+            write(&self.ca, certificates.ca_pem.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Writes the configuration; rules that were edited stay. The database belongs to one URL, so its name has the port.
+    pub(super) fn write_config(
+        &self,
+        public: SocketAddr,
+        admin: SocketAddr,
+        backend: SocketAddr,
+        algorithm: Algorithm,
+    ) -> Result<(), CliError> {
+        let old = fs::read_to_string(&self.config).unwrap_or_default();
+        let rules = old.split_once(MARKER).map_or(RULES, |(_, rules)| rules);
+        let port = public.port();
+        let text = format!(
+            r#"# The configuration of a local issuer, written by `tagmint dev`.
+
+environment = "test"
+issuer = "https://localhost:{port}"
+
+[listen]
+public = "{public}"
+admin = "{admin}"
+
+[tls]
+mode = "files"
+certificate = "server.pem"
+key = "server-key.pem"
+
+[database]
+path = "issuer-{port}.db"
+
+[keys]
+key_file = "key"
+algorithm = "{algorithm}"
+# Short, so that a rotation can be watched.
+publish_ahead = "2m"
+refresh = "2s"
+
+[jwks]
+max_age = "60s"
+# Ceph RGW takes no key without a certificate.
+x5c = true
+
+[session_backend]
+url = "http://{backend}"
+
+[session]
+lifetime = "12h"
+
+[log]
+format = "text"
+
+{MARKER}{rules}"#
+        );
+        write(&self.config, text.as_bytes())
+    }
+}
+
+/// The rules of a new local issuer.
+const RULES: &str = r#"
+
+# A session may have a token for its own wallet's prefix.
+[[rule]]
+name = "wallet"
+description = "A wallet reads and writes below its own prefix."
+source = ["session"]
+when = 'identity.subject.matches("^0x[0-9a-f]{40}$")'
+subject = "wallet:${identity.subject}"
+audiences = ["sts.amazonaws.com"]
+roles = ["arn:aws:iam::000000000000:role/agentkeys-data-role-test"]
+max_lifetime = "15m"
+transitive = ["agentkeys_user_wallet"]
+
+[rule.tags]
+agentkeys_user_wallet = "${identity.subject}"
+
+# A bearer chooses a prefix below its own name, and names its run.
+[[rule]]
+name = "ci"
+description = "CI works below a prefix of its own."
+source = ["bearer"]
+subject = "bearer:${identity.subject}"
+audiences = ["sts.amazonaws.com"]
+roles = ["arn:aws:iam::000000000000:role/agentkeys-data-role-test"]
+max_lifetime = "15m"
+transitive = ["prefix"]
+
+[rule.tags]
+prefix = { matches = 'value == identity.subject || value.startsWith(identity.subject + "/")', default = "${identity.subject}" }
+run = { open = true }
+"#;
+
+fn failed(what: &'static str) -> impl Fn(std::io::Error) -> CliError {
+    move |source| CliError::Io { what, source }
+}
+
+/// Writes a file whole or not at all, for its owner alone.
+fn write(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let failed = failed("a file of the local issuer");
+    let fresh = file.with_extension("new");
+    // A file that a killed process left behind may have any mode.
+    if fresh.exists() {
+        fs::remove_file(&fresh).map_err(&failed)?;
+    }
+    let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(&failed)?;
+    out.write_all(bytes).and_then(|()| out.sync_all()).map_err(&failed)?;
+    fs::rename(&fresh, file).map_err(&failed)
+}

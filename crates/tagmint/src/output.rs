@@ -1,0 +1,118 @@
+//! What a command says: data on stdout, talk on stderr.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::error::CliError;
+
+/// How data and errors are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// JSON on stdout, errors as JSON on stderr.
+    Json,
+}
+
+/// Where a command writes to.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    format: Format,
+}
+
+impl Output {
+    /// An output in this format.
+    pub const fn new(format: Format) -> Self {
+        Self { format }
+    }
+
+    /// Whether the output is JSON.
+    pub fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Writes a result: one line of JSON, or text.
+    pub fn data(self, data: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), CliError> {
+        match self.format {
+            Format::Json => {
+                let line = serde_json::to_string(data).map_err(|error| CliError::Io { what: "the output", source: error.into() })?;
+                write_line(&line)
+            }
+            Format::Text => write_line(&text()),
+        }
+    }
+
+    /// Says something to a person that is no data.
+    pub fn talk(self, text: &str) {
+        // A closed stderr must not end a command.
+        let _ = writeln!(anstream::stderr(), "{text}");
+    }
+
+    /// Tells an error.
+    pub fn error(self, error: &CliError) {
+        let message = error.to_string();
+        match self.format {
+            Format::Json => self.talk(&json!({"error": {"code": error.code(), "message": message}}).to_string()),
+            Format::Text => {
+                let red = anstyle::AnsiColor::Red.on_default().bold();
+                self.talk(&format!("{red}error:{red:#} {message}"));
+            }
+        }
+    }
+
+    /// Warns of something that does not stop the command.
+    pub fn warn(self, message: &str) {
+        match self.format {
+            Format::Json => self.talk(&json!({"warning": message}).to_string()),
+            Format::Text => {
+                let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+                self.talk(&format!("{yellow}warning:{yellow:#} {message}"));
+            }
+        }
+    }
+}
+
+/// Writes a line of data. A reader that has gone (`| head`) is no error.
+pub fn write_line(text: &str) -> Result<(), CliError> {
+    let mut stdout = anstream::stdout().lock();
+    let written = writeln!(stdout, "{}", text.trim_end_matches('\n')).and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|source| CliError::Io { what: "stdout", source }),
+    }
+}
+
+/// A table without lines, so that it can be cut and searched.
+pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header.map(str::to_uppercase));
+    for row in rows {
+        table.add_row(row);
+    }
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
+    }
+    trimmed(&table)
+}
+
+/// Names and values, one pair a line.
+pub fn pairs(rows: impl IntoIterator<Item = (String, String)>) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    for (name, value) in rows {
+        table.add_row([name, value]);
+    }
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
+    }
+    trimmed(&table)
+}
+
+fn trimmed(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
