@@ -234,8 +234,8 @@ impl App {
             .map(|phase| (phase, states.iter().filter(|key| key.schedule.phase(now) == phase).count()));
         let age = KeyRing(&states).signing(now).map_or(0, |key| now.duration_since(key.schedule.active_at).as_secs());
         self.figures.keys(phases, age);
-        let stats = self.ledger.stats();
-        self.figures.ledger(stats.queued, stats.last_batch);
+        let ledger = self.ledger.stats();
+        self.figures.ledger(ledger.queued, ledger.last_batch);
     }
 }
 

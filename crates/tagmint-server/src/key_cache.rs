@@ -9,6 +9,7 @@ use std::{
 };
 
 use aws_lc_rs::digest;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use tagmint_core::{
@@ -111,10 +112,7 @@ impl KeyView {
         let set = JwkSet { keys: published.iter().map(|key| key.jwk.clone()).collect() };
         let jwks = serde_json::to_vec(&set).expect("a key set is strings");
         let hash = digest::digest(&digest::SHA256, &jwks);
-        let etag = hash.as_ref()[..16].iter().fold(String::from("\""), |mut tag, byte| {
-            tag.push_str(&format!("{byte:02x}"));
-            tag
-        });
+        let tag = BASE64_URL_SAFE_NO_PAD.encode(&hash.as_ref()[..16]);
         let mut algorithms: Vec<&'static str> = published.iter().map(|key| key.state.algorithm.as_str()).collect();
         algorithms.sort_unstable();
         algorithms.dedup();
@@ -128,7 +126,7 @@ impl KeyView {
             signing: signing.and_then(loaded).map(|key| Arc::clone(&key.signer)),
             signs_from: states.iter().map(|key| key.schedule.active_at).filter(|moment| *moment > now).min(),
             jwks: jwks.into(),
-            etag: etag + "\"",
+            etag: format!("\"{tag}\""),
             algorithms,
         }
     }

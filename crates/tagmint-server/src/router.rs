@@ -41,7 +41,7 @@ pub fn public(app: &Arc<App>) -> Router {
     let (routes, mut document) = documented.split_for_parts();
     let issuer = &app.settings().stamp.issuer;
     document.servers = Some(vec![utoipa::openapi::Server::new(issuer.as_str())]);
-    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    env!("CARGO_PKG_VERSION").clone_into(&mut document.info.version);
     let document = Arc::new(Document(serde_json::to_vec(&document).unwrap_or_default().into()));
     let routes = routes
         .with_state(Arc::clone(app))

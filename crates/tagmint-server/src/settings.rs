@@ -67,7 +67,7 @@ impl Default for Limits {
             header_bytes: 32 * 1024,
             header_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(15),
-            idle_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_mins(1),
             handshake_timeout: Duration::from_secs(5),
             shutdown_grace: Duration::from_secs(20),
         }

@@ -12,7 +12,8 @@ use tagmint_core::{id::BearerId, issued_secret::SecretHash, rules::RuleName};
 
 use crate::{
     credential::{
-        CredentialFilter, CredentialLookup, Revocation, attributes_from_text, attributes_to_text, moment, optional_moment,
+        CredentialFilter, CredentialLookup, Revocation, attributes_from_text, attributes_to_text, moment,
+        optional_moment,
     },
     engine::{Engine, Executor, expect_rows, is_taken, on_engine},
     error::StoreError,
@@ -144,7 +145,11 @@ impl Bearers<'_> {
 
     /// The bearer of a secret, if it is good at `now`; otherwise why not. Concurrent look-ups share statements; nothing is cached. A good one
     /// is noted as used.
-    pub async fn find_by_secret(self, hash: SecretHash, now: Timestamp) -> Result<CredentialLookup<BearerRecord>, StoreError> {
+    pub async fn find_by_secret(
+        self,
+        hash: SecretHash,
+        now: Timestamp,
+    ) -> Result<CredentialLookup<BearerRecord>, StoreError> {
         let found = self.store.inner.bearer_lookup.find(hash).await?;
         let judged = found.map_or(CredentialLookup::NotFound, |bearer| {
             let (expires_at, revoked_at) = (bearer.expires_at, bearer.revoked_at);
@@ -215,7 +220,12 @@ impl Bearers<'_> {
 
     fn read(self, row: Row) -> Result<BearerRecord, StoreError> {
         let database = self.store.inner.engine.name();
-        record(row).map_err(|(row, column)| StoreError::Row { database: database.clone(), table: BearerSource::TABLE, row, column })
+        record(row).map_err(|(row, column)| StoreError::Row {
+            database: database.clone(),
+            table: BearerSource::TABLE,
+            row,
+            column,
+        })
     }
 }
 

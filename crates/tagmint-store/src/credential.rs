@@ -19,7 +19,12 @@ pub enum CredentialLookup<R> {
 
 impl<R> CredentialLookup<R> {
     /// Judges a record by its moments. Revoked is told before expired: it says more.
-    pub(crate) fn judge(record: R, expires_at: Option<Timestamp>, revoked_at: Option<Timestamp>, now: Timestamp) -> Self {
+    pub(crate) fn judge(
+        record: R,
+        expires_at: Option<Timestamp>,
+        revoked_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
         match (revoked_at, expires_at) {
             (Some(moment), _) => Self::Revoked(moment),
             (None, Some(moment)) if moment <= now => Self::Expired(moment),

@@ -6,7 +6,7 @@
 use std::{io::ErrorKind, path::Path, sync::Arc, time::Duration};
 
 use sqlx::{
-    Connection as _, Row as _, Sqlite, SqliteConnection, SqlitePool, SqlSafeStr,
+    Connection as _, Row as _, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
@@ -32,6 +32,11 @@ pub(crate) use on_engine;
 type Migrations = &'static [(i64, &'static str, &'static str)];
 
 const SQLITE_MIGRATIONS: Migrations = &[(1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))];
+
+/// Takes the write lock at once: taken later it could fail although others would have waited.
+const SQLITE_BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+/// One state of the database from the first read on.
+const SQLITE_BEGIN_SNAPSHOT: &str = "BEGIN DEFERRED";
 
 /// Waits between attempts where SQLite does not wait by itself.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
@@ -66,6 +71,15 @@ impl Connection {
         }
     }
 
+    /// Begins a transaction that holds the write lock from its beginning. After an error in it the connection must be dropped.
+    pub(crate) async fn begin_write(&mut self) -> Result<(), sqlx::Error> {
+        run(self.executor(), SQLITE_BEGIN_WRITE).await
+    }
+
+    pub(crate) async fn commit(&mut self) -> Result<(), sqlx::Error> {
+        run(self.executor(), "COMMIT").await
+    }
+
     pub(crate) async fn close(self) {
         let closed = match self {
             Self::Sqlite(connection) => connection.close().await,
@@ -76,51 +90,54 @@ impl Connection {
     }
 }
 
-/// A transaction on a connection of its own. Undone when dropped, by closing the connection: after an error SQLite may or may not have undone
-/// it already, and a connection that is in doubt must not go back to the pool.
-pub(crate) enum Transaction {
-    Sqlite { connection: SqliteLease, finished: bool },
-}
-
-/// Whose connection a transaction runs on.
-pub(crate) enum SqliteLease {
-    Pooled(PoolConnection<Sqlite>),
-    Own(SqliteConnection),
-}
-
-impl SqliteLease {
-    fn connection(&mut self) -> &mut SqliteConnection {
-        match self {
-            Self::Pooled(connection) => connection,
-            Self::Own(connection) => connection,
-        }
-    }
+/// A transaction on a connection out of a pool. Undone when dropped, by closing the connection: after an error SQLite may or may not have
+/// undone it already, and a connection in doubt must not go back to the pool.
+pub(crate) struct Transaction {
+    lease: Lease,
+    finished: bool,
 }
 
 impl Transaction {
-    async fn begin_sqlite(mut connection: SqliteLease, statement: &'static str) -> Result<Self, sqlx::Error> {
-        let begun = sqlx::query(statement).execute(connection.connection()).await.map(|_| ());
-        // Marked as begun even after an error, so that a connection in doubt is closed.
-        let transaction = Self::Sqlite { connection, finished: false };
-        begun.map(|()| transaction)
+    async fn begin(lease: Lease, statement: &'static str) -> Result<Self, sqlx::Error> {
+        let mut transaction = Self { lease, finished: false };
+        run(transaction.executor(), statement).await?;
+        Ok(transaction)
     }
 
     pub(crate) fn executor(&mut self) -> Executor<'_> {
-        match self {
-            Self::Sqlite { connection, .. } => Executor::Sqlite(connection.connection()),
-        }
+        self.lease.executor()
     }
 
-    /// Makes it durable. Gives the connection back to its pool, or to the caller where it is the caller's own.
-    pub(crate) async fn commit(mut self) -> Result<Option<Connection>, sqlx::Error> {
-        match &mut self {
-            Self::Sqlite { connection, finished } => {
-                sqlx::query("COMMIT").execute(connection.connection()).await?;
-                *finished = true;
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        self.finish("COMMIT").await
+    }
+
+    /// Undoes it and keeps the connection: for ends that are no errors of the database.
+    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.finish("ROLLBACK").await
+    }
+
+    async fn finish(mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        run(self.executor(), statement).await?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.finished {
+            match &mut self.lease {
+                Lease::Sqlite(connection) => connection.close_on_drop(),
             }
         }
-        Ok(self.into_own())
     }
+}
+
+async fn run(executor: Executor<'_>, statement: &'static str) -> Result<(), sqlx::Error> {
+    on_engine!(executor, connection => sqlx::query(statement).execute(connection).await.map(|_| ()))
+}
+
 /// A database, opened, migrated and checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Engine {
@@ -172,17 +189,13 @@ impl Engine {
     }
 
     /// A transaction that holds the write lock from its beginning: what it reads stays true until it commits.
-    pub(crate) async fn begin_write(&self) -> Result<Transaction<'static>, sqlx::Error> {
-        match &self.pools {
-            Pools::Sqlite { writer, .. } => writer.begin_with("BEGIN IMMEDIATE").await.map(Transaction::Sqlite),
-        }
+    pub(crate) async fn begin_write(&self) -> Result<Transaction, sqlx::Error> {
+        Transaction::begin(self.writer().await?, SQLITE_BEGIN_WRITE).await
     }
 
     /// A transaction that sees one state of the database, however long it reads.
-    pub(crate) async fn begin_snapshot(&self) -> Result<Transaction<'static>, sqlx::Error> {
-        match &self.pools {
-            Pools::Sqlite { readers, .. } => readers.begin().await.map(Transaction::Sqlite),
-        }
+    pub(crate) async fn begin_snapshot(&self) -> Result<Transaction, sqlx::Error> {
+        Transaction::begin(self.reader().await?, SQLITE_BEGIN_SNAPSHOT).await
     }
 
     /// A connection for one task that keeps it.
@@ -327,7 +340,8 @@ async fn settle_sqlite(
     options: &StoreOptions,
     mode: OpenMode,
 ) -> Result<(), StoreError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed(name, "check the database"))?;
+    let mut transaction =
+        connection.begin_with(SQLITE_BEGIN_WRITE).await.map_err(failed(name, "check the database"))?;
     migrate_sqlite(&mut transaction, name, &options.stamp, mode).await?;
     transaction.commit().await.map_err(failed(name, "migrate the database"))?;
 
@@ -366,7 +380,8 @@ async fn migrate_sqlite(
     }
     if migration_due(name, mode, found, needed)? {
         let migrated = migrator.run_direct(None, connection, false).await;
-        migrated.map_err(|error| StoreError::Migration { database: Arc::clone(name), cause: error.to_string().into() })?;
+        migrated
+            .map_err(|error| StoreError::Migration { database: Arc::clone(name), cause: error.to_string().into() })?;
     }
     if found == 0 { write_stamp(connection, name, stamp).await } else { Ok(()) }
 }
@@ -394,7 +409,11 @@ fn newest(migrator: &Migrator) -> i64 {
 }
 
 /// The newest migration that the database has run, if this program knows all that it has run.
-async fn schema_version(connection: &mut SqliteConnection, name: &Arc<str>, migrator: &Migrator) -> Result<i64, StoreError> {
+async fn schema_version(
+    connection: &mut SqliteConnection,
+    name: &Arc<str>,
+    migrator: &Migrator,
+) -> Result<i64, StoreError> {
     const APPLIED: &str = "SELECT version, checksum FROM _sqlx_migrations ORDER BY version";
     let applied: Vec<(i64, Vec<u8>)> =
         sqlx::query_as(APPLIED).fetch_all(connection).await.map_err(failed(name, "read the schema's version"))?;
@@ -419,7 +438,11 @@ async fn check_stamp(connection: &mut SqliteConnection, name: &Arc<str>, expecte
     let database = Arc::clone(name);
     match found {
         None => Err(StoreError::NoStamp { database }),
-        Some((issuer, environment)) if issuer == expected.issuer.as_str() && environment == expected.environment.as_str() => Ok(()),
+        Some((issuer, environment))
+            if issuer == expected.issuer.as_str() && environment == expected.environment.as_str() =>
+        {
+            Ok(())
+        }
         Some(found) => {
             Err(StoreError::OtherStamp { database, found: Box::new(found), expected: Box::new(expected.clone()) })
         }

@@ -113,7 +113,9 @@ pub enum StoreError {
         database: Arc<str>,
     },
     /// A newer Tagmint has migrated the database.
-    #[error("{database}: the database has schema {found}, this program knows up to {known}; use the newer version that migrated it")]
+    #[error(
+        "{database}: the database has schema {found}, this program knows up to {known}; use the newer version that migrated it"
+    )]
     NewerSchema {
         /// The database file.
         database: Arc<str>,
@@ -123,7 +125,9 @@ pub enum StoreError {
         known: i64,
     },
     /// Migrations are due, and this is not the place to run them.
-    #[error("{database}: the database has schema {found}, this program needs {needed}; start the issuer once with this version")]
+    #[error(
+        "{database}: the database has schema {found}, this program needs {needed}; start the issuer once with this version"
+    )]
     OlderSchema {
         /// The database file.
         database: Arc<str>,
@@ -133,7 +137,9 @@ pub enum StoreError {
         needed: i64,
     },
     /// The database ran another text of a migration.
-    #[error("{database}: migration {version} is not the one that this program holds; the database comes from an unreleased build")]
+    #[error(
+        "{database}: migration {version} is not the one that this program holds; the database comes from an unreleased build"
+    )]
     MigrationChanged {
         /// The database file.
         database: Arc<str>,
@@ -149,7 +155,9 @@ pub enum StoreError {
         cause: Arc<str>,
     },
     /// The file system cannot keep a write-ahead log.
-    #[error("{database}: the file system cannot keep SQLite's write-ahead log (mode `{mode}`); use a local disk, not a network share")]
+    #[error(
+        "{database}: the file system cannot keep SQLite's write-ahead log (mode `{mode}`); use a local disk, not a network share"
+    )]
     NoWriteAheadLog {
         /// The database file.
         database: Arc<str>,
@@ -260,7 +268,9 @@ pub enum LedgerError {
     #[error("the ledger has an entry `{0}` already")]
     Duplicate(String),
     /// The stored head was not sealed under this key file.
-    #[error("{database}: the seal of the ledger's head is not genuine: the key file is another one, or the ledger was altered")]
+    #[error(
+        "{database}: the seal of the ledger's head is not genuine: the key file is another one, or the ledger was altered"
+    )]
     Seal {
         /// The database file.
         database: Arc<str>,
@@ -291,7 +301,9 @@ pub enum VerifyError {
         rows: u64,
     },
     /// It has no head.
-    #[error("{database}: the ledger has no head: it was removed, or the issuer was never started ({rows} rows are there)")]
+    #[error(
+        "{database}: the ledger has no head: it was removed, or the issuer was never started ({rows} rows are there)"
+    )]
     HeadMissing {
         /// The database file.
         database: Arc<str>,

@@ -92,7 +92,8 @@ impl Keys<'_> {
 
     async fn list_with(self, executor: Executor<'_>) -> Result<Vec<KeyRecord>, StoreError> {
         let engine = &self.store.inner.engine;
-        let rows: Result<Vec<Row>, _> = on_engine!(executor, connection => sqlx::query_as(LIST).fetch_all(connection).await);
+        let rows: Result<Vec<Row>, _> =
+            on_engine!(executor, connection => sqlx::query_as(LIST).fetch_all(connection).await);
         let rows = rows.map_err(engine.failed("list the signing keys"))?;
         let unusable = |(row, column)| self.unusable(row, column);
         rows.into_iter().map(|row| record(row).map_err(unusable)).collect()
@@ -106,14 +107,13 @@ impl Keys<'_> {
         let found: Result<Option<PrivateRow>, _> = on_engine!(reader.executor(), connection => {
             sqlx::query_as(PRIVATE).bind(kid.as_str()).fetch_optional(connection).await
         });
-        let (algorithm, sealed) = found.map_err(engine.failed(doing))?.ok_or_else(|| StoreError::UnknownKey(kid.clone()))?;
+        let (algorithm, sealed) =
+            found.map_err(engine.failed(doing))?.ok_or_else(|| StoreError::UnknownKey(kid.clone()))?;
         let sealed = sealed.ok_or_else(|| StoreError::KeyWiped(kid.clone()))?;
         let algorithm = algorithm.parse().map_err(|_| self.unusable(kid.to_string(), "algorithm"))?;
-        let pkcs8 = master_key.open(&sealed, &self.store.inner.stamp.issuer, kid).map_err(|cause| StoreError::Sealing {
-            database: engine.name().clone(),
-            kid: kid.clone(),
-            cause,
-        })?;
+        let pkcs8 = master_key
+            .open(&sealed, &self.store.inner.stamp.issuer, kid)
+            .map_err(|cause| StoreError::Sealing { database: engine.name().clone(), kid: kid.clone(), cause })?;
         let key = SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(|cause| StoreError::Signing {
             database: engine.name().clone(),
             kid: kid.clone(),
@@ -152,11 +152,17 @@ impl Keys<'_> {
         let mut transaction = engine.begin_write().await.map_err(engine.failed(doing))?;
         let states: Vec<KeyState> =
             self.list_with(transaction.executor()).await?.into_iter().map(|record| record.state).collect();
-        let changes = plan(&states).map_err(KeyChangeError::Plan)?;
-        let published = changes.iter().filter(|change| matches!(change, KeyChange::Publish(_))).count();
-        if published > 1 {
-            return Err(StoreError::TooManyKeys(published).into());
-        }
+        let changes = plan(&states).map_err(KeyChangeError::Plan).and_then(|changes| {
+            let published = changes.iter().filter(|change| matches!(change, KeyChange::Publish(_))).count();
+            if published > 1 { Err(StoreError::TooManyKeys(published).into()) } else { Ok(changes) }
+        });
+        let changes = match changes {
+            Ok(changes) => changes,
+            Err(refused) => {
+                transaction.rollback().await.map_err(engine.failed(doing))?;
+                return Err(refused);
+            }
+        };
         let mut written = Vec::with_capacity(changes.len());
         for change in changes {
             let (kid, schedule) = match change {
@@ -193,7 +199,7 @@ impl Keys<'_> {
 
     async fn publish(
         self,
-        transaction: &mut Transaction<'_>,
+        transaction: &mut Transaction,
         candidate: &KeyCandidate<'_>,
         sealed: &[u8],
         schedule: KeySchedule,
@@ -225,7 +231,7 @@ impl Keys<'_> {
 
     async fn reschedule(
         self,
-        transaction: &mut Transaction<'_>,
+        transaction: &mut Transaction,
         kid: &KeyId,
         schedule: KeySchedule,
     ) -> Result<(), StoreError> {
@@ -248,7 +254,7 @@ impl Keys<'_> {
         }
     }
 
-    async fn wipe(self, transaction: &mut Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
+    async fn wipe(self, transaction: &mut Transaction, now: Timestamp) -> Result<(), StoreError> {
         let doing = "wipe withdrawn signing keys";
         let engine = &self.store.inner.engine;
         let now = now.as_millisecond();

@@ -69,7 +69,8 @@ pub struct LedgerQuery {
 
 const HEAD: &str = "SELECT seq, hash, seal FROM ledger_head WHERE id = 1";
 const COUNT: &str = "SELECT count(*) FROM ledger";
-const AFTER: &str = "SELECT seq, entry_id, at_ms, outcome, body, prev_hash, hash FROM ledger WHERE seq > $1 ORDER BY seq LIMIT $2";
+const AFTER: &str =
+    "SELECT seq, entry_id, at_ms, outcome, body, prev_hash, hash FROM ledger WHERE seq > $1 ORDER BY seq LIMIT $2";
 const BY_ID: &str = "SELECT seq, entry_id, at_ms, outcome, body, prev_hash, hash FROM ledger WHERE entry_id = $1";
 const OLDEST_FIRST: &str = "SELECT seq, entry_id, at_ms, outcome, body, prev_hash, hash FROM ledger \
      WHERE seq > $1 AND seq < $2 AND at_ms >= $3 AND at_ms < $4 AND ($5 IS NULL OR outcome = $5) ORDER BY seq LIMIT $6";
@@ -166,6 +167,7 @@ impl Ledger<'_> {
                 rows += 1;
             }
         }
+        snapshot.commit().await.map_err(engine.failed(doing))?;
         let head = chain.finish(&stored.head).map_err(|fault| VerifyError::Fault { fault, rows })?;
         if !master_key.ledger_head_is_genuine(head.seq, &head.hash, &stored.seal) {
             return Err(VerifyError::Fault { fault: LedgerFault::Seal, rows });

@@ -6,7 +6,8 @@ use tagmint_core::{id::SessionId, issued_secret::SecretHash};
 
 use crate::{
     credential::{
-        CredentialFilter, CredentialLookup, Revocation, attributes_from_text, attributes_to_text, moment, optional_moment,
+        CredentialFilter, CredentialLookup, Revocation, attributes_from_text, attributes_to_text, moment,
+        optional_moment,
     },
     engine::{Executor, expect_rows, on_engine},
     error::StoreError,
@@ -54,7 +55,8 @@ pub struct SessionRecord {
 const INSERT: &str = "INSERT INTO sessions (id, secret_hash, subject, attributes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
 const FIND: &str = "SELECT secret_hash, id, subject, attributes, created_at, expires_at, revoked_at FROM sessions \
      WHERE secret_hash IN (SELECT value FROM json_each($1))";
-const GET: &str = "SELECT secret_hash, id, subject, attributes, created_at, expires_at, revoked_at FROM sessions WHERE id = $1";
+const GET: &str =
+    "SELECT secret_hash, id, subject, attributes, created_at, expires_at, revoked_at FROM sessions WHERE id = $1";
 const LIST: &str = "SELECT secret_hash, id, subject, attributes, created_at, expires_at, revoked_at FROM sessions \
      WHERE $1 IS NULL OR (revoked_at IS NULL AND expires_at > $1) ORDER BY created_at DESC, id DESC LIMIT $2";
 const REVOKE: &str = "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
@@ -119,7 +121,11 @@ impl Sessions<'_> {
     }
 
     /// The session of a secret, if it is good at `now`; otherwise why not. Concurrent look-ups share statements; nothing is cached.
-    pub async fn find_by_secret(self, hash: SecretHash, now: Timestamp) -> Result<CredentialLookup<SessionRecord>, StoreError> {
+    pub async fn find_by_secret(
+        self,
+        hash: SecretHash,
+        now: Timestamp,
+    ) -> Result<CredentialLookup<SessionRecord>, StoreError> {
         let found = self.store.inner.session_lookup.find(hash).await?;
         Ok(found.map_or(CredentialLookup::NotFound, |session| {
             let (expires_at, revoked_at) = (session.expires_at, session.revoked_at);
@@ -195,7 +201,12 @@ impl Sessions<'_> {
 
     fn read(self, row: Row) -> Result<SessionRecord, StoreError> {
         let database = self.store.inner.engine.name();
-        record(row).map_err(|(row, column)| StoreError::Row { database: database.clone(), table: SessionSource::TABLE, row, column })
+        record(row).map_err(|(row, column)| StoreError::Row {
+            database: database.clone(),
+            table: SessionSource::TABLE,
+            row,
+            column,
+        })
     }
 }
 

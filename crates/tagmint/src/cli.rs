@@ -100,7 +100,7 @@ pub struct DevArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
     /// The algorithm of the signing keys. Default: what the folder's issuer had, or ES256.
-    #[arg(long, value_name = "ALG")]
+    #[arg(long, value_name = "ES256|RS256")]
     pub algorithm: Option<Algorithm>,
 }
 
@@ -312,6 +312,12 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_is_as_it_was_read() {
+        let mut command = crate::docs::plain_command();
+        insta::assert_snapshot!(command.render_help().to_string());
     }
 
     #[test]

@@ -116,11 +116,12 @@ impl Config {
         let invalid = |problems| ConfigError::Invalid { file: file.to_owned(), problems };
         let (raw, lines) = shape::parse(text).map_err(invalid)?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        let problems = match validate::validate(&raw, folder) {
-            Ok(config) => return Ok(Self { file: file.to_owned(), ..config }),
-            Err(problems) => problems,
-        };
-        Err(invalid(problems.into_iter().map(|problem| problem.at_line(&lines)).collect()))
+        let config = validate::validate(&raw, folder).map_err(|problems| {
+            let mut problems: Vec<_> = problems.into_iter().map(|problem| problem.at_line(&lines)).collect();
+            problems.sort_by_key(|problem| problem.line);
+            invalid(problems)
+        })?;
+        Ok(Self { file: file.to_owned(), ..config })
     }
 
     /// Which world the issuer belongs to.

@@ -54,7 +54,10 @@ fn command_line() -> String {
 
 fn section(page: &mut String, command: &mut Command, above: &str) {
     let name = format!("{above}{}", command.get_name());
-    page.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", command.render_long_help().to_string().trim_end()));
+    let help = command.render_long_help().to_string();
+    // clap leaves white space at the ends of empty lines.
+    let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
+    page.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", lines.join("\n")));
     let shown = command.get_subcommands_mut().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help");
     for inner in shown {
         section(page, inner, &format!("{name} "));

@@ -1,6 +1,6 @@
 //! Durations and moments, as people write and read them.
 
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, Unit};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
 /// Reads `90s`, `5m`, `1h30m`, `30d`. A day has 24 hours. None for anything else, for months and years, and for a sign.
 pub fn parse(text: &str) -> Option<SignedDuration> {
@@ -34,21 +34,25 @@ pub fn in_words(duration: SignedDuration) -> String {
     words.join(" ")
 }
 
-/// `in 3 days`, `2 hours ago`, `now`: the largest unit alone.
+/// `in 3 days`, `2 hours ago`, `now`: in the largest unit that fits, rounded.
 pub fn relative(moment: Timestamp, now: Timestamp) -> String {
-    let away = moment.duration_since(now);
-    let whole = in_words(away);
-    let first: Vec<&str> = whole.split(' ').take(2).collect();
-    match away.as_secs() {
-        0 => "now".to_owned(),
-        1.. => format!("in {}", first.join(" ")),
-        _ => format!("{} ago", first.join(" ")),
-    }
+    let away = moment.duration_since(now).as_secs();
+    let seconds = away.unsigned_abs();
+    let (name, size) = match seconds {
+        0 => return "now".to_owned(),
+        1..90 => ("second", 1),
+        90..5_400 => ("minute", 60),
+        5_400..129_600 => ("hour", 3_600),
+        _ => ("day", 86_400),
+    };
+    let count = (seconds + size / 2) / size;
+    let plural = if count == 1 { "" } else { "s" };
+    if away > 0 { format!("in {count} {name}{plural}") } else { format!("{count} {name}{plural} ago") }
 }
 
-/// RFC 3339, whole seconds.
+/// RFC 3339, in whole seconds.
 pub fn rfc3339(moment: Timestamp) -> String {
-    moment.round(Unit::Second).unwrap_or(moment).to_string()
+    Timestamp::from_second(moment.as_second()).unwrap_or(moment).to_string()
 }
 
 /// RFC 3339, and how far away that is.
@@ -77,7 +81,9 @@ mod tests {
         let away = |seconds| relative(now + SignedDuration::from_secs(seconds), now);
         assert_eq!(away(0), "now");
         assert_eq!(away(3 * 86_400 + 5), "in 3 days");
-        assert_eq!(away(86_400), "in 1 day");
+        assert_eq!(away(86_400), "in 24 hours");
+        assert_eq!(away(90 * 86_400 - 1), "in 90 days");
+        assert_eq!(away(1), "in 1 second");
         assert_eq!(away(-7_300), "2 hours ago");
         assert_eq!(in_words(SignedDuration::from_secs(5_430)), "1 hour 30 minutes 30 seconds");
         assert_eq!(in_words(SignedDuration::from_millis(100)), "100 ms");

@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::error::CliError;
+use crate::{config::ConfigError, error::CliError};
 
 /// How data and errors are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -56,7 +56,13 @@ impl Output {
     pub fn error(self, error: &CliError) {
         let message = error.to_string();
         match self.format {
-            Format::Json => self.talk(&json!({"error": {"code": error.code(), "message": message}}).to_string()),
+            Format::Json => {
+                let mut told = json!({"code": error.code(), "message": message});
+                if let CliError::Config(ConfigError::Invalid { problems, .. }) = error {
+                    told["problems"] = json!(problems);
+                }
+                self.talk(&json!({"error": told}).to_string());
+            }
             Format::Text => {
                 let red = anstyle::AnsiColor::Red.on_default().bold();
                 self.talk(&format!("{red}error:{red:#} {message}"));

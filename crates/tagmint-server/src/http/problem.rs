@@ -94,9 +94,15 @@ problems! {
 #[derive(Debug, Clone)]
 pub struct Problem {
     kind: &'static ProblemKind,
+    more: Box<More>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct More {
     detail: Option<String>,
     rule: Option<String>,
     retry_after: Option<Duration>,
+    /// What the log says and the caller does not read.
     log: Option<String>,
     allow: Option<HeaderValue>,
     oauth: bool,
@@ -104,43 +110,55 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of this kind, with the kind's meaning as its detail.
-    pub const fn new(kind: &'static ProblemKind) -> Self {
-        Self { kind, detail: None, rule: None, retry_after: None, log: None, allow: None, oauth: false }
+    pub fn new(kind: &'static ProblemKind) -> Self {
+        Self { kind, more: Box::default() }
     }
 
     /// Says more precisely what is wrong and what to do.
     #[must_use]
-    pub fn detail(self, detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..self }
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.more.detail = Some(detail.into());
+        self
+    }
+
+    /// Names the rule that decided.
+    #[must_use]
+    fn rule(mut self, rule: Option<String>) -> Self {
+        self.more.rule = rule;
+        self
     }
 
     /// Tells when to try again.
     #[must_use]
-    pub fn retry_after(self, wait: Duration) -> Self {
-        Self { retry_after: Some(wait), ..self }
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.more.retry_after = Some(wait);
+        self
     }
 
     /// Keeps the methods that a path has.
     #[must_use]
-    pub fn allow(self, allow: Option<HeaderValue>) -> Self {
-        Self { allow, ..self }
+    pub fn allow(mut self, allow: Option<HeaderValue>) -> Self {
+        self.more.allow = allow;
+        self
     }
 
-    /// What the log says and the caller does not read.
+    /// Keeps an error for the log.
     #[must_use]
-    fn log_as(self, error: &dyn std::fmt::Display) -> Self {
-        Self { log: Some(error.to_string()), ..self }
+    fn log_as(mut self, error: &dyn std::fmt::Display) -> Self {
+        self.more.log = Some(error.to_string());
+        self
     }
 
     /// Renders as OAuth error JSON.
     #[must_use]
-    pub fn oauth(self) -> Self {
-        Self { oauth: true, ..self }
+    pub fn oauth(mut self) -> Self {
+        self.more.oauth = true;
+        self
     }
 
     /// Writes what happened on our side to the log.
     pub fn log(&self, id: RequestId) {
-        if let Some(error) = &self.log {
+        if let Some(error) = &self.more.log {
             if self.kind.status >= 500 {
                 tracing::error!(request_id = %id, code = self.kind.code, %error, "request failed");
             } else {
@@ -151,9 +169,10 @@ impl Problem {
 
     /// The response.
     pub fn render(self, id: RequestId) -> Response {
-        let detail = self.detail.as_deref().unwrap_or(self.kind.meaning);
+        let More { detail, rule, retry_after, allow, oauth, log: _ } = *self.more;
+        let detail = detail.as_deref().unwrap_or(self.kind.meaning);
         let mut body = Map::new();
-        if self.oauth {
+        if oauth {
             body.insert("error".to_owned(), json!(self.kind.oauth));
             body.insert("error_description".to_owned(), json!(detail));
         } else {
@@ -162,12 +181,12 @@ impl Problem {
             body.insert("status".to_owned(), json!(self.kind.status));
             body.insert("detail".to_owned(), json!(detail));
         }
-        if let Some(rule) = self.rule {
+        if let Some(rule) = rule {
             body.insert("rule".to_owned(), json!(rule));
         }
         body.insert("request_id".to_owned(), json!(id));
         let status = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let media_type = if self.oauth { "application/json" } else { "application/problem+json" };
+        let media_type = if oauth { "application/json" } else { "application/problem+json" };
         let mut response = (status, Value::Object(body).to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -176,10 +195,10 @@ impl Problem {
             let challenge = if self.kind == &CREDENTIAL_MISSING { "Bearer" } else { "Bearer error=\"invalid_token\"" };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)));
         }
-        if let Some(allow) = self.allow {
+        if let Some(allow) = allow {
             headers.insert(header::ALLOW, allow);
         }
         response
@@ -220,12 +239,11 @@ impl From<(MintError, Timestamp)> for Problem {
         };
         let problem = match error {
             MintError::Unauthenticated(error) => return error.into(),
-            MintError::Denied(denial) => Self {
-                rule: denial.rule.as_ref().map(ToString::to_string),
-                ..Self::new(&NOT_ALLOWED).detail(sentence(&denial.public_message()))
-            },
+            MintError::Denied(denial) => Self::new(&NOT_ALLOWED)
+                .detail(sentence(&denial.public_message()))
+                .rule(denial.rule.as_ref().map(ToString::to_string)),
             MintError::Unsignable { rule, error } => {
-                Self { rule: Some(rule), ..Self::new(&TOKEN_NOT_ACCEPTABLE).detail(sentence(&error.to_string())) }
+                Self::new(&TOKEN_NOT_ACCEPTABLE).detail(sentence(&error.to_string())).rule(Some(rule))
             }
             MintError::NoSigningKey(from) => Self::new(&NO_SIGNING_KEY).retry_after(wait_until(from)),
             MintError::StaleKeys(_) => Self::new(&STALE_KEYS).retry_after(Duration::from_secs(5)),

@@ -81,7 +81,7 @@ async fn a_thousand_concurrent_mints_are_a_thousand_rows_in_few_commits() {
     assert_eq!(issuer.store.ledger().verify(&master_key(1)).await.unwrap().rows, 1000);
 }
 
-/// Holds the database's write lock until the sender is dropped, as a hanging process would.
+/// Holds the database's write lock until the sender is dropped, as a hanging process would. Blocks one worker of the runtime.
 async fn hold_write_lock(issuer: &TestIssuer) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
     let (release, released) = mpsc::channel::<()>();
     let (held, is_held) = tokio::sync::oneshot::channel();
@@ -91,7 +91,7 @@ async fn hold_write_lock(issuer: &TestIssuer) -> (mpsc::Sender<()>, tokio::task:
         let candidate = KeyCandidate { key: &key, certificate_der: None };
         let plan = move |_: &[KeyState]| {
             let _ = held.send(());
-            let _ = tokio::task::block_in_place(|| released.recv());
+            let _ = released.recv();
             Ok::<_, std::convert::Infallible>(vec![])
         };
         store.keys().change(Timestamp::UNIX_EPOCH, &candidate, &master_key(1), &SystemRandom, plan).await.unwrap();
@@ -100,7 +100,7 @@ async fn hold_write_lock(issuer: &TestIssuer) -> (mpsc::Sender<()>, tokio::task:
     (release, task)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn nothing_is_minted_when_the_ledger_cannot_be_written() {
     let issuer = TestIssuer::start().await;
     let session = issuer.open_session().await;

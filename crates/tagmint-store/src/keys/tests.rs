@@ -22,7 +22,12 @@ fn schedule(published: i64, withdrawn: Option<i64>) -> KeySchedule {
 
 type Plan = Result<Vec<KeyChange>, RotationError>;
 
-async fn change(store: &Store, key: &SigningKey, now: i64, plan: Plan) -> Result<Vec<KeyState>, KeyChangeError<RotationError>> {
+async fn change(
+    store: &Store,
+    key: &SigningKey,
+    now: i64,
+    plan: Plan,
+) -> Result<Vec<KeyState>, KeyChangeError<RotationError>> {
     let candidate = KeyCandidate { key, certificate_der: Some(vec![0x30, 0]) };
     store.keys().change(at(now), &candidate, &master_key(1), &CountingRandom::default(), |_| plan).await
 }

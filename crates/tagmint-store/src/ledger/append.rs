@@ -8,15 +8,16 @@ use tagmint_core::{
     sealing::MasterKey,
 };
 
-use super::{count_rows, read_head};
+use super::{StoredHead, count_rows, read_head};
 use crate::{
     engine::{Connection, Engine, Executor, expect_rows, is_raised, is_taken, on_engine},
-    error::{Fault, LedgerError, StoreError},
+    error::{Fault, LedgerError},
 };
 
 /// A batch is a row of a view whose trigger moves the head and writes the rows: one statement, a transaction by itself, half the cost of
 /// the three that it replaces. The trigger counts the rows that it touches.
-const APPEND: &str = "INSERT INTO ledger_batches (rows, old_seq, old_hash, new_seq, new_hash, new_seal) VALUES ($1, $2, $3, $4, $5, $6)";
+const APPEND: &str =
+    "INSERT INTO ledger_batches (rows, old_seq, old_hash, new_seq, new_hash, new_seal) VALUES ($1, $2, $3, $4, $5, $6)";
 /// What the trigger says when another process has appended since.
 const HEAD_MOVED: &str = "the ledger's head has moved";
 const GENESIS: &str = "INSERT INTO ledger_head (id, seq, hash, seal) VALUES (1, $1, $2, $3)";
@@ -41,9 +42,8 @@ enum Attempt {
 impl Appender {
     /// Reads the head and checks its seal; an empty ledger gets one.
     pub(super) async fn start(engine: Engine, stamp: &Stamp, master_key: Arc<MasterKey>) -> Result<Self, LedgerError> {
-        let mut connection = engine.connect().await.map_err(engine.failed("open the database"))?;
-        let head = genesis_or_stored(&mut connection, &engine, stamp, &master_key).await?;
-        Ok(Self { engine, master_key, connection: Some(connection), head })
+        let head = head_to_start_from(&engine, stamp, &master_key).await?;
+        Ok(Self { engine, master_key, connection: None, head })
     }
 
     /// Writes the entries in this order, durably; returns the first one's sequence. After an error none is in the ledger, as far as is known,
@@ -83,26 +83,29 @@ impl Appender {
 
     /// Another process has appended: reads the head with the write lock in hand, so that it cannot move again.
     async fn append_under_lock(&mut self, entries: &[&LedgerEntry]) -> Result<(i64, LedgerHead), LedgerError> {
-        let (engine, master_key) = (self.engine.clone(), Arc::clone(&self.master_key));
-        let connection = self.connection().await?;
-        let mut transaction = connection.begin_write().await.map_err(engine.failed(DOING))?;
-        let stored = read_head(transaction.executor()).await.map_err(engine.failed(DOING))?;
-        let stored = stored.ok_or_else(|| LedgerError::HeadMissing { database: Arc::clone(engine.name()) })?;
-        let old = stored.head;
-        if !master_key.ledger_head_is_genuine(old.seq, &old.hash, &stored.seal) {
-            return Err(LedgerError::Seal { database: Arc::clone(engine.name()) });
-        }
+        self.connection().await?;
+        let mut connection = self.connection.take().ok_or(LedgerError::Closed)?;
+        let written = self.append_in_transaction(&mut connection, entries).await?;
+        // Only now: one that has failed may be in its transaction still.
+        self.connection = Some(connection);
+        Ok(written)
+    }
+
+    async fn append_in_transaction(
+        &self,
+        connection: &mut Connection,
+        entries: &[&LedgerEntry],
+    ) -> Result<(i64, LedgerHead), LedgerError> {
+        let engine = &self.engine;
+        connection.begin_write().await.map_err(engine.failed(DOING))?;
+        let stored = read_head(connection.executor()).await.map_err(engine.failed(DOING))?;
+        let old = genuine(stored, engine, &self.master_key)?;
         let (rows, head) = chain(&old, entries);
-        let seal = master_key.seal_ledger_head(head.seq, &head.hash);
-        let inserted = insert(transaction.executor(), &rows, &old, &head, &seal).await;
-        let committed = match inserted {
-            Ok(()) => transaction.commit().await,
-            Err(error) => Err(error),
-        };
-        match committed {
-            Ok(()) => Ok((old.seq + 1, head)),
-            Err(error) => Err(named(&engine, error, entries)),
-        }
+        let seal = self.master_key.seal_ledger_head(head.seq, &head.hash);
+        let inserted = insert(connection.executor(), &rows, &old, &head, &seal).await;
+        inserted.map_err(|error| named(engine, error, entries))?;
+        connection.commit().await.map_err(engine.failed(DOING))?;
+        Ok((old.seq + 1, head))
     }
 
     async fn connection(&mut self) -> Result<&mut Connection, LedgerError> {
@@ -179,24 +182,26 @@ async fn insert(
     })
 }
 
-async fn genesis_or_stored(
-    connection: &mut Connection,
-    engine: &Engine,
-    stamp: &Stamp,
-    master_key: &MasterKey,
-) -> Result<LedgerHead, LedgerError> {
-    let doing = "start the ledger";
-    let mut transaction = connection.begin_write().await.map_err(engine.failed(doing))?;
-    if let Some(stored) = read_head(transaction.executor()).await.map_err(engine.failed(doing))? {
-        let head = stored.head;
-        return if master_key.ledger_head_is_genuine(head.seq, &head.hash, &stored.seal) {
-            Ok(head)
-        } else {
-            Err(LedgerError::Seal { database: Arc::clone(engine.name()) })
-        };
+/// The stored head, if it was sealed under this key file.
+fn genuine(stored: Option<StoredHead>, engine: &Engine, master_key: &MasterKey) -> Result<LedgerHead, LedgerError> {
+    let StoredHead { head, seal } =
+        stored.ok_or_else(|| LedgerError::HeadMissing { database: Arc::clone(engine.name()) })?;
+    if master_key.ledger_head_is_genuine(head.seq, &head.hash, &seal) {
+        Ok(head)
+    } else {
+        Err(LedgerError::Seal { database: Arc::clone(engine.name()) })
     }
-    if count_rows(transaction.executor()).await.map_err(engine.failed(doing))? > 0 {
-        return Err(LedgerError::HeadMissing { database: Arc::clone(engine.name()) });
+}
+
+/// The stored head; that of an empty ledger is written where there is none.
+async fn head_to_start_from(engine: &Engine, stamp: &Stamp, master_key: &MasterKey) -> Result<LedgerHead, LedgerError> {
+    let doing = "start the ledger";
+    let mut transaction = engine.begin_write().await.map_err(engine.failed(doing))?;
+    let stored = read_head(transaction.executor()).await.map_err(engine.failed(doing))?;
+    let rows = count_rows(transaction.executor()).await.map_err(engine.failed(doing))?;
+    if stored.is_some() || rows > 0 {
+        transaction.rollback().await.map_err(engine.failed(doing))?;
+        return genuine(stored, engine, master_key);
     }
     let head = LedgerHead::genesis(stamp);
     let seal = master_key.seal_ledger_head(head.seq, &head.hash);
@@ -210,6 +215,6 @@ async fn genesis_or_stored(
             .map(|done| done.rows_affected())
     });
     expect_rows(engine.name(), doing, 1, written.map_err(engine.failed(doing))?)?;
-    transaction.commit().await.map_err(|error| -> StoreError { engine.failed(doing)(error) })?;
+    transaction.commit().await.map_err(engine.failed(doing))?;
     Ok(head)
 }

@@ -185,7 +185,9 @@ impl Worker {
     async fn append(&mut self, batch: &[Pending]) -> Result<i64, LedgerError> {
         let entries: Vec<&LedgerEntry> = batch.iter().map(|pending| &pending.entry).collect();
         let written = self.appender.append(&entries).await;
-        let was_failing = self.figures.failing.swap(written.is_err(), Ordering::Relaxed);
+        // A repeated id is the entry's fault; the ledger works.
+        let failing = written.as_ref().is_err_and(|error| !matches!(error, LedgerError::Duplicate(_)));
+        let was_failing = self.figures.failing.swap(failing, Ordering::Relaxed);
         match &written {
             Ok(_) => {
                 let rows = entries.len() as u64;
@@ -196,7 +198,9 @@ impl Worker {
                     tracing::info!("the ledger is written again");
                 }
             }
-            Err(error) => tracing::error!(%error, entries = entries.len(), "the ledger was not written; nothing is minted"),
+            Err(error) => {
+                tracing::error!(%error, entries = entries.len(), "the ledger was not written; nothing is minted")
+            }
         }
         written
     }

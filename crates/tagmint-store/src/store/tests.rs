@@ -53,9 +53,9 @@ engine_tests! {
     async fn a_read_only_database_is_noticed(database: TestDatabase) {
         let store = database.open().await;
         on_writer(&store, "PRAGMA query_only = ON").await;
+        assert_eq!(store.sessions().create(&session(1)).await.unwrap_err().fault(), Some(Fault::ReadOnly));
         let error = store.check_writable(at(0)).await.unwrap_err();
         assert_eq!(error.fault(), Some(Fault::ReadOnly), "{error}");
-        assert_eq!(store.sessions().create(&session(1)).await.unwrap_err().fault(), Some(Fault::ReadOnly));
         store.check_readable().await.unwrap();
     }
 

@@ -40,6 +40,7 @@ pub(super) fn parse(text: &str) -> Result<(RawConfig, Lines), Vec<ConfigProblem>
     let mut comparison = Comparison { text, schema: &schema, problems: Vec::new(), lines: Lines::default() };
     comparison.table(table.get_ref(), schema.as_object().unwrap_or(&empty), "", 1);
     if !comparison.problems.is_empty() {
+        comparison.problems.sort_by_key(|problem| problem.line);
         return Err(comparison.problems);
     }
     // What the schema cannot say (numbers out of range and the like) is left to serde, which names one key.
@@ -72,6 +73,14 @@ impl<'a> Comparison<'a> {
             .and_then(|reference| self.schema.pointer(reference.strip_prefix('#')?))
             .and_then(Value::as_object)
             .unwrap_or(node)
+    }
+
+    /// The alternatives of a schema; itself where it has none.
+    fn arms(&self, node: &'a Map<String, Value>) -> Vec<&'a Map<String, Value>> {
+        let lists = ["anyOf", "oneOf"].iter().filter_map(|key| node.get(*key)?.as_array());
+        let arms = lists.flatten().filter_map(Value::as_object);
+        let arms: Vec<_> = arms.flat_map(|arm| self.arms(self.resolved(arm))).collect();
+        if arms.is_empty() { vec![node] } else { arms }
     }
 
     fn table(&mut self, table: &DeTable<'_>, node: &'a Map<String, Value>, path: &str, line: usize) {
@@ -109,14 +118,7 @@ impl<'a> Comparison<'a> {
             }
             return;
         }
-        let arms: Vec<&'a Map<String, Value>> = ["anyOf", "oneOf"]
-            .iter()
-            .filter_map(|key| node.get(*key)?.as_array())
-            .flatten()
-            .filter_map(Value::as_object)
-            .map(|arm| self.resolved(arm))
-            .collect();
-        let arms = if arms.is_empty() { vec![node] } else { arms };
+        let arms = self.arms(node);
         let Some(node) = arms.iter().find(|arm| fits(value.get_ref(), arm)) else {
             let mut expected: Vec<&str> = arms.iter().flat_map(|arm| types(arm)).filter(|name| *name != "null").map(in_words).collect();
             expected.dedup();

@@ -303,7 +303,9 @@ impl Check<'_> {
         let bounds = (SignedDuration::from_millis(100), MINUTE);
         let timeout = self.duration("session_backend.timeout", &raw.timeout, bounds).unsigned_abs();
         if let Err(message) = check_backend_url(&raw.url, environment) {
-            self.problem("session_backend.url", format!("`{}` {message}", shortened(&raw.url)));
+            // What follows an `@` or `?` may be a secret.
+            let shown = if raw.url.contains(['@', '?']) { "the URL".to_owned() } else { format!("`{}`", shortened(&raw.url)) };
+            self.problem("session_backend.url", format!("{shown} {message}"));
             return None;
         }
         let ca_file = raw.ca_file.as_ref().map(|file| self.path(file));

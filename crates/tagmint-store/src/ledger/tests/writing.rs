@@ -42,10 +42,11 @@ engine_tests! {
                 append(&writer, mint(number)).await;
             }
         };
-        tokio::join!(
-            tokio::spawn(fill(left.clone(), 1)), tokio::spawn(fill(right.clone(), 1001)),
-            tokio::spawn(fill(left.clone(), 2001)), tokio::spawn(fill(right.clone(), 3001)),
-        );
+        let filling = [(&left, 1), (&right, 1001), (&left, 2001), (&right, 3001)]
+            .map(|(writer, first)| tokio::spawn(fill(writer.clone(), first)));
+        for filled in filling {
+            filled.await.unwrap();
+        }
         assert_eq!(verified(&there).await, 400);
         assert_eq!((left.stats().rows, right.stats().rows), (200, 200));
     }
@@ -119,6 +120,8 @@ engine_tests! {
         }
         written.sort_unstable();
         assert_eq!(written, [2, 3]);
+        assert!(matches!(writer.append(mint(1), PATIENCE).await, Err(LedgerError::Duplicate(_))));
+        assert!(!writer.stats().failing, "the ledger works");
         assert_eq!(verified(&store).await, 3);
     }
 
@@ -126,8 +129,14 @@ engine_tests! {
         let store = database.open().await;
         let writer = filled(&store, 5).await;
         // A caller that is gone before the answer comes.
-        let gone = writer.append(mint(6), Duration::ZERO).await.unwrap_err();
-        assert!(matches!(gone, LedgerError::Timeout(_)));
+        let gone = tokio::spawn({
+            let writer = writer.clone();
+            async move { append(&writer, mint(6)).await }
+        });
+        while writer.stats().queued == 0 && writer.stats().rows == 5 {
+            tokio::task::yield_now().await;
+        }
+        gone.abort();
         append(&writer, mint(7)).await;
         let left = database.after_a_kill();
         let store = left.open().await;
