@@ -8,19 +8,14 @@ use crate::workspace::Workspace;
 
 /// Sources that must not use something: where, which paths, why.
 const FORBIDDEN_USES: &[(&str, &[&str], &str)] = &[
-    (
-        "crates/tagmint-server/src/flows",
-        &["axum", "hyper", "http::"],
-        "flows know no HTTP: handlers translate",
-    ),
+    ("crates/tagmint-server/src/flows", &["axum", "hyper", "http::"], "flows know no HTTP: handlers translate"),
     ("crates/tagmint-server/src/http", &["sqlx"], "handlers know no SQL: flows call the store"),
 ];
 
 /// Crates without I/O, and what must not come in even through others.
 const PURE_CRATES: &[&str] = &["tagmint-core", "tagmint-iam"];
 /// Names, or their beginnings, of crates with I/O.
-const IO_CRATES: &[&str] =
-    &["tokio", "axum", "sqlx", "reqwest", "hyper", "aws-sdk", "aws-config", "aws-smithy"];
+const IO_CRATES: &[&str] = &["tokio", "axum", "sqlx", "reqwest", "hyper", "aws-sdk", "aws-config", "aws-smithy"];
 
 /// The members that a crate may depend on. A crate that is not named here may use all but the test
 /// kit.
@@ -99,9 +94,9 @@ fn io_crates(package: &str, tree: &str) -> Vec<String> {
     let names = tree.lines().filter_map(|line| line.split_whitespace().next());
     let mut found: Vec<_> = names
         .filter(|name| {
-            IO_CRATES.iter().any(|io| {
-                name.strip_prefix(io).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-            })
+            IO_CRATES
+                .iter()
+                .any(|io| name.strip_prefix(io).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
         })
         .collect();
     found.sort_unstable();

@@ -44,9 +44,7 @@ pub(crate) fn install(workspace: &Workspace) -> Result<Notes, Failure> {
     }
     let packages: Vec<_> = missing.iter().map(|(_, package, _)| *package).collect();
     let advice = format!("apt-get install --no-install-recommends {}", packages.join(" "));
-    let with_advice = |failure: Failure| {
-        Failure::new(format!("{failure}: install the packages yourself: {advice}"))
-    };
+    let with_advice = |failure: Failure| Failure::new(format!("{failure}: install the packages yourself: {advice}"));
     let prefix = root_prefix(workspace).map_err(with_advice)?;
     apt_get(workspace, prefix, &["update", "--quiet"]).map_err(with_advice)?;
     let install = ["install", "--quiet", "--yes", "--no-install-recommends"];
@@ -64,9 +62,8 @@ fn missing(workspace: &Workspace) -> Vec<&'static (Probe, &'static str, &'static
 
 fn is_there(workspace: &Workspace, probe: &Probe) -> bool {
     match probe {
-        Program(name) => std::env::var_os("PATH").is_some_and(|path| {
-            std::env::split_paths(&path).any(|directory| directory.join(name).is_file())
-        }),
+        Program(name) => std::env::var_os("PATH")
+            .is_some_and(|path| std::env::split_paths(&path).any(|directory| directory.join(name).is_file())),
         File(path) => Path::new(path).is_file(),
         Module(name) => {
             let mut python = workspace.command(SYSTEM_PYTHON);

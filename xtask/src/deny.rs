@@ -85,8 +85,7 @@ fn unpack(workspace: &Workspace, snapshot: &Path) -> Result<(), Failure> {
 /// compares with `maximum-db-staleness`.
 fn commit(workspace: &Workspace, directory: &Path) -> Result<(), Failure> {
     let date = format!("@{} +0000", modified(&directory.join("crates"))?);
-    let steps: [&[&str]; 3] =
-        [&["init", "--quiet"], &["add", "--all"], &["commit", "--quiet", "--message", "copy"]];
+    let steps: [&[&str]; 3] = [&["init", "--quiet"], &["add", "--all"], &["commit", "--quiet", "--message", "copy"]];
     for step in steps {
         let mut git = workspace.command("git");
         // Nothing of the user's or the machine's configuration matters here.
@@ -106,9 +105,8 @@ fn commit(workspace: &Workspace, directory: &Path) -> Result<(), Failure> {
 fn expected_directory(workspace: &Workspace) -> Result<String, Failure> {
     let output = process::output(&mut deny(workspace, &["--offline", "check", "advisories"]))?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    directory_in(&text).ok_or_else(|| {
-        Failure::new(format!("cargo-deny did not name the directory of its database:\n{text}"))
-    })
+    directory_in(&text)
+        .ok_or_else(|| Failure::new(format!("cargo-deny did not name the directory of its database:\n{text}")))
 }
 
 /// The quoted word of an error message that is the database's directory.
@@ -131,8 +129,7 @@ fn modified(path: &Path) -> Result<u64, Failure> {
         .and_then(|data| data.modified())
         .unwrap_or(SystemTime::UNIX_EPOCH)
         .duration_since(UNIX_EPOCH);
-    time.map(|age| age.as_secs())
-        .map_err(|_| Failure::new(format!("{} is older than 1970", path.display())))
+    time.map(|age| age.as_secs()).map_err(|_| Failure::new(format!("{} is older than 1970", path.display())))
 }
 
 fn io(verb: &str, path: &Path, error: &std::io::Error) -> Failure {
@@ -149,10 +146,7 @@ mod tests {
         let message = "[ERROR] failed to get HEAD timestamp: [\"-C\", \
             \"target/xtask/advisory-dbs/advisory-db-3157b0e258782691\", \"show\"]\n\
             fatal: cannot change to 'target/xtask/advisory-dbs/advisory-db-3157b0e258782691'";
-        assert_eq!(
-            directory_in(message).as_deref(),
-            Some("target/xtask/advisory-dbs/advisory-db-3157b0e258782691")
-        );
+        assert_eq!(directory_in(message).as_deref(), Some("target/xtask/advisory-dbs/advisory-db-3157b0e258782691"));
         assert_eq!(directory_in("advisories ok"), None);
     }
 }

@@ -7,10 +7,7 @@
 //! - [`deny`], [`debian`], [`python`] and [`tools`] bring what other checks need
 //! - [`process`] starts programs; [`workspace`] knows the paths
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "chores read the environment; the seams guard the product"
-)]
+#![allow(clippy::disallowed_methods, reason = "chores read the environment; the seams guard the product")]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "talking is what chores do")]
 
 mod architecture;
@@ -82,22 +79,12 @@ fn usage(problem: &str) -> ExitCode {
 /// Builds what is measured, then measures it.
 fn bench(workspace: &Workspace, args: &[&str]) -> Result<(), Failure> {
     process::run(workspace.cargo(&["build", "--release", "--package", "tagmint"]))?;
-    let mut command =
-        workspace.cargo(&["run", "--quiet", "--release", "--package", "tagmint-bench", "--"]);
+    let mut command = workspace.cargo(&["run", "--quiet", "--release", "--package", "tagmint-bench", "--"]);
     command.args(args);
     process::run(command)
 }
 
 /// Writes the reference pages. A test of the crate `tagmint` fails when they are stale.
 fn docs(workspace: &Workspace) -> Result<(), Failure> {
-    process::run(workspace.cargo(&[
-        "run",
-        "--quiet",
-        "--package",
-        "tagmint",
-        "--",
-        "docs",
-        "--out",
-        "docs/reference",
-    ]))
+    process::run(workspace.cargo(&["run", "--quiet", "--package", "tagmint", "--", "docs", "--out", "docs/reference"]))
 }

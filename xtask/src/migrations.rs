@@ -42,11 +42,9 @@ pub(crate) fn accept(workspace: &Workspace) -> Result<Notes, Failure> {
             notes.push(format!("listed {path}"));
         }
     }
-    let text: String =
-        listed.iter().fold(String::new(), |text, (path, sum)| text + &format!("{sum}  {path}\n"));
+    let text: String = listed.iter().fold(String::new(), |text, (path, sum)| text + &format!("{sum}  {path}\n"));
     let list = workspace.path(DIRECTORY).join(LIST);
-    fs::write(&list, text)
-        .map_err(|e| Failure::new(format!("could not write {}: {e}", list.display())))?;
+    fs::write(&list, text).map_err(|e| Failure::new(format!("could not write {}: {e}", list.display())))?;
     Ok(notes)
 }
 
@@ -54,9 +52,9 @@ pub(crate) fn accept(workspace: &Workspace) -> Result<Notes, Failure> {
 fn broken(listed: &Sums, actual: &Sums) -> Vec<String> {
     let problem = |(path, sum): (&String, &String)| match actual.get(path) {
         None => Some(format!("{path} is listed in {LIST}, but is not there: bring it back")),
-        Some(found) if found != sum => Some(format!(
-            "{path} has changed since it was listed: undo that, and add a new migration"
-        )),
+        Some(found) if found != sum => {
+            Some(format!("{path} has changed since it was listed: undo that, and add a new migration"))
+        }
         Some(_) => None,
     };
     listed.iter().filter_map(problem).collect()
@@ -74,8 +72,7 @@ fn unpaired(workspace: &Workspace, actual: &Sums) -> Vec<String> {
     };
     let (sqlite, postgres) = (names(ENGINES[0]), names(ENGINES[1]));
     let missing = |name: &String, engine| format!("{name} is missing in {DIRECTORY}/{engine}");
-    let mut problems: Vec<_> =
-        sqlite.difference(&postgres).map(|name| missing(name, ENGINES[1])).collect();
+    let mut problems: Vec<_> = sqlite.difference(&postgres).map(|name| missing(name, ENGINES[1])).collect();
     problems.extend(postgres.difference(&sqlite).map(|name| missing(name, ENGINES[0])));
     problems
 }
@@ -113,9 +110,7 @@ fn parse(text: &str) -> Result<Sums, Failure> {
     };
     text.lines()
         .map(|line| {
-            entry(line).ok_or_else(|| {
-                Failure::new(format!("{LIST}: `{line}` is not a SHA-256, two spaces and a path"))
-            })
+            entry(line).ok_or_else(|| Failure::new(format!("{LIST}: `{line}` is not a SHA-256, two spaces and a path")))
         })
         .collect()
 }

@@ -27,11 +27,7 @@ pub(crate) type Notes = Vec<String>;
 /// Runs a program to its end with its output on ours.
 pub(crate) fn run(mut command: Command) -> Result<(), Failure> {
     let status = command.stdin(Stdio::null()).status().map_err(|e| start_failure(&command, &e))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("`{}` failed ({status})", display(&command))))
-    }
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("`{}` failed ({status})", display(&command)))) }
 }
 
 /// Runs a program to its end and returns what it wrote, whether it failed or not.

@@ -35,7 +35,6 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<Notes, Failure> {
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     pip.args(["--requirement", REQUIREMENTS]);
     process::run(pip)?;
-    fs::write(&installed, wanted)
-        .map_err(|e| Failure::new(format!("could not write {INSTALLED}: {e}")))?;
+    fs::write(&installed, wanted).map_err(|e| Failure::new(format!("could not write {INSTALLED}: {e}")))?;
     Ok(vec![format!("made {VENV}")])
 }

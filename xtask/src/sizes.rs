@@ -57,8 +57,7 @@ pub(crate) fn rust_files(directory: &Path) -> Vec<PathBuf> {
 
 /// The text of a file.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path)
-        .map_err(|e| Failure::new(format!("could not read {}: {e}", path.display())))
+    fs::read_to_string(path).map_err(|e| Failure::new(format!("could not read {}: {e}", path.display())))
 }
 
 #[cfg(test)]

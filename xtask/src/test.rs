@@ -50,11 +50,7 @@ impl Selection {
     }
 
     fn has(&self, step: &Step) -> bool {
-        if self.names.is_empty() {
-            self.mode == Mode::Full || !step.full_only
-        } else {
-            self.names.contains(&step.name)
-        }
+        if self.names.is_empty() { self.mode == Mode::Full || !step.full_only } else { self.names.contains(&step.name) }
     }
 }
 
@@ -71,11 +67,7 @@ pub(crate) fn step_help() -> String {
 }
 
 /// `cargo ARGS --workspace`, without the end-to-end crate where it is not wanted.
-fn cargo_workspace(
-    workspace: &Workspace,
-    subcommand: &[&str],
-    with_e2e: bool,
-) -> std::process::Command {
+fn cargo_workspace(workspace: &Workspace, subcommand: &[&str], with_e2e: bool) -> std::process::Command {
     let mut command = workspace.cargo(subcommand);
     command.arg("--workspace");
     if !with_e2e {
@@ -134,10 +126,7 @@ mod tests {
 
     #[test]
     fn fast_leaves_out_what_needs_the_system() {
-        assert_eq!(
-            names(&["--fast"]),
-            ["format", "migrations", "sizes", "architecture", "clippy", "tests"]
-        );
+        assert_eq!(names(&["--fast"]), ["format", "migrations", "sizes", "architecture", "clippy", "tests"]);
         assert_eq!(names(&[]).len(), STEPS.len());
     }
 

@@ -17,8 +17,7 @@ pub(crate) struct Tool {
 pub(crate) const DENY: Tool = Tool { package: "cargo-deny", subcommand: "deny", version: "0.20.2" };
 
 /// Finds dependencies that nothing uses.
-pub(crate) const MACHETE: Tool =
-    Tool { package: "cargo-machete", subcommand: "machete", version: "0.9.2" };
+pub(crate) const MACHETE: Tool = Tool { package: "cargo-machete", subcommand: "machete", version: "0.9.2" };
 
 impl Tool {
     /// Installs the tool for the user when it is missing. Another version that is there is used as

@@ -46,7 +46,9 @@ pub enum InvalidClaim {
     #[error("a token lifetime of {0} s; the limits are {MIN_LIFETIME_SECONDS} to {MAX_LIFETIME_SECONDS} s")]
     Lifetime(i64),
     /// The whole token would be over [`MAX_TOKEN_LEN`].
-    #[error("the token would have {0} characters; AWS takes at most {MAX_TOKEN_LEN}: use fewer or shorter tags and roles")]
+    #[error(
+        "the token would have {0} characters; AWS takes at most {MAX_TOKEN_LEN}: use fewer or shorter tags and roles"
+    )]
     TokenTooLong(usize),
 }
 
@@ -59,7 +61,9 @@ fn check_text(claim: &'static str, text: &str, min: usize, max: usize) -> Result
     if let Some(character) = text.chars().find(invisible) {
         return Err(InvalidClaim::Character { claim, character });
     }
-    if let Some(character) = [text.chars().next(), text.chars().next_back()].into_iter().flatten().find(|c| c.is_whitespace()) {
+    if let Some(character) =
+        [text.chars().next(), text.chars().next_back()].into_iter().flatten().find(|c| c.is_whitespace())
+    {
         return Err(InvalidClaim::Character { claim, character });
     }
     Ok(())
@@ -278,7 +282,9 @@ mod tests {
 
     #[test]
     fn role_arns_are_exact() {
-        for good in ["arn:aws:iam::123456789012:role/agentkeys-data-role", "arn:aws-us-gov:iam::123456789012:role/a/b/c"] {
+        for good in
+            ["arn:aws:iam::123456789012:role/agentkeys-data-role", "arn:aws-us-gov:iam::123456789012:role/a/b/c"]
+        {
             assert!(RoleArn::parse(good).is_ok(), "{good}");
         }
         for bad in [

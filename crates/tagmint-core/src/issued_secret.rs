@@ -72,7 +72,11 @@ pub struct IssuedSecret {
 
 impl IssuedSecret {
     /// A new secret with 256 random bits.
-    pub fn generate(kind: SecretKind, environment: Environment, random: &dyn Random) -> Result<Self, RandomUnavailable> {
+    pub fn generate(
+        kind: SecretKind,
+        environment: Environment,
+        random: &dyn Random,
+    ) -> Result<Self, RandomUnavailable> {
         let mut text = Zeroizing::new(format!("{}_{environment}_", kind.prefix()));
         text.reserve(BODY_LEN + CHECKSUM_LEN);
         let mut drawn = 0;
@@ -182,9 +186,10 @@ mod tests {
 
     #[test]
     fn a_secret_round_trips_and_tells_its_world() {
-        for (kind, environment, prefix) in
-            [(SecretKind::Session, Environment::Test, "tms_test_"), (SecretKind::Bearer, Environment::Prod, "tmb_prod_")]
-        {
+        for (kind, environment, prefix) in [
+            (SecretKind::Session, Environment::Test, "tms_test_"),
+            (SecretKind::Bearer, Environment::Prod, "tmb_prod_"),
+        ] {
             let secret = fresh(kind, environment);
             assert!(secret.expose().starts_with(prefix));
             assert_eq!(secret.expose().len(), prefix.len() + 49);

@@ -148,7 +148,12 @@ mod tests {
 
     #[test]
     fn takes_what_aws_registers() {
-        for good in ["https://broker.litentry.org", "https://b.example/path/two", "https://localhost:8443", "https://127.0.0.1:1/x"] {
+        for good in [
+            "https://broker.litentry.org",
+            "https://b.example/path/two",
+            "https://localhost:8443",
+            "https://127.0.0.1:1/x",
+        ] {
             assert_eq!(IssuerUrl::parse(good).unwrap().as_str(), good);
         }
         let url = IssuerUrl::parse("https://localhost:8443/a/b").unwrap();

@@ -65,14 +65,16 @@ impl PublicKey {
     /// Checks a signature over `message`.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         match self {
-            Self::Rsa { n, e } => {
-                RsaPublicKeyComponents { n, e }.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).map_err(|_| BadSignature)
-            }
+            Self::Rsa { n, e } => RsaPublicKeyComponents { n, e }
+                .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+                .map_err(|_| BadSignature),
             Self::P256 { x, y } => {
                 let mut point = [4_u8; 65];
                 point[1..33].copy_from_slice(x);
                 point[33..].copy_from_slice(y);
-                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, signature).map_err(|_| BadSignature)
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+                    .verify(message, signature)
+                    .map_err(|_| BadSignature)
             }
         }
     }
@@ -166,7 +168,9 @@ fn read_key(entry: &Value) -> Option<(String, PublicKey)> {
             let plain = n.first().is_some_and(|b| *b != 0) && e.first().is_some_and(|b| *b != 0);
             (plain && (256..=1024).contains(&n.len())).then_some(PublicKey::Rsa { n, e })?
         }
-        "EC" if text("crv")? == "P-256" => PublicKey::P256 { x: bytes("x")?.try_into().ok()?, y: bytes("y")?.try_into().ok()? },
+        "EC" if text("crv")? == "P-256" => {
+            PublicKey::P256 { x: bytes("x")?.try_into().ok()?, y: bytes("y")?.try_into().ok()? }
+        }
         _ => return None,
     };
     let algorithm_fits = entry.get("alg").is_none_or(|alg| alg == key.algorithm().as_str());

@@ -157,7 +157,9 @@ pub fn verify(token: &str, keys: &VerificationKeys, expected: &Expected<'_>) -> 
 
     let claims = object(payload_part, "payload")?;
     let text = |name: &'static str| claims.get(name).and_then(Value::as_str).ok_or(VerifyError::Claim(name));
-    let time = |name: &'static str| claims.get(name).and_then(Value::as_i64).filter(|t| *t >= 0).ok_or(VerifyError::Claim(name));
+    let time = |name: &'static str| {
+        claims.get(name).and_then(Value::as_i64).filter(|t| *t >= 0).ok_or(VerifyError::Claim(name))
+    };
     if text("iss")? != expected.issuer {
         return Err(VerifyError::Issuer);
     }
@@ -184,7 +186,9 @@ pub fn verify(token: &str, keys: &VerificationKeys, expected: &Expected<'_>) -> 
 }
 
 fn decode(part: &str, name: &str) -> Result<Vec<u8>, VerifyError> {
-    BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|error| VerifyError::Malformed(format!("the {name} is not base64url: {error}")))
+    BASE64_URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|error| VerifyError::Malformed(format!("the {name} is not base64url: {error}")))
 }
 
 fn object(part: &str, name: &str) -> Result<Map<String, Value>, VerifyError> {

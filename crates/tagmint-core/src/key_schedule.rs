@@ -127,7 +127,9 @@ pub enum RotationError {
     #[error("there is no key `{0}`; `tagmint keys list` shows them")]
     UnknownKey(KeyId),
     /// The new key would sign before relying parties can know it.
-    #[error("a key must be published for {at_least:#} before it signs (JWKS max-age and propagation); {asked:#} was asked for")]
+    #[error(
+        "a key must be published for {at_least:#} before it signs (JWKS max-age and propagation); {asked:#} was asked for"
+    )]
     TooSoon {
         /// What was asked for.
         asked: SignedDuration,
@@ -143,7 +145,9 @@ pub enum RotationError {
         active_at: Timestamp,
     },
     /// The key signs.
-    #[error("the key `{0}` is active: rotate first, or withdraw it as compromised (`--compromised`), which ends its tokens at once")]
+    #[error(
+        "the key `{0}` is active: rotate first, or withdraw it as compromised (`--compromised`), which ends its tokens at once"
+    )]
     Active(KeyId),
     /// Tokens signed with the key are still good.
     #[error(
@@ -263,10 +267,8 @@ impl<'a> KeyRing<'a> {
         if active_at >= next.schedule.active_at {
             return Err(RotationError::AlreadyPlanned { kid: next.kid.clone(), active_at: next.schedule.active_at });
         }
-        let brought_forward = KeyChange::Reschedule {
-            kid: next.kid.clone(),
-            schedule: KeySchedule { active_at, ..next.schedule },
-        };
+        let brought_forward =
+            KeyChange::Reschedule { kid: next.kid.clone(), schedule: KeySchedule { active_at, ..next.schedule } };
         Ok(self.retire_signing(now, active_at, policy).into_iter().chain([brought_forward]).collect())
     }
 

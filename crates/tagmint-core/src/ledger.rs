@@ -158,7 +158,15 @@ impl LedgerHead {
         let hash = row_hash(&self.hash, seq, &body);
         let prev_hash = std::mem::replace(&mut self.hash, hash.clone());
         self.seq = seq;
-        LedgerRow { seq, entry_id: entry.id(), at_ms: entry.at_ms, outcome: entry.outcome_name().to_owned(), body, prev_hash, hash }
+        LedgerRow {
+            seq,
+            entry_id: entry.id(),
+            at_ms: entry.at_ms,
+            outcome: entry.outcome_name().to_owned(),
+            body,
+            prev_hash,
+            hash,
+        }
     }
 }
 
@@ -239,9 +247,11 @@ impl ChainVerifier {
             return Err(LedgerFault::Altered { seq });
         }
         let entry: LedgerEntry = json::parse_as(row.body.as_bytes()).map_err(|_| LedgerFault::Altered { seq })?;
-        for (column, same) in
-            [("entry_id", entry.id() == row.entry_id), ("at_ms", entry.at_ms == row.at_ms), ("outcome", entry.outcome_name() == row.outcome)]
-        {
+        for (column, same) in [
+            ("entry_id", entry.id() == row.entry_id),
+            ("at_ms", entry.at_ms == row.at_ms),
+            ("outcome", entry.outcome_name() == row.outcome),
+        ] {
             if !same {
                 return Err(LedgerFault::Column { seq, column });
             }

@@ -29,7 +29,9 @@ pub enum SealingError {
     #[error("a key file holds 32 random bytes in base64 on one line; make one with `openssl rand -base64 32`")]
     KeyFile,
     /// Authentication failed: another key file, issuer or kid, or altered bytes.
-    #[error("the sealed signing key does not open: it was sealed under another key file or for another issuer, or it was altered")]
+    #[error(
+        "the sealed signing key does not open: it was sealed under another key file or for another issuer, or it was altered"
+    )]
     Unsealing,
     /// The crypto library refused.
     #[error("the signing key could not be sealed")]
@@ -49,7 +51,8 @@ impl MasterKey {
     /// Reads a key file's text: 32 bytes in base64, white space around them ignored.
     pub fn parse(text: &str) -> Result<Self, SealingError> {
         let decoded = Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| SealingError::KeyFile)?);
-        let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(decoded.as_slice().try_into().map_err(|_| SealingError::KeyFile)?);
+        let bytes: Zeroizing<[u8; 32]> =
+            Zeroizing::new(decoded.as_slice().try_into().map_err(|_| SealingError::KeyFile)?);
         Ok(Self::from_bytes(&bytes))
     }
 
@@ -69,7 +72,13 @@ impl MasterKey {
     }
 
     /// Encrypts a private key for one issuer and one kid. It opens under these alone.
-    pub fn seal(&self, pkcs8: &[u8], issuer: &IssuerUrl, kid: &KeyId, random: &dyn Random) -> Result<Vec<u8>, SealingError> {
+    pub fn seal(
+        &self,
+        pkcs8: &[u8],
+        issuer: &IssuerUrl,
+        kid: &KeyId,
+        random: &dyn Random,
+    ) -> Result<Vec<u8>, SealingError> {
         let mut nonce = [0; NONCE_LEN];
         random.fill(&mut nonce)?;
         let mut buffer = Zeroizing::new(pkcs8.to_vec());
@@ -110,7 +119,9 @@ impl MasterKey {
     }
 
     fn cipher(&self) -> Result<LessSafeKey, SealingError> {
-        UnboundKey::new(&AES_256_GCM, self.private_keys.as_slice()).map(LessSafeKey::new).map_err(|_| SealingError::Sealing)
+        UnboundKey::new(&AES_256_GCM, self.private_keys.as_slice())
+            .map(LessSafeKey::new)
+            .map_err(|_| SealingError::Sealing)
     }
 }
 
@@ -160,7 +171,10 @@ mod tests {
         let pkcs8 = key.to_pkcs8().unwrap();
         let sealed = master.seal(&pkcs8, &issuer, key.kid(), &SystemRandom).unwrap();
         assert_eq!(*master.open(&sealed, &issuer, key.kid()).unwrap(), *pkcs8);
-        assert!(!sealed.windows(16).any(|window| pkcs8.windows(16).any(|plain| plain == window)), "nothing in plain text");
+        assert!(
+            !sealed.windows(16).any(|window| pkcs8.windows(16).any(|plain| plain == window)),
+            "nothing in plain text"
+        );
         for refused in [
             master.open(&sealed, &elsewhere, key.kid()),
             master.open(&sealed, &issuer, other_key.kid()),

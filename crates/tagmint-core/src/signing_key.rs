@@ -180,7 +180,9 @@ impl SigningKey {
                     e: key.exponent().big_endian_without_leading_zero().to_vec(),
                 }
             }
-            Pair::P256(pair) => PublicKey::p256_from_uncompressed(pair.public_key().as_ref()).ok_or(SigningError::Generate)?,
+            Pair::P256(pair) => {
+                PublicKey::p256_from_uncompressed(pair.public_key().as_ref()).ok_or(SigningError::Generate)?
+            }
         };
         Ok(Self { kid: public.thumbprint(), public, pair })
     }
@@ -221,7 +223,8 @@ impl Signer for SigningKey {
         match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).map_err(|_| SigningError::Sign)?;
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                    .map_err(|_| SigningError::Sign)?;
                 Ok(signature)
             }
             Pair::P256(pair) => {

@@ -55,7 +55,9 @@ pub enum InvalidTag {
         len: usize,
     },
     /// A value with a character outside AWS's set.
-    #[error("the value of the session tag `{key}` holds {character:?}; AWS takes letters, digits, space and `_.:/=+-@`")]
+    #[error(
+        "the value of the session tag `{key}` holds {character:?}; AWS takes letters, digits, space and `_.:/=+-@`"
+    )]
     ValueCharacter {
         /// The tag's key.
         key: String,
@@ -184,7 +186,10 @@ pub struct SessionTags {
 
 impl SessionTags {
     /// Checks a whole set: every key and value, their number, keys that differ in case alone, and that each transitive key has its tag.
-    pub fn new<K, V, T>(tags: impl IntoIterator<Item = (K, V)>, transitive: impl IntoIterator<Item = T>) -> Result<Self, InvalidTag>
+    pub fn new<K, V, T>(
+        tags: impl IntoIterator<Item = (K, V)>,
+        transitive: impl IntoIterator<Item = T>,
+    ) -> Result<Self, InvalidTag>
     where
         K: AsRef<str>,
         V: AsRef<str>,
@@ -280,7 +285,23 @@ mod tests {
 
     #[test]
     fn odd_characters_are_refused() {
-        for bad in ["a*", "a\n", "a\0", "a\u{200b}", "a\u{202e}", "a\u{a0}", "a\u{2028}", "😀", "e\u{301}", "a,b", "a;b", "a\\b", "${x}", "a?", "\u{24b6}"] {
+        for bad in [
+            "a*",
+            "a\n",
+            "a\0",
+            "a\u{200b}",
+            "a\u{202e}",
+            "a\u{a0}",
+            "a\u{2028}",
+            "😀",
+            "e\u{301}",
+            "a,b",
+            "a;b",
+            "a\\b",
+            "${x}",
+            "a?",
+            "\u{24b6}",
+        ] {
             assert!(matches!(one("k", bad), Err(InvalidTag::ValueCharacter { .. })), "{bad:?}");
             assert!(matches!(one(bad, "v"), Err(InvalidTag::KeyCharacter { .. })), "{bad:?}");
         }

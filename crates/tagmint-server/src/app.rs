@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -91,6 +91,8 @@ pub struct App {
     key_context: KeyContext,
     health: Mutex<Option<(Instant, Vec<Check>)>>,
     shutting_down: AtomicBool,
+    /// Requests under way.
+    under_way: AtomicUsize,
 }
 
 impl App {
@@ -119,8 +121,8 @@ impl App {
         key_context.follow_schedule().await?;
         let keys = KeyCache::new(key_context.load(&HashMap::new()).await?, clock.now());
         let max_age = settings.rotation.jwks_max_age.as_secs();
-        let jwks_cache_control =
-            HeaderValue::from_str(&format!("public, max-age={max_age}")).unwrap_or(HeaderValue::from_static("no-cache"));
+        let jwks_cache_control = HeaderValue::from_str(&format!("public, max-age={max_age}"))
+            .unwrap_or(HeaderValue::from_static("no-cache"));
         let figures = Figures::new(Metrics::new()?);
         let limits = RateLimits::new(&settings.limits);
         Ok(Arc::new(Self {
@@ -138,6 +140,7 @@ impl App {
             key_context,
             health: Mutex::new(None),
             shutting_down: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
         }))
     }
 
@@ -160,7 +163,8 @@ impl App {
             let now = self.clock.now();
             let change = KeyRing(&self.keys.states()).next_change(now).map(|at| at.duration_since(now));
             let until_change = change.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or(Duration::MAX);
-            tokio::time::sleep(self.settings.key_refresh.min(until_change.saturating_add(Duration::from_millis(1)))).await;
+            tokio::time::sleep(self.settings.key_refresh.min(until_change.saturating_add(Duration::from_millis(1))))
+                .await;
             if let Err(error) = self.tend_keys().await {
                 self.figures.key_reload_failures.increment(1);
                 tracing::error!(%error, "could not look after the signing keys; those in memory go on being published");
@@ -188,6 +192,23 @@ impl App {
     /// Says on `readyz` that no new requests should come.
     pub(crate) fn begin_shutdown(&self) {
         self.shutting_down.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a request for as long as the answer is held.
+    pub(crate) fn request_under_way(&self) -> UnderWay<'_> {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        UnderWay(&self.under_way)
+    }
+
+    /// Returns when no request has been under way for so long.
+    pub(crate) async fn quiet_for(&self, span: Duration) {
+        let mut since = Instant::now();
+        while since.elapsed() < span {
+            tokio::time::sleep(span / 20).await;
+            if self.under_way.load(Ordering::Relaxed) > 0 {
+                since = Instant::now();
+            }
+        }
     }
 
     /// The state of every part that a mint needs.
@@ -236,6 +257,15 @@ impl App {
         self.figures.keys(phases, age);
         let ledger = self.ledger.stats();
         self.figures.ledger(ledger.queued, ledger.last_batch);
+    }
+}
+
+/// A request under way.
+pub(crate) struct UnderWay<'a>(&'a AtomicUsize);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

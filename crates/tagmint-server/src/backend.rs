@@ -75,7 +75,12 @@ impl HttpSessionBackend {
     /// # Errors
     ///
     /// When no TLS client can be made: no root certificates on this machine, or `extra_root` is no certificate.
-    pub fn new(url: &str, timeout: Duration, extra_root: Option<&[u8]>, refuse_mock: bool) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        url: &str,
+        timeout: Duration,
+        extra_root: Option<&[u8]>,
+        refuse_mock: bool,
+    ) -> Result<Self, reqwest::Error> {
         let mut builder = reqwest::Client::builder()
             .timeout(timeout)
             .connect_timeout(timeout)
@@ -95,7 +100,9 @@ impl HttpSessionBackend {
         let request = self.client.post(format!("{}/session/create", self.url)).json(&question);
         let answer = request.send().await.map_err(|error| outage(&error))?;
         if self.refuse_mock && answer.headers().contains_key(MOCK_HEADER) {
-            return Err(BackendError::Outage("it is `tagmint mock-backend`, which a prod issuer does not accept".to_owned()));
+            return Err(BackendError::Outage(
+                "it is `tagmint mock-backend`, which a prod issuer does not accept".to_owned(),
+            ));
         }
         match answer.status() {
             StatusCode::OK => {}
@@ -103,8 +110,8 @@ impl HttpSessionBackend {
             other => return Err(BackendError::Outage(format!("it answered {other}"))),
         }
         let body = read_bounded(answer).await?;
-        let answer: Answer =
-            json::parse_as(&body).map_err(|error| BackendError::Outage(format!("its answer is not the agreed JSON: {error}")))?;
+        let answer: Answer = json::parse_as(&body)
+            .map_err(|error| BackendError::Outage(format!("its answer is not the agreed JSON: {error}")))?;
         if answer.wallet.is_empty() || answer.expires_in == 0 {
             return Err(BackendError::Outage("its answer has an empty wallet or no time to live".to_owned()));
         }
@@ -146,7 +153,8 @@ impl SessionBackend for HttpSessionBackend {
 
     fn is_mock(&self) -> BoxFuture<'_, Result<bool, BackendError>> {
         Box::pin(async {
-            let answer = self.client.get(format!("{}/healthz", self.url)).send().await.map_err(|error| outage(&error))?;
+            let answer =
+                self.client.get(format!("{}/healthz", self.url)).send().await.map_err(|error| outage(&error))?;
             Ok(answer.headers().contains_key(MOCK_HEADER))
         })
     }

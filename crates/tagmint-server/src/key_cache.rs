@@ -118,10 +118,21 @@ impl KeyView {
         algorithms.dedup();
         let signing = ring.signing(now);
         let moments = |key: &KeyState| {
-            [Some(key.schedule.published_at), Some(key.schedule.active_at), key.schedule.retiring_at, key.schedule.withdrawn_at]
+            [
+                Some(key.schedule.published_at),
+                Some(key.schedule.active_at),
+                key.schedule.retiring_at,
+                key.schedule.withdrawn_at,
+            ]
         };
         Self {
-            from: states.iter().flat_map(moments).flatten().filter(|moment| *moment <= now).max().unwrap_or(Timestamp::MIN),
+            from: states
+                .iter()
+                .flat_map(moments)
+                .flatten()
+                .filter(|moment| *moment <= now)
+                .max()
+                .unwrap_or(Timestamp::MIN),
             until: ring.next_change(now),
             signing: signing.and_then(loaded).map(|key| Arc::clone(&key.signer)),
             signs_from: states.iter().map(|key| key.schedule.active_at).filter(|moment| *moment > now).min(),

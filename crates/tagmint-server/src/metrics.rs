@@ -20,11 +20,16 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("tagmint_ledger_failures_total", "counter", "Ledger writes that failed. While this grows nothing is minted."),
     ("tagmint_signing_keys", "gauge", "Signing keys, by phase."),
     ("tagmint_signing_key_age_seconds", "gauge", "How long the signing key has been active."),
-    ("tagmint_signing_key_reload_failures_total", "counter", "Times that the keys could not be read from the database."),
+    (
+        "tagmint_signing_key_reload_failures_total",
+        "counter",
+        "Times that the keys could not be read from the database.",
+    ),
 ];
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
-const LATENCY_BUCKETS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const LATENCY_BUCKETS: &[f64] =
+    &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// The issuer's own recorder: several issuers in one process (tests, `demo`) don't share figures.
 pub struct Metrics {
@@ -133,8 +138,9 @@ impl Figures {
             .iter()
             .map(|&route| RouteFigures {
                 route,
-                by_status: STATUS_CLASSES
-                    .map(|status| metrics.counter("tagmint_http_requests_total", &[("route", route), ("status", status)])),
+                by_status: STATUS_CLASSES.map(|status| {
+                    metrics.counter("tagmint_http_requests_total", &[("route", route), ("status", status)])
+                }),
                 duration: metrics.histogram("tagmint_http_request_duration_seconds", &[("route", route)]),
             })
             .collect();

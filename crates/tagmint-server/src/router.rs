@@ -55,7 +55,8 @@ pub fn public(app: &Arc<App>) -> Router {
 
 /// The admin surface: figures and health. It listens on loopback.
 pub fn admin(app: &Arc<App>) -> Router {
-    let routes = Router::new().route("/metrics", get(health::metrics)).with_state(Arc::clone(app)).merge(health_routes(app));
+    let routes =
+        Router::new().route("/metrics", get(health::metrics)).with_state(Arc::clone(app)).merge(health_routes(app));
     finish(routes, app)
 }
 

@@ -22,6 +22,11 @@ use tokio_io_timeout::TimeoutStream;
 
 use crate::{app::App, router, settings::Limits};
 
+/// How often the end looks whether it has come.
+const POLL: Duration = Duration::from_millis(10);
+/// How long no request may have been under way before idle connections are cut; answers have left by then.
+const QUIET: Duration = Duration::from_millis(300);
+
 /// The sockets that an issuer listens on, bound already.
 #[derive(Debug)]
 pub struct Listeners {
@@ -88,13 +93,26 @@ impl Running {
     }
 
     /// Ends in order: no new connections, requests that have begun are finished (within the grace), the ledger's queue is written.
+    ///
+    /// Connections without a request are cut once nothing is under way: a peer that does not read would hold the end up otherwise.
     pub async fn shutdown(self) {
         let grace = self.app.settings.limits.shutdown_grace;
         self.app.begin_shutdown();
         for listening in [&self.public, &self.admin] {
             listening.handle.graceful_shutdown(Some(grace));
         }
+        let closed = async {
+            while self.public.handle.connection_count() + self.admin.handle.connection_count() > 0 {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::select! {
+            () = closed => {}
+            () = self.app.quiet_for(QUIET) => {}
+            () = tokio::time::sleep(grace) => tracing::warn!("requests were still under way when the grace was over"),
+        }
         for (name, listening) in [("public", self.public), ("admin", self.admin)] {
+            listening.handle.shutdown();
             match listening.task.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(name, %error, "the listener ended with an error"),

@@ -1,6 +1,9 @@
 //! TLS from files: rustls with aws-lc, TLS 1.2 beside 1.3 (AWS falls back to thumbprints where only 1.3 is offered).
 
-use std::{path::{Path, PathBuf}, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustls::{
     ServerConfig,

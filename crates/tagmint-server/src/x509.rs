@@ -1,7 +1,10 @@
 //! Certificates that Tagmint makes itself: for `x5c`, and for a throw-away CA of a local issuer.
 
 use jiff::Timestamp;
-use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
 use tagmint_core::{issuer::IssuerUrl, signing_key::SigningKey};
 
 /// A certificate could not be made.

@@ -6,7 +6,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use tagmint_core::{id::SessionId, ledger::LedgerHead, rules::RuleName, signing_key::{Algorithm, KeyId}};
+use tagmint_core::{
+    id::SessionId,
+    ledger::LedgerHead,
+    rules::RuleName,
+    signing_key::{Algorithm, KeyId},
+};
 
 use crate::{durations, output::Format};
 
@@ -111,7 +116,7 @@ pub struct MockBackendArgs {
     #[arg(long, value_name = "ADDR")]
     pub listen: SocketAddr,
     /// The one auth token that it accepts.
-    #[arg(long, value_name = "TOKEN", value_parser = secret)]
+    #[arg(long, value_name = "TOKEN", value_parser = secret, env = "TAGMINT_MOCK_AUTH_TOKEN", hide_env_values = true)]
     pub auth_token: SecretString,
     /// The wallet that it vouches for.
     #[arg(long, value_name = "0x…", default_value = crate::commands::dev::WALLET)]
@@ -276,7 +281,7 @@ impl std::str::FromStr for Since {
 }
 
 fn duration(text: &str) -> Result<SignedDuration, String> {
-    let positive = durations::parse(text).filter(|duration| duration.is_positive());
+    let positive = durations::parse(text).filter(SignedDuration::is_positive);
     positive.ok_or_else(|| "give a duration such as `90s`, `2h` or `90d`".to_owned())
 }
 
@@ -291,7 +296,11 @@ fn secret(text: &str) -> Result<SecretString, String> {
 
 fn attribute(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("give KEY=VALUE")?;
-    if key.is_empty() { Err("the key is empty; give KEY=VALUE".to_owned()) } else { Ok((key.to_owned(), value.to_owned())) }
+    if key.is_empty() {
+        Err("the key is empty; give KEY=VALUE".to_owned())
+    } else {
+        Ok((key.to_owned(), value.to_owned()))
+    }
 }
 
 fn head(text: &str) -> Result<LedgerHead, String> {

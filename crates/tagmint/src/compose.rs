@@ -145,11 +145,8 @@ impl Issuer {
 
     /// Runs until SIGTERM or Ctrl-C, then ends in order. A second one ends it at once.
     pub async fn run(self, mut signals: Signals) -> Result<(), CliError> {
-        loop {
-            match signals.next().await {
-                Wanted::Reload => self.reload(),
-                Wanted::End => break,
-            }
+        while signals.next().await == Wanted::Reload {
+            self.reload();
         }
         tracing::info!("ending: no new connections, requests that have begun are finished");
         let ended = async {
@@ -157,7 +154,7 @@ impl Issuer {
             Ok(())
         };
         let impatient = async {
-            while matches!(signals.next().await, Wanted::Reload) {}
+            while signals.next().await == Wanted::Reload {}
             Err(CliError::Refused("ended by a second signal before all requests were finished".to_owned()))
         };
         tokio::select! {

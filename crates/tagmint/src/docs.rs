@@ -2,7 +2,10 @@
 
 mod config_page;
 
-use std::path::Path;
+use std::{
+    fmt::{Arguments, Write},
+    path::Path,
+};
 
 use clap::{Command, CommandFactory};
 use tagmint_server::{http::problem, metrics};
@@ -57,7 +60,7 @@ fn section(page: &mut String, command: &mut Command, above: &str) {
     let help = command.render_long_help().to_string();
     // clap leaves white space at the ends of empty lines.
     let lines: Vec<&str> = help.trim_end().lines().map(str::trim_end).collect();
-    page.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", lines.join("\n")));
+    add(page, format_args!("\n## `{name}`\n\n```text\n{}\n```\n", lines.join("\n")));
     let shown = command.get_subcommands_mut().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help");
     for inner in shown {
         section(page, inner, &format!("{name} "));
@@ -71,7 +74,7 @@ fn metrics_page() -> String {
          | metric | kind | meaning |\n|---|---|---|\n"
     );
     for (name, kind, meaning) in metrics::CATALOGUE {
-        page.push_str(&format!("| `{name}` | {kind} | {} |\n", cell(meaning)));
+        add(&mut page, format_args!("| `{name}` | {kind} | {} |\n", cell(meaning)));
     }
     page
 }
@@ -86,9 +89,14 @@ fn errors_page() -> String {
     );
     for kind in problem::CATALOGUE {
         let (code, status, title, meaning) = (kind.code, kind.status, cell(kind.title), cell(kind.meaning));
-        page.push_str(&format!("| `{code}` | {status} | {title} | {meaning} | `{}` |\n", kind.oauth));
+        add(&mut page, format_args!("| `{code}` | {status} | {title} | {meaning} | `{}` |\n", kind.oauth));
     }
     page
+}
+
+/// Adds text to a page.
+fn add(page: &mut String, text: Arguments<'_>) {
+    page.write_fmt(text).expect("a string takes any text");
 }
 
 /// Text for a cell of a Markdown table.
@@ -112,7 +120,13 @@ mod tests {
     #[test]
     fn every_key_and_command_has_its_meaning() {
         let page = config_page::render();
-        for key in ["`listen.public`", "`keys.publish_ahead`", "`limits.per_credential.burst`", "`rule.tags`", "`rule.audiences`"] {
+        for key in [
+            "`listen.public`",
+            "`keys.publish_ahead`",
+            "`limits.per_credential.burst`",
+            "`rule.tags`",
+            "`rule.audiences`",
+        ] {
             assert!(page.contains(key), "{key}");
         }
         assert!(!page.contains("| |\n"), "a key has no meaning");

@@ -67,7 +67,9 @@ mod tests {
     #[test]
     fn durations_are_read() {
         let seconds = |text| parse(text).map(|duration| duration.as_secs());
-        for (text, expected) in [("90s", 90), ("5m", 300), ("1h30m", 5_400), ("30d", 2_592_000), ("1 hour 5 minutes", 3_900), ("0s", 0)] {
+        for (text, expected) in
+            [("90s", 90), ("5m", 300), ("1h30m", 5_400), ("30d", 2_592_000), ("1 hour 5 minutes", 3_900), ("0s", 0)]
+        {
             assert_eq!(seconds(text), Some(expected), "{text}");
         }
         for text in ["", "5", "-5m", "5 parsecs", "1mo", "1y", "5m ago", "99999999999999999999h", "P1D", "٣s"] {

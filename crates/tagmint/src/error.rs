@@ -69,9 +69,6 @@ pub enum CliError {
     /// No secret could be made.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
-    /// Something across the network did not answer.
-    #[error("{0}")]
-    Unreachable(String),
 }
 
 fn listen_hint(error: &std::io::Error) -> &'static str {
@@ -100,16 +97,14 @@ impl CliError {
             Self::NotFound(_) => "not_found",
             Self::Refused(_) => "refused",
             Self::Random(_) => "randomness",
-            Self::Unreachable(_) => "unreachable",
         }
     }
 
-    /// 1 refused or failed, 2 usage, 3 configuration, 4 could not reach something.
+    /// 1 refused or failed, 2 usage, 3 configuration. 4 is kept for what could not be reached.
     pub const fn status(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
             Self::Config(_) | Self::File(_) | Self::Check(_) | Self::BackendClient(_) => 3,
-            Self::Unreachable(_) => 4,
             _ => 1,
         }
     }

@@ -80,25 +80,26 @@ pub struct LocalIssuer {
 /// Starts a local issuer.
 pub async fn start(options: LocalOptions) -> Result<LocalIssuer, CliError> {
     if !options.listen.ip().is_loopback() {
-        let message = format!("`{}` is reached from outside: a local issuer listens on a loopback address", options.listen);
+        let message =
+            format!("`{}` is reached from outside: a local issuer listens on a loopback address", options.listen);
         return Err(CliError::Usage(message));
     }
     let now = SystemClock.now();
     let layout = Layout::prepare(&options.dir)?;
     let lock = layout.lock()?;
-    let noted = layout.noted();
+    let before = layout.noted();
     let mut notes = Vec::new();
 
     let public = if options.listen.port() == 0 {
-        again(options.listen.ip(), noted.public, &mut notes)?
+        again(options.listen.ip(), before.public, &mut notes)?
     } else {
         compose::bind(options.listen)?
     };
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let admin = again(loopback, noted.admin, &mut Vec::new())?;
-    let backend = again(loopback, noted.backend, &mut Vec::new())?;
+    let admin = again(loopback, before.admin, &mut Vec::new())?;
+    let backend = again(loopback, before.backend, &mut Vec::new())?;
     let address = compose::local_address(&public)?;
-    let algorithm = options.algorithm.or(noted.algorithm).unwrap_or(Algorithm::Es256);
+    let algorithm = options.algorithm.or(before.algorithm).unwrap_or(Algorithm::Es256);
     layout.write_secrets(now)?;
     layout.write_config(address, compose::local_address(&admin)?, compose::local_address(&backend)?, algorithm)?;
 
@@ -134,8 +135,8 @@ fn mock() -> MockBackend {
 }
 
 /// The port of the last time where it is free, so that URLs stay; else any.
-fn again(ip: IpAddr, noted: Option<u16>, notes: &mut Vec<String>) -> Result<TcpListener, CliError> {
-    if let Some(port) = noted {
+fn again(ip: IpAddr, before: Option<u16>, notes: &mut Vec<String>) -> Result<TcpListener, CliError> {
+    if let Some(port) = before {
         match TcpListener::bind((ip, port)) {
             Ok(listener) => return Ok(listener),
             Err(_) => notes.push(format!(
@@ -153,7 +154,8 @@ async fn fresh_bearer(issuer: &Issuer) -> Result<IssuedSecret, CliError> {
         store.bearers().revoke(old.id, SystemClock.now()).await?;
     }
     let attributes = [("repository".to_owned(), Value::String("litentry/tagmint".to_owned()))];
-    let wish = Wish { name: BEARER.to_owned(), rule: None, expires: None, attributes: attributes.into_iter().collect() };
+    let wish =
+        Wish { name: BEARER.to_owned(), rule: None, expires: None, attributes: attributes.into_iter().collect() };
     Ok(bearer::create(wish, Environment::Test, store).await?.1)
 }
 

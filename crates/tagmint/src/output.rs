@@ -39,7 +39,8 @@ impl Output {
     pub fn data(self, data: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), CliError> {
         match self.format {
             Format::Json => {
-                let line = serde_json::to_string(data).map_err(|error| CliError::Io { what: "the output", source: error.into() })?;
+                let line = serde_json::to_string(data)
+                    .map_err(|error| CliError::Io { what: "the output", source: error.into() })?;
                 write_line(&line)
             }
             Format::Text => write_line(&text()),

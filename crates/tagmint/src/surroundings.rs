@@ -12,9 +12,7 @@ pub fn credentials_directory() -> Option<PathBuf> {
 /// The folder for a user's data: `$XDG_DATA_HOME`, else `~/.local/share`; none without a home.
 pub fn data_home() -> Option<PathBuf> {
     let absolute = |path: &PathBuf| path.is_absolute();
-    variable("XDG_DATA_HOME")
-        .filter(absolute)
-        .or_else(|| Some(variable("HOME").filter(absolute)?.join(".local/share")))
+    variable("XDG_DATA_HOME").filter(absolute).or_else(|| Some(variable("HOME").filter(absolute)?.join(".local/share")))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

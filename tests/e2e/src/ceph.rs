@@ -90,10 +90,7 @@ impl CephGuard {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, config.rgw_port));
         rgw.wait_ready("radosgw's start", STEP, || TcpStream::connect(address).is_ok())
             .map_err(|e| with_log(e, &cluster.log("client.rgw")))?;
-        let admin = AdminKeys {
-            access_key_id: random_hex(10)?.to_uppercase(),
-            secret_access_key: random_hex(20)?,
-        };
+        let admin = AdminKeys { access_key_id: random_hex(10)?.to_uppercase(), secret_access_key: random_hex(20)? };
         cluster.create_admin(&admin)?;
         Ok(Self { rgw, osd, mon, endpoint: format!("http://{address}"), admin, dir })
     }
@@ -158,12 +155,8 @@ impl Drop for CephGuard {
 fn with_log(error: GuardError, file: &Path) -> GuardError {
     let more = |log: String| format!("{log}\n{}", daemon::tail(file));
     match error {
-        GuardError::Ended { name, status, log } => {
-            GuardError::Ended { name, status, log: more(log) }
-        }
-        GuardError::Deadline { what, limit, log } => {
-            GuardError::Deadline { what, limit, log: more(log) }
-        }
+        GuardError::Ended { name, status, log } => GuardError::Ended { name, status, log: more(log) },
+        GuardError::Deadline { what, limit, log } => GuardError::Deadline { what, limit, log: more(log) },
         other => other,
     }
 }

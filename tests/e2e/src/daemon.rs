@@ -31,12 +31,7 @@ impl Daemon {
     ///
     /// `package` is the Debian package that brings the program; an error names it when the program
     /// is missing.
-    pub fn spawn(
-        name: &str,
-        command: &mut Command,
-        package: &'static str,
-        log: &Path,
-    ) -> Result<Self, GuardError> {
+    pub fn spawn(name: &str, command: &mut Command, package: &'static str, log: &Path) -> Result<Self, GuardError> {
         let file = create(log)?;
         let copy = file.try_clone().map_err(|e| GuardError::file("open", log, e))?;
         command.stdout(file).stderr(copy);
@@ -56,15 +51,9 @@ impl Daemon {
         Ok((daemon, stdout))
     }
 
-    fn spawn_inner(
-        name: &str,
-        command: &mut Command,
-        package: &'static str,
-        log: &Path,
-    ) -> Result<Self, GuardError> {
+    fn spawn_inner(name: &str, command: &mut Command, package: &'static str, log: &Path) -> Result<Self, GuardError> {
         let leash = Leash::new()?;
-        let child =
-            command.stdin(Stdio::null()).spawn().map_err(|e| start_error(command, package, e))?;
+        let child = command.stdin(Stdio::null()).spawn().map_err(|e| start_error(command, package, e))?;
         let mut daemon = Self { name: name.to_owned(), child, log: log.to_owned(), leash };
         let pid = daemon.pid();
         daemon.leash.hold(pid)?;
@@ -117,8 +106,7 @@ impl Daemon {
         if let Some(status) = self.child.try_wait().map_err(|e| failed(&self.name, e))? {
             return Ok(status);
         }
-        kill_process(Pid::from_child(&self.child), Signal::TERM)
-            .map_err(|e| failed(&self.name, e.into()))?;
+        kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(|e| failed(&self.name, e.into()))?;
         wait_until(grace, || !matches!(self.child.try_wait(), Ok(None)));
         // Not an error when it is gone already.
         let _ = self.child.kill();

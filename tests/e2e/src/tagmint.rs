@@ -31,9 +31,7 @@ pub struct TagmintProcess {
 
 impl TagmintProcess {
     /// A command of the built binary, for one-shot use: `.output()` and look at it.
-    pub fn command<A: AsRef<OsStr>>(
-        args: impl IntoIterator<Item = A>,
-    ) -> Result<Command, GuardError> {
+    pub fn command<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Result<Command, GuardError> {
         let mut command = Command::new(binary()?);
         command.args(args);
         Ok(command)
@@ -69,8 +67,7 @@ impl TagmintProcess {
             }
         };
         let problem = |problem: String| GuardError::ReadyLine { problem, line: line.clone() };
-        let ready: Value =
-            serde_json::from_str(&line).map_err(|e| problem(format!("no JSON ({e})")))?;
+        let ready: Value = serde_json::from_str(&line).map_err(|e| problem(format!("no JSON ({e})")))?;
         if !ready.is_object() {
             return Err(problem("no JSON object".to_owned()));
         }
@@ -84,10 +81,9 @@ impl TagmintProcess {
 
     /// A text of the ready line, such as `issuer` or `ca_file`; an error when it isn't there.
     pub fn field(&self, name: &str) -> Result<&str, GuardError> {
-        self.ready[name].as_str().ok_or_else(|| GuardError::ReadyLine {
-            problem: format!("no text `{name}`"),
-            line: self.ready.to_string(),
-        })
+        self.ready[name]
+            .as_str()
+            .ok_or_else(|| GuardError::ReadyLine { problem: format!("no text `{name}`"), line: self.ready.to_string() })
     }
 
     /// Its process id.
@@ -173,8 +169,7 @@ mod tests {
 
     #[test]
     fn an_end_before_the_ready_line_shows_stderr() {
-        let error =
-            TagmintProcess::start_command(shell("echo 'no such key' >&2; exit 3")).unwrap_err();
+        let error = TagmintProcess::start_command(shell("echo 'no such key' >&2; exit 3")).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("(exit status: 3)") && text.contains("no such key"), "{text}");
     }

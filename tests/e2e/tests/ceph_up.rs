@@ -11,13 +11,8 @@ use tagmint_e2e::{CephGuard, CephOptions};
 /// A client of the cluster's S3 as the administrator.
 fn s3(ceph: &CephGuard) -> Client {
     let keys = ceph.admin();
-    let credentials = Credentials::new(
-        keys.access_key_id.as_str(),
-        keys.secret_access_key.as_str(),
-        None,
-        None,
-        "ceph",
-    );
+    let credentials =
+        Credentials::new(keys.access_key_id.as_str(), keys.secret_access_key.as_str(), None, None, "ceph");
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(ceph.endpoint())

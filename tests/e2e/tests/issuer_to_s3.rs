@@ -17,27 +17,35 @@ async fn a_minted_token_opens_its_own_prefix_and_nothing_else() -> TestResult {
     let stage = Stage::new()?;
     // An hour ago: its token is long expired now, and the key that signed it is still the issuer's.
     let expired = {
-        let past = Issuer::start_an_hour_ago(&stage)?;
+        let past = Issuer::start_an_hour_ago(&stage).await?;
         let token = past.mint("wallet", None).await?;
         past.stop()?;
         token
     };
 
-    let issuer = Issuer::start(&stage)?;
+    let issuer = Issuer::start(&stage).await?;
     let ceph = Ceph::start(&stage, &issuer).await?;
     ceph.set_up(&[WALLET, OTHER]).await?;
 
     let session = ceph.assume(&issuer.mint("wallet", None).await?).await?;
     assert_eq!(session.list(&format!("{WALLET}/")).await?, [format!("{WALLET}/mail.txt")], "the own prefix is listed");
-    assert_eq!(session.get(&format!("{WALLET}/mail.txt")).await?, format!("mail of {WALLET}"), "the own prefix is read");
+    assert_eq!(
+        session.get(&format!("{WALLET}/mail.txt")).await?,
+        format!("mail of {WALLET}"),
+        "the own prefix is read"
+    );
     session.get(&format!("{OTHER}/mail.txt")).await.expect_refused("a foreign object")?;
     session.list(&format!("{OTHER}/")).await.expect_refused("a foreign prefix")?;
     session.list("").await.expect_refused("the bare bucket")?;
 
     let wrong_audience = issuer.mint("wallet", Some("another-audience")).await?;
     ceph.assume(&wrong_audience).await.expect_refused("an audience that the provider does not list")?;
-    ceph.assume(&issuer.mint("stranger", None).await?).await.expect_refused("a subject that the trust policy does not name")?;
-    ceph.assume(&issuer.mint("untagged", None).await?).await.expect_refused("a token without the tag that the trust policy demands")?;
+    ceph.assume(&issuer.mint("stranger", None).await?)
+        .await
+        .expect_refused("a subject that the trust policy does not name")?;
+    ceph.assume(&issuer.mint("untagged", None).await?)
+        .await
+        .expect_refused("a token without the tag that the trust policy demands")?;
     ceph.assume(&expired).await.expect_refused("an expired token")?;
 
     // The same path with another client.

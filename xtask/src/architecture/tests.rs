@@ -39,8 +39,8 @@ fn breaches_in_flows_and_handlers_are_named_with_their_line() {
 fn io_is_found_in_a_tree() {
     let tree = "tagmint-core v0.1.0 (/x)\naws-lc-rs v1.19.0\ntokio-util v0.7.0\n\
         aws-sdk-s3 v1.0.0\nhyperion v1.0.0\ntokio v1.0.0\ntokio v1.0.0 (*)\n";
-    let expected = ["aws-sdk-s3", "tokio", "tokio-util"]
-        .map(|name| format!("tagmint-core has no I/O, but depends on `{name}`"));
+    let expected =
+        ["aws-sdk-s3", "tokio", "tokio-util"].map(|name| format!("tagmint-core has no I/O, but depends on `{name}`"));
     assert_eq!(io_crates("tagmint-core", tree), expected);
 }
 
@@ -75,8 +75,5 @@ fn arrows_point_one_way() {
         ]
     );
     let bad = manifest("tagmint-server", &["tagmint-core"], &["sqlx"]);
-    assert_eq!(
-        manifest_problems(&bad),
-        ["tagmint-server depends on sqlx: SQL is in tagmint-store only"]
-    );
+    assert_eq!(manifest_problems(&bad), ["tagmint-server depends on sqlx: SQL is in tagmint-store only"]);
 }

@@ -83,12 +83,18 @@ fn the_header_decides_nothing_it_should_not() {
     assert!(matches!(check(&forge(&EC, &header("RS256", ec, ""), &payload)), Err(VerifyError::UnknownKey(_))));
     assert!(matches!(check(&forge(&RSA, &header("ES256", rsa, ""), &payload)), Err(VerifyError::UnknownKey(_))));
     assert_eq!(check(&forge(&EC, &header("RS256", rsa, ""), &payload)), Err(VerifyError::Signature));
-    for (member, value) in [("crit", "[]"), ("jku", "\"https://x\""), ("jwk", "{}"), ("x5u", "\"https://x\""), ("x5c", "[]")] {
-        let refused = check(&forge(&EC, &header("ES256", ec, &format!(",\"{member}\":{value}")), &payload)).unwrap_err();
+    for (member, value) in
+        [("crit", "[]"), ("jku", "\"https://x\""), ("jwk", "{}"), ("x5u", "\"https://x\""), ("x5c", "[]")]
+    {
+        let refused =
+            check(&forge(&EC, &header("ES256", ec, &format!(",\"{member}\":{value}")), &payload)).unwrap_err();
         assert_eq!(refused, VerifyError::HeaderMember(member));
     }
     for kid in ["", "../../etc/passwd", "' OR 1=1 --", "a\\u0000b", &"k".repeat(10_000)] {
-        assert!(matches!(check(&forge(&EC, &header("ES256", kid, ""), &payload)), Err(VerifyError::UnknownKey(_))), "{kid:.20}");
+        assert!(
+            matches!(check(&forge(&EC, &header("ES256", kid, ""), &payload)), Err(VerifyError::UnknownKey(_))),
+            "{kid:.20}"
+        );
     }
     let doubled = format!(r#"{{"alg":"none","alg":"ES256","kid":"{ec}"}}"#);
     assert!(matches!(check(&forge(&EC, &doubled, &payload)), Err(VerifyError::Malformed(_))));

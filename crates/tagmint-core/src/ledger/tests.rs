@@ -92,7 +92,8 @@ fn an_altered_column_is_found() {
 #[test]
 fn dropped_and_inserted_rows_are_found() {
     let (rows, head) = chain(5);
-    let without = |index: usize| rows.iter().enumerate().filter(|(i, _)| *i != index).map(|(_, r)| r.clone()).collect::<Vec<_>>();
+    let without =
+        |index: usize| rows.iter().enumerate().filter(|(i, _)| *i != index).map(|(_, r)| r.clone()).collect::<Vec<_>>();
     assert_eq!(verify(&without(0), &head), Err(LedgerFault::Dropped { expected: 1, found: 2 }));
     assert_eq!(verify(&without(2), &head), Err(LedgerFault::Dropped { expected: 3, found: 4 }));
     assert_eq!(verify(&without(4), &head), Err(LedgerFault::Cut { expected: 5, found: 4 }));

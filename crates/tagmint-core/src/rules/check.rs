@@ -10,9 +10,7 @@ use std::collections::HashMap;
 
 use cel::{
     IdedExpr,
-    common::ast::{
-        CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators,
-    },
+    common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators},
 };
 use regex::{Regex, RegexBuilder};
 
@@ -55,11 +53,7 @@ pub(super) fn function_list() -> String {
 }
 
 /// Checks `tree` and returns the most steps that evaluating it can take.
-pub(super) fn check(
-    tree: &IdedExpr,
-    with_value: bool,
-    regexes: &mut Regexes,
-) -> Result<u64, ExpressionError> {
+pub(super) fn check(tree: &IdedExpr, with_value: bool, regexes: &mut Regexes) -> Result<u64, ExpressionError> {
     let mut checker = Checker { with_value, variable: None, macros: 0, regexes };
     let bound = checker.visit(tree, 1)?;
     if checker.macros > limits::MAX_MACROS {
@@ -93,10 +87,7 @@ impl Size {
     }
 
     fn plus(self, other: Self) -> Self {
-        Self {
-            values: self.values.saturating_add(other.values),
-            bytes: self.bytes.saturating_add(other.bytes),
-        }
+        Self { values: self.values.saturating_add(other.values), bytes: self.bytes.saturating_add(other.bytes) }
     }
 
     fn times(self, count: u64) -> Self {
@@ -157,9 +148,7 @@ impl<'a> Checker<'a> {
         match (name, self.variable) {
             (ACCUMULATOR, _) => Ok(Size::NOTHING),
             (_, Some((variable, size))) if variable == name => Ok(size),
-            ("value", _) if self.with_value => {
-                Ok(Size::text(4 * crate::tags::MAX_VALUE_LEN as u64))
-            }
+            ("value", _) if self.with_value => Ok(Size::text(4 * crate::tags::MAX_VALUE_LEN as u64)),
             ("identity", _) => Err(ExpressionError::BareIdentity),
             _ => {
                 let mut allowed = "`identity`".to_owned();
@@ -179,10 +168,9 @@ impl<'a> Checker<'a> {
             let size = match select.field.as_str() {
                 "subject" => Size::text(limits::MAX_IDENTITY_SUBJECT as u64),
                 "source" => Size::text(16),
-                "attributes" => Size {
-                    values: limits::MAX_ATTRIBUTE_VALUES as u64,
-                    bytes: limits::MAX_ATTRIBUTE_BYTES as u64,
-                },
+                "attributes" => {
+                    Size { values: limits::MAX_ATTRIBUTE_VALUES as u64, bytes: limits::MAX_ATTRIBUTE_BYTES as u64 }
+                }
                 other => return Err(ExpressionError::UnknownField(shortened(other, 60))),
             };
             return if select.test {
@@ -272,9 +260,7 @@ impl<'a> Checker<'a> {
                 let looked_at = first.bytes.min(limits::MAX_REGEX_INPUT as u64);
                 (Size::SCALAR, Size::text(looked_at).steps().saturating_mul(16))
             }
-            "lowerAscii" | "upperAscii" | "trim" | "substring" => {
-                (Size::text(first.bytes), total.steps())
-            }
+            "lowerAscii" | "upperAscii" | "trim" | "substring" => (Size::text(first.bytes), total.steps()),
             "split" => {
                 let parts = first.bytes.saturating_add(1);
                 (Size { values: parts, bytes: first.bytes }, parts)
@@ -286,8 +272,7 @@ impl<'a> Checker<'a> {
     }
 
     fn regex(&mut self, pattern: Option<&IdedExpr>) -> Result<(), ExpressionError> {
-        let Some(Expr::Literal(LiteralValue::String(pattern))) = pattern.map(|node| &node.expr)
-        else {
+        let Some(Expr::Literal(LiteralValue::String(pattern))) = pattern.map(|node| &node.expr) else {
             return Err(ExpressionError::RegexNotLiteral);
         };
         let pattern = pattern.inner();
@@ -299,9 +284,7 @@ impl<'a> Checker<'a> {
             .dfa_size_limit(limits::MAX_REGEX_SIZE)
             .build();
         let regex = built.map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => {
-                ExpressionError::RegexTooLarge(shortened(pattern, 60))
-            }
+            regex::Error::CompiledTooBig(_) => ExpressionError::RegexTooLarge(shortened(pattern, 60)),
             other => {
                 let text = other.to_string();
                 let message = text.lines().last().unwrap_or_default();
@@ -313,11 +296,7 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn comprehension(
-        &mut self,
-        comprehension: &'a ComprehensionExpr,
-        depth: usize,
-    ) -> Result<Bound, ExpressionError> {
+    fn comprehension(&mut self, comprehension: &'a ComprehensionExpr, depth: usize) -> Result<Bound, ExpressionError> {
         self.macros += 1;
         if self.variable.is_some() {
             return Err(ExpressionError::NestedMacro);
@@ -328,21 +307,14 @@ impl<'a> Checker<'a> {
         }
         let range = self.visit(&comprehension.iter_range, depth + 1)?;
         let count = range.size.values.max(1);
-        let average = Size {
-            values: range.size.values.div_ceil(count),
-            bytes: range.size.bytes.div_ceil(count),
-        };
+        let average = Size { values: range.size.values.div_ceil(count), bytes: range.size.bytes.div_ceil(count) };
         self.variable = Some((name, average));
         let condition = self.visit(&comprehension.loop_cond, depth + 1)?;
         let step = self.visit(&comprehension.loop_step, depth + 1)?;
         self.variable = None;
         let collects = matches!(&comprehension.accu_init.expr, Expr::List(_));
         let size = if collects { step.size.times(count) } else { Size::SCALAR };
-        let each = condition
-            .steps
-            .saturating_add(step.steps)
-            .saturating_add(average.steps())
-            .saturating_add(4);
+        let each = condition.steps.saturating_add(step.steps).saturating_add(average.steps()).saturating_add(4);
         Ok(Bound { size, steps: range.steps.saturating_add(each.saturating_mul(count)) })
     }
 }

@@ -37,17 +37,14 @@ fn rule_label(name: Option<&str>) -> String {
 impl RuleSet {
     /// Compiles and checks rules. All errors are reported at once, in the order of the rules.
     pub fn compile(rules: &[RuleConfig]) -> Result<Self, Vec<RuleError>> {
-        let set_error =
-            |message: String| vec![RuleError { path: "rule".to_owned(), rule: None, message }];
+        let set_error = |message: String| vec![RuleError { path: "rule".to_owned(), rule: None, message }];
         // Parsing nests as deep as the text does, so it gets a stack of its own.
         thread::scope(|scope| {
             let builder = thread::Builder::new().stack_size(limits::COMPILE_STACK);
             let compiling = builder
                 .name("compile-rules".to_owned())
                 .spawn_scoped(scope, || compile(rules))
-                .map_err(|error| {
-                    set_error(format!("no thread to compile the rules on: {error}"))
-                })?;
+                .map_err(|error| set_error(format!("no thread to compile the rules on: {error}")))?;
             let panicked = |_| Err(set_error("compiling the rules panicked".to_owned()));
             compiling.join().unwrap_or_else(panicked)
         })
@@ -117,18 +114,10 @@ impl Compiler {
     /// Every field is compiled before the first that failed ends the rule, so that all errors show.
     fn rule(&mut self, config: &RuleConfig) -> Option<Rule> {
         let name = self.ok("name", RuleName::parse(&config.name));
-        let sources =
-            config.source.as_deref().map(|names| self.sources(names).ok_or(Failed)).transpose();
-        let when = config
-            .when
-            .as_deref()
-            .map(|text| self.expression("when", text, false).ok_or(Failed))
-            .transpose();
+        let sources = config.source.as_deref().map(|names| self.sources(names).ok_or(Failed)).transpose();
+        let when = config.when.as_deref().map(|text| self.expression("when", text, false).ok_or(Failed)).transpose();
         if config.when.is_none() && config.source.is_none() {
-            self.fail(
-                "when",
-                "missing; give a condition or a `source` (`when = \"true\"` takes every identity)",
-            );
+            self.fail("when", "missing; give a condition or a `source` (`when = \"true\"` takes every identity)");
         }
         let subject = self.text("subject", &config.subject);
         if config.audiences.is_empty() {
@@ -136,16 +125,9 @@ impl Compiler {
         }
         let audiences = self.texts("audiences", &config.audiences, limits::MAX_AUDIENCES);
         let roles = self.texts("roles", &config.roles, limits::MAX_ROLES);
-        let lifetime = config
-            .lifetime
-            .as_ref()
-            .map(|text| self.lifetime("lifetime", text).ok_or(Failed))
-            .transpose();
-        let max = config
-            .max_lifetime
-            .as_ref()
-            .map(|text| self.lifetime("max_lifetime", text).ok_or(Failed))
-            .transpose();
+        let lifetime = config.lifetime.as_ref().map(|text| self.lifetime("lifetime", text).ok_or(Failed)).transpose();
+        let max =
+            config.max_lifetime.as_ref().map(|text| self.lifetime("max_lifetime", text).ok_or(Failed)).transpose();
         if let (Ok(Some(Text::Fixed(default))), Ok(Some(Text::Fixed(most)))) = (&lifetime, &max)
             && default > most
         {
@@ -192,10 +174,7 @@ impl Compiler {
         for (key, config) in configs {
             let field = format!("tags.{}", toml_key(key));
             if let Some(first) = folded.insert(key.to_lowercase(), key) {
-                self.fail(
-                    &field,
-                    format!("differs from `{first}` in case alone; to AWS they are one key"),
-                );
+                self.fail(&field, format!("differs from `{first}` in case alone; to AWS they are one key"));
             }
             let key = self.ok(&field, TagKey::parse(key));
             let tag = key.and_then(|key| {
@@ -216,18 +195,14 @@ impl Compiler {
         };
         let among = self.choice(field, key, chosen);
         let default_field = format!("{field}.default");
-        let default = chosen
-            .default
-            .as_ref()
-            .map(|text| self.tag_value(&default_field, key, text).ok_or(Failed))
-            .transpose();
+        let default =
+            chosen.default.as_ref().map(|text| self.tag_value(&default_field, key, text).ok_or(Failed)).transpose();
         if chosen.required && chosen.default.is_some() {
             self.fail(field, "`required` and `default` exclude each other; keep one");
             return None;
         }
         let (among, default) = (among?, default.ok()?);
-        if let (Choice::OneOf(values), Some(text)) =
-            (&among, default.as_ref().and_then(Template::literal))
+        if let (Choice::OneOf(values), Some(text)) = (&among, default.as_ref().and_then(Template::literal))
             && values.iter().all(|value| value.literal().is_some_and(|value| value != text))
         {
             self.fail(&default_field, format!("`{text}` is not in `one_of`"));
@@ -239,18 +214,14 @@ impl Compiler {
     fn choice(&mut self, field: &str, key: &TagKey, chosen: &ChosenTag) -> Option<Choice> {
         match chosen {
             ChosenTag { open: Some(true), one_of: None, matches: None, .. } => Some(Choice::Open),
-            ChosenTag { open: None, one_of: Some(values), matches: None, .. }
-                if !values.is_empty() =>
-            {
+            ChosenTag { open: None, one_of: Some(values), matches: None, .. } if !values.is_empty() => {
                 let field = format!("{field}.one_of");
                 if values.len() > limits::MAX_ONE_OF {
                     let (count, most) = (values.len(), limits::MAX_ONE_OF);
                     self.fail(&field, format!("{count} values; {most} are allowed"));
                     return None;
                 }
-                let value = |compiler: &mut Self, field: &str, text: &str| {
-                    compiler.tag_value(field, key, text)
-                };
+                let value = |compiler: &mut Self, field: &str, text: &str| compiler.tag_value(field, key, text);
                 self.each(&field, values, value).map(Choice::OneOf)
             }
             ChosenTag { open: None, one_of: None, matches: Some(text), .. } => {
@@ -279,10 +250,7 @@ impl Compiler {
     fn transitive(&mut self, config: &RuleConfig) -> Option<Vec<Template>> {
         if config.transitive.len() > limits::MAX_TAGS {
             let most = limits::MAX_TAGS;
-            self.fail(
-                "transitive",
-                format!("more than {most} keys; AWS takes {most} tags in a session"),
-            );
+            self.fail("transitive", format!("more than {most} keys; AWS takes {most} tags in a session"));
             return None;
         }
         self.each("transitive", &config.transitive, |compiler, field, text| {
@@ -290,8 +258,7 @@ impl Compiler {
             if let Some(key) = template.literal()
                 && !config.tags.contains_key(key)
             {
-                compiler
-                    .fail(field, format!("`{key}` is not a tag of this rule; add it to `tags`"));
+                compiler.fail(field, format!("`{key}` is not a tag of this rule; add it to `tags`"));
                 return None;
             }
             Some(template)
@@ -300,19 +267,12 @@ impl Compiler {
 
     fn lifetime(&mut self, field: &str, config: &LifetimeConfig) -> Option<Text<Lifetime>> {
         match config {
-            LifetimeConfig::Seconds(seconds) => {
-                self.ok(field, Lifetime::from_seconds(*seconds)).map(Text::Fixed)
-            }
+            LifetimeConfig::Seconds(seconds) => self.ok(field, Lifetime::from_seconds(*seconds)).map(Text::Fixed),
             LifetimeConfig::Text(text) => self.text(field, text),
         }
     }
 
-    fn texts<T: FromText>(
-        &mut self,
-        field: &str,
-        texts: &[String],
-        most: usize,
-    ) -> Option<Vec<Text<T>>> {
+    fn texts<T: FromText>(&mut self, field: &str, texts: &[String], most: usize) -> Option<Vec<Text<T>>> {
         if texts.len() > most {
             self.fail(field, format!("{} entries; {most} are allowed", texts.len()));
             return None;

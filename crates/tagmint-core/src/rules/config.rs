@@ -103,9 +103,7 @@ impl<'de> Deserialize<'de> for LifetimeConfig {
 
             fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Self::Value, E> {
                 let seconds = i64::try_from(seconds);
-                seconds
-                    .map(LifetimeConfig::Seconds)
-                    .map_err(|_| E::custom("the lifetime is too large"))
+                seconds.map(LifetimeConfig::Seconds).map_err(|_| E::custom("the lifetime is too large"))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {

@@ -5,9 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use cel::{
     Context, Env, ExecutionError, FunctionContext,
     common::{
-        types::{
-            CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt,
-        },
+        types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt},
         value::Val,
     },
     extensions,
@@ -46,10 +44,7 @@ pub(super) fn functions(regexes: Regexes) -> Context<'static, 'static> {
 
 /// The scope of one request: `identity.subject`, `identity.source` and `identity.attributes`, borrowed
 /// from `identity`.
-pub(super) fn scope<'r>(
-    root: &'r Context<'static, 'static>,
-    identity: &'r VerifiedIdentity,
-) -> Context<'r, 'r> {
+pub(super) fn scope<'r>(root: &'r Context<'static, 'static>, identity: &'r VerifiedIdentity) -> Context<'r, 'r> {
     let mut scope: Context<'r, 'r> = root.new_inner_scope();
     scope.add_variable_as_val("identity.subject", text(&identity.subject));
     scope.add_variable_as_val("identity.source", text(identity.source.as_str()));
@@ -58,10 +53,7 @@ pub(super) fn scope<'r>(
 }
 
 /// The scope of a tag's `matches`: a request's, and the requested `value`.
-pub(super) fn scope_with_value<'r>(
-    request: &'r Context<'r, 'r>,
-    value: &'r str,
-) -> Context<'r, 'r> {
+pub(super) fn scope_with_value<'r>(request: &'r Context<'r, 'r>, value: &'r str) -> Context<'r, 'r> {
     let mut scope = request.new_inner_scope();
     scope.add_variable_as_val("value", text(value));
     scope
@@ -95,9 +87,7 @@ fn value<'v>(json: &'v Value) -> Box<dyn Val + 'v> {
 
 /// What of an identity is over its limit, if anything.
 pub(super) fn too_large(identity: &VerifiedIdentity) -> Option<String> {
-    use limits::{
-        MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH, MAX_ATTRIBUTE_VALUES, MAX_IDENTITY_SUBJECT,
-    };
+    use limits::{MAX_ATTRIBUTE_BYTES, MAX_ATTRIBUTE_DEPTH, MAX_ATTRIBUTE_VALUES, MAX_IDENTITY_SUBJECT};
     if identity.subject.len() > MAX_IDENTITY_SUBJECT {
         let len = identity.subject.len();
         return Some(format!("its subject has {len} bytes; {MAX_IDENTITY_SUBJECT} are allowed"));
@@ -105,15 +95,9 @@ pub(super) fn too_large(identity: &VerifiedIdentity) -> Option<String> {
     let mut measure = Measure { bytes: 2, values: 0 };
     match measure.object(&identity.attributes, 1) {
         Ok(()) => None,
-        Err(TooLarge::Bytes) => {
-            Some(format!("its attributes have over {MAX_ATTRIBUTE_BYTES} bytes of JSON"))
-        }
-        Err(TooLarge::Values) => {
-            Some(format!("its attributes hold over {MAX_ATTRIBUTE_VALUES} values"))
-        }
-        Err(TooLarge::Depth) => {
-            Some(format!("its attributes nest deeper than {MAX_ATTRIBUTE_DEPTH} levels"))
-        }
+        Err(TooLarge::Bytes) => Some(format!("its attributes have over {MAX_ATTRIBUTE_BYTES} bytes of JSON")),
+        Err(TooLarge::Values) => Some(format!("its attributes hold over {MAX_ATTRIBUTE_VALUES} values")),
+        Err(TooLarge::Depth) => Some(format!("its attributes nest deeper than {MAX_ATTRIBUTE_DEPTH} levels")),
     }
 }
 

@@ -56,11 +56,7 @@ impl RuleSet {
     /// `only_rule` or a rule's `source` excludes. The first whose condition is true decides. A condition
     /// that fails ends the search with a refusal: were it skipped, a narrow rule that errs would fall
     /// through to a broader one.
-    pub fn decide(
-        &self,
-        identity: &VerifiedIdentity,
-        request: &MintRequest,
-    ) -> Result<Grant, Denial> {
+    pub fn decide(&self, identity: &VerifiedIdentity, request: &MintRequest) -> Result<Grant, Denial> {
         if let Some(what) = context::too_large(identity) {
             return Err(Denial::without_rule(DenialReason::IdentityTooLarge(what)));
         }
@@ -77,10 +73,7 @@ impl RuleSet {
                 Ok(true) => return Granting { rule, scope: &scope, request }.grant().map_err(deny),
                 Ok(false) => {}
                 Err(message) => {
-                    return Err(deny(DenialReason::ConditionError {
-                        field: "when".to_owned(),
-                        message,
-                    }));
+                    return Err(deny(DenialReason::ConditionError { field: "when".to_owned(), message }));
                 }
             }
         }
@@ -189,10 +182,7 @@ impl Granting<'_> {
     fn tag(&self, tag: &Tag) -> Result<Option<String>, DenialReason> {
         let key = tag.key.as_str();
         let requested = self.request.tags.get(key);
-        let refused = |value: &str| DenialReason::TagValueNotAllowed {
-            key: key.to_owned(),
-            value: quoted(value),
-        };
+        let refused = |value: &str| DenialReason::TagValueNotAllowed { key: key.to_owned(), value: quoted(value) };
         let (among, default, required) = match &tag.value {
             TagSource::Fixed(template) => {
                 let value = self.render(format_args!("tags.{key}"), template)?;
@@ -217,27 +207,21 @@ impl Granting<'_> {
             Choice::OneOf(values) => {
                 let mut found = false;
                 for (index, allowed) in values.iter().enumerate() {
-                    found |=
-                        self.render(format_args!("tags.{key}.one_of[{index}]"), allowed)? == value;
+                    found |= self.render(format_args!("tags.{key}.one_of[{index}]"), allowed)? == value;
                 }
                 found
             }
             Choice::Matches(condition) => {
                 let scope = context::scope_with_value(self.scope, &value);
-                condition.holds(&scope).map_err(|message| DenialReason::ConditionError {
-                    field: format!("tags.{key}.matches"),
-                    message,
-                })?
+                condition
+                    .holds(&scope)
+                    .map_err(|message| DenialReason::ConditionError { field: format!("tags.{key}.matches"), message })?
             }
         };
         if allowed { Ok(Some(value)) } else { Err(refused(&value)) }
     }
 
-    fn text<T: FromText + Clone>(
-        &self,
-        field: fmt::Arguments<'_>,
-        text: &Text<T>,
-    ) -> Result<T, DenialReason> {
+    fn text<T: FromText + Clone>(&self, field: fmt::Arguments<'_>, text: &Text<T>) -> Result<T, DenialReason> {
         let template = match text {
             Text::Fixed(value) => return Ok(value.clone()),
             Text::Template(template) => template,
@@ -250,13 +234,7 @@ impl Granting<'_> {
         })
     }
 
-    fn render(
-        &self,
-        field: fmt::Arguments<'_>,
-        template: &Template,
-    ) -> Result<String, DenialReason> {
-        template
-            .render(self.scope)
-            .map_err(|message| DenialReason::TemplateError { field: field.to_string(), message })
+    fn render(&self, field: fmt::Arguments<'_>, template: &Template) -> Result<String, DenialReason> {
+        template.render(self.scope).map_err(|message| DenialReason::TemplateError { field: field.to_string(), message })
     }
 }

@@ -149,9 +149,9 @@ impl Denial {
             DenialReason::InvalidTag(error) => {
                 format!("rule `{rule}` with these `tags` gives what AWS refuses: {error}")
             }
-            DenialReason::AudienceNotAllowed { audience } => format!(
-                "rule `{rule}` does not allow the `audience` {audience:?}; leave it out for the rule's default"
-            ),
+            DenialReason::AudienceNotAllowed { audience } => {
+                format!("rule `{rule}` does not allow the `audience` {audience:?}; leave it out for the rule's default")
+            }
             DenialReason::RoleNotAllowed { role } => {
                 format!("rule `{rule}` does not allow the `role` {role:?}; leave it out for the rule's own")
             }

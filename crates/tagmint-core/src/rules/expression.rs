@@ -13,19 +13,14 @@ use cel::{
 
 use super::{
     check::{self, Regexes},
-    limits::{
-        MAX_BRACKETS, MAX_EXPRESSION_STEPS, MAX_MACROS, MAX_REGEX_SIZE, MAX_SOURCE, MAX_TOKENS,
-        MAX_TREE_DEPTH,
-    },
+    limits::{MAX_BRACKETS, MAX_EXPRESSION_STEPS, MAX_MACROS, MAX_REGEX_SIZE, MAX_SOURCE, MAX_TOKENS, MAX_TREE_DEPTH},
     scan::scan,
 };
 
 /// What is wrong with an expression. Every message says what is allowed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ExpressionError {
-    #[error(
-        "the expression is empty; write a CEL expression such as `identity.source == \"session\"`"
-    )]
+    #[error("the expression is empty; write a CEL expression such as `identity.source == \"session\"`")]
     Empty,
     #[error("{0} bytes; an expression may have {MAX_SOURCE}")]
     TooLong(usize),
@@ -46,9 +41,7 @@ pub(super) enum ExpressionError {
     TreeDepth,
     #[error("{0} macros; {MAX_MACROS} are allowed in one expression")]
     Macros(usize),
-    #[error(
-        "a macro inside another macro; `all`, `exists`, `exists_one`, `map` and `filter` may not nest"
-    )]
+    #[error("a macro inside another macro; `all`, `exists`, `exists_one`, `map` and `filter` may not nest")]
     NestedMacro,
     #[error("`{0}` is not known here; allowed: {1}")]
     UnknownName(String, String),
@@ -56,9 +49,7 @@ pub(super) enum ExpressionError {
     BareIdentity,
     #[error("`identity.{0}` does not exist; there are {IDENTITY_FIELDS}")]
     UnknownField(String),
-    #[error(
-        "`has(identity.{0})` is always true; test an attribute: `has(identity.attributes.name)`"
-    )]
+    #[error("`has(identity.{0})` is always true; test an attribute: `has(identity.attributes.name)`")]
     PointlessHas(String),
     #[error("a macro's variable is called `{0}`, which already means something; use another name")]
     Shadowed(String),
@@ -97,11 +88,7 @@ impl Expression {
     /// a tag. Regular expressions go into `regexes`.
     ///
     /// To be called on a thread with [`super::limits::COMPILE_STACK`].
-    pub(super) fn compile(
-        source: &str,
-        with_value: bool,
-        regexes: &mut Regexes,
-    ) -> Result<Self, ExpressionError> {
+    pub(super) fn compile(source: &str, with_value: bool, regexes: &mut Regexes) -> Result<Self, ExpressionError> {
         if source.trim().is_empty() {
             return Err(ExpressionError::Empty);
         }
@@ -112,9 +99,7 @@ impl Expression {
         let parsed = catch_unwind(AssertUnwindSafe(|| Parser::new().parse(source)));
         let tree = parsed.map_err(|_| ExpressionError::ParserPanicked)?.map_err(|errors| {
             let first = errors.errors.first();
-            let text = first.map_or_else(String::new, |e| {
-                format!("line {}, column {}: {}", e.pos.0, e.pos.1, e.msg)
-            });
+            let text = first.map_or_else(String::new, |e| format!("line {}, column {}: {}", e.pos.0, e.pos.1, e.msg));
             ExpressionError::Syntax(shortened(&text, 200))
         })?;
         let steps = check::check(&tree, with_value, regexes)?;
@@ -129,18 +114,15 @@ impl Expression {
     /// The value of a condition.
     pub(super) fn holds(&self, context: &Context<'_, '_>) -> Result<bool, String> {
         self.evaluate(context, |value| {
-            value.downcast_ref::<CelBool>().map(|result| *result.inner()).ok_or_else(|| {
-                format!("the condition gives a {}, not true or false", type_of(value))
-            })
+            value
+                .downcast_ref::<CelBool>()
+                .map(|result| *result.inner())
+                .ok_or_else(|| format!("the condition gives a {}, not true or false", type_of(value)))
         })
     }
 
     /// Appends the value of a template's part to `text`.
-    pub(super) fn render(
-        &self,
-        context: &Context<'_, '_>,
-        text: &mut String,
-    ) -> Result<(), String> {
+    pub(super) fn render(&self, context: &Context<'_, '_>, text: &mut String) -> Result<(), String> {
         self.evaluate(context, |value| {
             if let Some(part) = value.downcast_ref::<CelString<'_>>() {
                 text.push_str(part.inner());
@@ -170,8 +152,7 @@ impl Expression {
             let value = Value::resolve_val(&self.tree, context);
             value.map_err(|error| shortened(&error.to_string(), 300)).and_then(|value| read(&value))
         };
-        catch_unwind(AssertUnwindSafe(run))
-            .unwrap_or_else(|_| Err("the evaluation panicked".to_owned()))
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("the evaluation panicked".to_owned()))
     }
 }
 

@@ -95,8 +95,7 @@ impl FromText for Lifetime {
         };
         let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<i64>().ok());
         let seconds = number.flatten().and_then(|number| number.checked_mul(unit));
-        let seconds =
-            seconds.ok_or_else(|| BadText::Lifetime(super::expression::shortened(text, 40)))?;
+        let seconds = seconds.ok_or_else(|| BadText::Lifetime(super::expression::shortened(text, 40)))?;
         Ok(Self::from_seconds(seconds)?)
     }
 }

@@ -54,11 +54,7 @@ pub(super) fn scan(text: &str, until_brace: bool) -> Result<Scan, ExpressionErro
             }
             b'&' | b'|' | b'=' | b'!' | b'<' | b'>' => {
                 let pair = &bytes[at..bytes.len().min(at + 2)];
-                at + if matches!(pair, b"&&" | b"||" | b"==" | b"!=" | b"<=" | b">=") {
-                    2
-                } else {
-                    1
-                }
+                at + if matches!(pair, b"&&" | b"||" | b"==" | b"!=" | b"<=" | b">=") { 2 } else { 1 }
             }
             _ => at + 1,
         };

@@ -65,9 +65,7 @@ impl Template {
                     parts.push(Part::Text(std::mem::take(&mut text)));
                 }
                 parts.push(Part::Expression(expression.map_err(|error| failed(part, error))?));
-                if parts.iter().filter(|part| matches!(part, Part::Expression(_))).count()
-                    > MAX_TEMPLATE_PARTS
-                {
+                if parts.iter().filter(|part| matches!(part, Part::Expression(_))).count() > MAX_TEMPLATE_PARTS {
                     return Err(TemplateError::TooManyParts);
                 }
                 rest = &after[end + 1..];

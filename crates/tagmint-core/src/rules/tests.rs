@@ -55,9 +55,7 @@ pub(super) fn identity_with(attributes: serde_json::Value) -> VerifiedIdentity {
         source: IdentitySource::Session,
         subject: "0xabc".to_owned(),
         attributes,
-        credential: CredentialId::Session(
-            "ses_01K00000000000000000000000".parse::<SessionId>().unwrap(),
-        ),
+        credential: CredentialId::Session("ses_01K00000000000000000000000".parse::<SessionId>().unwrap()),
         only_rule: None,
     }
 }

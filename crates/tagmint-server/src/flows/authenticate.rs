@@ -92,8 +92,12 @@ pub async fn authenticate(
     let presented = presented.ok_or(AuthenticateError::Missing)?;
     let secret = IssuedSecret::parse(presented.expose_secret(), environment)?;
     match secret.kind() {
-        SecretKind::Session => valid(store.sessions().find_by_secret(secret.hash(), now).await?).map(Authenticated::Session),
-        SecretKind::Bearer => valid(store.bearers().find_by_secret(secret.hash(), now).await?).map(Authenticated::Bearer),
+        SecretKind::Session => {
+            valid(store.sessions().find_by_secret(secret.hash(), now).await?).map(Authenticated::Session)
+        }
+        SecretKind::Bearer => {
+            valid(store.bearers().find_by_secret(secret.hash(), now).await?).map(Authenticated::Bearer)
+        }
     }
 }
 

@@ -142,9 +142,12 @@ pub async fn mint(app: &App, command: MintCommand) -> Result<Minted, MintError> 
     let figures = &app.figures;
     match outcome {
         Ok((minted, entry)) => {
-            app.ledger.append(row(&command, now, known, Outcome::Minted(entry)), app.ledger_deadline()).await.inspect_err(|_| {
-                figures.ledger_failures.increment(1);
-            })?;
+            app.ledger
+                .append(row(&command, now, known, Outcome::Minted(entry)), app.ledger_deadline())
+                .await
+                .inspect_err(|_| {
+                    figures.ledger_failures.increment(1);
+                })?;
             figures.minted(command.route);
             Ok(minted)
         }
@@ -155,9 +158,12 @@ pub async fn mint(app: &App, command: MintCommand) -> Result<Minted, MintError> 
                 detail: error.to_string(),
             };
             tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), %error, "mint refused");
-            app.ledger.append(row(&command, now, known, Outcome::Refused(refused)), app.ledger_deadline()).await.inspect_err(|_| {
-                figures.ledger_failures.increment(1);
-            })?;
+            app.ledger
+                .append(row(&command, now, known, Outcome::Refused(refused)), app.ledger_deadline())
+                .await
+                .inspect_err(|_| {
+                    figures.ledger_failures.increment(1);
+                })?;
             figures.refused(error.code());
             Err(error)
         }

@@ -9,7 +9,7 @@ use tagmint_core::{
 };
 use tagmint_store::{NewSession, SessionRecord, StoreError};
 
-use super::authenticate::{Authenticated, AuthenticateError, authenticate};
+use super::authenticate::{AuthenticateError, Authenticated, authenticate};
 use crate::{app::App, backend::BackendError};
 
 /// The longest subject that is kept, in characters: a token's `sub` has at most 255.
@@ -53,7 +53,9 @@ pub async fn open(app: &App, auth_token: &SecretString) -> Result<OpenedSession,
     let answer = backend.create(auth_token).await?;
     let attributes_len = serde_json::to_string(&answer.attributes).map_or(usize::MAX, |json| json.len());
     if answer.subject.chars().count() > MAX_SUBJECT || attributes_len > MAX_ATTRIBUTES {
-        let limits = format!("its wallet or attributes are too large (at most {MAX_SUBJECT} characters, {MAX_ATTRIBUTES} bytes)");
+        let limits = format!(
+            "its wallet or attributes are too large (at most {MAX_SUBJECT} characters, {MAX_ATTRIBUTES} bytes)"
+        );
         return Err(BackendError::Outage(limits).into());
     }
     let now = app.clock.now();

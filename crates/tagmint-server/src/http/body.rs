@@ -81,7 +81,8 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    json::parse_as(body).map_err(|error| Problem::new(&MALFORMED_BODY).detail(format!("The body is not acceptable: {error}.")))
+    json::parse_as(body)
+        .map_err(|error| Problem::new(&MALFORMED_BODY).detail(format!("The body is not acceptable: {error}.")))
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request, State},
-    http::{HeaderValue, Method, header::{ALLOW, AUTHORIZATION}},
+    http::{
+        HeaderValue, Method,
+        header::{ALLOW, AUTHORIZATION},
+    },
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -33,7 +36,9 @@ pub struct RequestContext {
 /// The outermost layer.
 pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(Ipv4Addr::LOCALHOST.into(), |info| info.0.ip());
+    let _under_way = app.request_under_way();
+    let peer =
+        request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(Ipv4Addr::LOCALHOST.into(), |info| info.0.ip());
     let remote = client_address(peer, request.headers(), &app.settings.trusted_proxies);
     let Ok(id) = RequestId::generate(app.clock.now(), &*app.random) else {
         return Problem::new(&problem::INTERNAL).into_response();

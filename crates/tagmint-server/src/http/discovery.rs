@@ -83,7 +83,10 @@ pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let view = app.keys.view(app.clock.now());
     let etag = HeaderValue::from_str(&view.etag).unwrap_or(HeaderValue::from_static("\"\""));
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let current = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == view.etag || tag == "*");
+    let current = known
+        .flat_map(|value| value.split(','))
+        .map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == view.etag || tag == "*");
     let common = [(header::CACHE_CONTROL, app.jwks_cache_control.clone()), (header::ETAG, etag)];
     if current {
         return (StatusCode::NOT_MODIFIED, common).into_response();

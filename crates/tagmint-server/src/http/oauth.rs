@@ -96,7 +96,10 @@ async fn exchange(
 /// The password of HTTP Basic (RFC 6749 §2.3.1, form-encoded), if the header is there.
 fn basic(headers: &HeaderMap) -> Result<Option<SecretString>, Problem> {
     let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
-    let malformed = || Problem::new(&MALFORMED_REQUEST).detail("The Authorization header is not `Basic` with `client_id:client_secret`.");
+    let malformed = || {
+        Problem::new(&MALFORMED_REQUEST)
+            .detail("The Authorization header is not `Basic` with `client_id:client_secret`.")
+    };
     let (scheme, encoded) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(malformed)?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(malformed());

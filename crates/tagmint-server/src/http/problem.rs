@@ -208,7 +208,8 @@ impl Problem {
 impl IntoResponse for Problem {
     /// A bare status; [`observe`](super::context::observe) puts the rendered problem in its place.
     fn into_response(self) -> Response {
-        let mut response = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+        let mut response =
+            StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
         response.extensions_mut().insert(self);
         response
     }

@@ -70,7 +70,10 @@ pub async fn open(State(app): State<Arc<App>>, StrictJson(body): StrictJson<Open
 
 /// Describes the session that is presented.
 #[utoipa::path(get, path = "/v1/sessions/current", tag = "sessions", security(("bearer" = [])), responses((status = 200, body = Session)))]
-pub async fn current(State(app): State<Arc<App>>, BearerCredential(credential): BearerCredential) -> Result<Response, Problem> {
+pub async fn current(
+    State(app): State<Arc<App>>,
+    BearerCredential(credential): BearerCredential,
+) -> Result<Response, Problem> {
     let found = session::current(&app, credential.as_ref()).await?;
     let answer = Session {
         id: found.id.to_string(),
@@ -84,7 +87,10 @@ pub async fn current(State(app): State<Arc<App>>, BearerCredential(credential): 
 
 /// Ends the session that is presented.
 #[utoipa::path(delete, path = "/v1/sessions/current", tag = "sessions", security(("bearer" = [])), responses((status = 204)))]
-pub async fn end(State(app): State<Arc<App>>, BearerCredential(credential): BearerCredential) -> Result<StatusCode, Problem> {
+pub async fn end(
+    State(app): State<Arc<App>>,
+    BearerCredential(credential): BearerCredential,
+) -> Result<StatusCode, Problem> {
     session::end(&app, credential.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,12 @@ use serde::{Deserialize, Serialize};
 use tagmint_core::rules::MintRequest;
 use utoipa::ToSchema;
 
-use super::{bearer::BearerCredential, body::{self, OptionalJson}, context::RequestContext, problem::{MALFORMED_REQUEST, Problem}};
+use super::{
+    bearer::BearerCredential,
+    body::{self, OptionalJson},
+    context::RequestContext,
+    problem::{MALFORMED_REQUEST, Problem},
+};
 use crate::{
     app::App,
     flows::mint::{self, MintCommand, Minted},
@@ -116,7 +121,8 @@ pub async fn id_token(
             "v" | "api-version" => {}
             other => {
                 let other: String = other.chars().take(40).collect();
-                return Err(Problem::new(&MALFORMED_REQUEST).detail(format!("The query parameter `{other}` is not known here.")));
+                return Err(Problem::new(&MALFORMED_REQUEST)
+                    .detail(format!("The query parameter `{other}` is not known here.")));
             }
         }
     }
@@ -147,7 +153,8 @@ pub(super) async fn run(
     session_only: bool,
     request: MintRequest,
 ) -> Result<Minted, Problem> {
-    let command = MintCommand { request_id: context.id, route, remote: context.remote, credential, session_only, request };
+    let command =
+        MintCommand { request_id: context.id, route, remote: context.remote, credential, session_only, request };
     mint::mint(app, command).await.map_err(|error| {
         if !error.is_refusal() {
             app.figures.mint_failed(error.code());

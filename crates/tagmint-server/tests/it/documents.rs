@@ -16,7 +16,8 @@ async fn discovery_says_what_the_issuer_does() {
 
 #[tokio::test]
 async fn an_issuer_with_a_path_serves_its_documents_below_it() {
-    let issuer = TestIssuer::start_with(Setup { issuer: "https://broker.example/tagmint/test", ..Setup::default() }).await;
+    let issuer =
+        TestIssuer::start_with(Setup { issuer: "https://broker.example/tagmint/test", ..Setup::default() }).await;
     let document = issuer.get("/tagmint/test/.well-known/openid-configuration").await.json();
     assert_eq!(document["issuer"], "https://broker.example/tagmint/test");
     assert_eq!(document["jwks_uri"], "https://broker.example/tagmint/test/.well-known/jwks.json");
@@ -42,11 +43,13 @@ async fn the_key_set_can_be_cached_and_holds_nothing_private() {
         assert!(etag.len() > 10 && etag.starts_with('"') && etag.ends_with('"'), "{etag}");
 
         for tag in [etag.as_str(), &format!("W/{etag}"), &format!("\"other\", {etag}"), "*"] {
-            let request = Request::get("/.well-known/jwks.json").header("if-none-match", tag).body(Body::empty()).unwrap();
+            let request =
+                Request::get("/.well-known/jwks.json").header("if-none-match", tag).body(Body::empty()).unwrap();
             let again = issuer.send(request).await;
             assert_eq!((again.status.as_u16(), again.body.len(), again.header("etag")), (304, 0, etag.as_str()));
         }
-        let request = Request::get("/.well-known/jwks.json").header("if-none-match", "\"other\"").body(Body::empty()).unwrap();
+        let request =
+            Request::get("/.well-known/jwks.json").header("if-none-match", "\"other\"").body(Body::empty()).unwrap();
         assert_eq!(issuer.send(request).await.body, first.body);
         let head = issuer.send(Request::head("/.well-known/jwks.json").body(Body::empty()).unwrap()).await;
         assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));

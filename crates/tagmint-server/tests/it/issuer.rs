@@ -82,7 +82,11 @@ impl ScriptedBackend {
 
 impl Default for ScriptedBackend {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Ok(BackendSession { subject: WALLET.to_owned(), expires_in: 3600, attributes: Map::new() }))))
+        Self(Arc::new(Mutex::new(Ok(BackendSession {
+            subject: WALLET.to_owned(),
+            expires_in: 3600,
+            attributes: Map::new(),
+        }))))
     }
 }
 
@@ -108,7 +112,8 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -222,7 +227,8 @@ impl TestIssuer {
     }
 
     pub async fn call(&self, method: Method, path: &str, credential: &str, body: impl Into<Body>) -> Answer {
-        let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {credential}"));
+        let request =
+            Request::builder().method(method).uri(path).header("authorization", format!("Bearer {credential}"));
         self.send(request.body(body.into()).unwrap()).await
     }
 
@@ -238,7 +244,8 @@ impl TestIssuer {
     }
 
     pub async fn make_bearer(&self, rule: Option<&str>) -> (BearerId, String) {
-        let secret = IssuedSecret::generate(SecretKind::Bearer, self.settings.stamp.environment, &SystemRandom).unwrap();
+        let secret =
+            IssuedSecret::generate(SecretKind::Bearer, self.settings.stamp.environment, &SystemRandom).unwrap();
         let now = self.clock.now();
         let id = BearerId::generate(now, &SystemRandom).unwrap();
         let bearer = NewBearer {

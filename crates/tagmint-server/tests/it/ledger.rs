@@ -53,7 +53,8 @@ async fn no_secret_and_no_signature_reaches_the_ledger() {
     let session = issuer.open_session().await;
     let token = issuer.mint(&session, json!({})).await.json()["token"].as_str().unwrap().to_owned();
     let signature = token.rsplit('.').next().unwrap();
-    let files = ["tagmint.db", "tagmint.db-wal"].map(|name| std::fs::read(issuer.dir.path().join(name)).unwrap_or_default());
+    let files =
+        ["tagmint.db", "tagmint.db-wal"].map(|name| std::fs::read(issuer.dir.path().join(name)).unwrap_or_default());
     for secret in [session.as_str(), signature, &token] {
         for file in &files {
             assert!(!file.windows(secret.len()).any(|window| window == secret.as_bytes()));

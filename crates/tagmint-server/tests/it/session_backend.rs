@@ -51,7 +51,9 @@ async fn prod_takes_nothing_from_the_mock() {
 
 #[tokio::test]
 async fn anything_but_the_agreed_answers_is_an_outage() {
-    let answers = |body: &'static str, status: StatusCode| Router::new().route("/session/create", post(move || async move { (status, body) }));
+    let answers = |body: &'static str, status: StatusCode| {
+        Router::new().route("/session/create", post(move || async move { (status, body) }))
+    };
     let good = r#"{"session":"s","wallet":"0xa","expires_in":60}"#;
     let cases = [
         (answers(good, StatusCode::CREATED), "201"),
@@ -64,7 +66,10 @@ async fn anything_but_the_agreed_answers_is_an_outage() {
         (answers(r#"{"wallet":"0xa","wallet":"0xb","expires_in":60}"#, StatusCode::OK), "stands twice"),
         (Router::new().route("/session/create", post(|| async { " ".repeat(100_000) })), "larger than"),
         (Router::new().route("/session/create", post(|| async { Redirect::temporary("/elsewhere") })), "307"),
-        (Router::new().route("/session/create", post(|| async { tokio::time::sleep(Duration::from_secs(5)).await })), "in time"),
+        (
+            Router::new().route("/session/create", post(|| async { tokio::time::sleep(Duration::from_secs(5)).await })),
+            "in time",
+        ),
     ];
     for (router, says) in cases {
         let url = listen(router).await;

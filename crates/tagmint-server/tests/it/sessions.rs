@@ -80,7 +80,13 @@ async fn a_refusal_and_an_outage_are_told_apart() {
 #[tokio::test]
 async fn malformed_questions_get_a_400_that_does_not_repeat_the_secret() {
     let issuer = TestIssuer::start().await;
-    for body in ["", "{}", r#"{"auth_token": 1}"#, r#"{"auth_token": "planted", "x": 1}"#, r#"{"auth_token":"planted","auth_token":"b"}"#] {
+    for body in [
+        "",
+        "{}",
+        r#"{"auth_token": 1}"#,
+        r#"{"auth_token": "planted", "x": 1}"#,
+        r#"{"auth_token":"planted","auth_token":"b"}"#,
+    ] {
         let problem = open(&issuer, body).await.problem(400, "malformed-body");
         assert!(!problem.to_string().contains("planted"), "{problem}");
     }

@@ -2,7 +2,10 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, ServerName, pem::PemObject}};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
 use serde_json::json;
 use tagmint_server::{
     serve::{Listeners, Running, serve},
@@ -72,10 +75,14 @@ fn url(served: &Served, path: &str) -> String {
     format!("https://localhost:{}{path}", served.running.public_address().port())
 }
 
-async fn connect(served: &Served, versions: &[&'static rustls::SupportedProtocolVersion]) -> tokio_rustls::client::TlsStream<TcpStream> {
+async fn connect(
+    served: &Served,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> tokio_rustls::client::TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(served.certificates.ca_pem.as_bytes()).unwrap()).unwrap();
-    let config = ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots).with_no_client_auth();
+    let config =
+        ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots).with_no_client_auth();
     let stream = TcpStream::connect(served.running.public_address()).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap()
@@ -87,7 +94,10 @@ async fn both_tls_versions_are_served() {
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let mut stream = connect(&served, &[version]).await;
         assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
-        stream.write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+        stream
+            .write_all(b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
@@ -147,7 +157,8 @@ async fn oversized_headers_and_garbage_are_refused() {
         let mut stream = connect(&served, &[&rustls::version::TLS13]).await;
         let _ = stream.write_all(&request).await;
         let mut answer = Vec::new();
-        let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("the connection is closed");
+        let _ =
+            timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("the connection is closed");
         String::from_utf8_lossy(&answer).into_owned()
     };
     let huge = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "y".repeat(100_000));
@@ -160,7 +171,9 @@ async fn oversized_headers_and_garbage_are_refused() {
 
 #[tokio::test]
 async fn a_new_certificate_is_taken_up_without_dropping_a_connection() {
-    let served = start(Limits { idle_timeout: Duration::from_secs(30), header_timeout: Duration::from_secs(30), ..limits() }).await;
+    let served =
+        start(Limits { idle_timeout: Duration::from_secs(30), header_timeout: Duration::from_secs(30), ..limits() })
+            .await;
     let old = client(&served.certificates.ca_pem);
     assert_eq!(old.get(url(&served, "/livez")).send().await.unwrap().status(), 200);
     let renewed = certificates();
@@ -195,6 +208,17 @@ async fn what_has_begun_is_finished_at_shutdown() {
     assert!(minted > 0, "some had begun");
     let report = store.ledger().verify(&tagmint_testkit::keys::master_key(1)).await.unwrap();
     assert!(report.rows >= minted, "{} rows for {minted} tokens", report.rows);
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_does_not_hold_up_the_end() {
+    let served = start(Limits { idle_timeout: Duration::from_mins(1), ..limits() }).await;
+    let _silent = connect(&served, &[&rustls::version::TLS13]).await;
+    let client = client(&served.certificates.ca_pem);
+    assert_eq!(client.get(url(&served, "/livez")).send().await.unwrap().version(), reqwest::Version::HTTP_2);
+    let began = Instant::now();
+    served.running.shutdown().await;
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

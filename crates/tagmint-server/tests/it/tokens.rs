@@ -202,7 +202,8 @@ async fn a_refusal_on_one_path_is_a_refusal_on_all() {
     for credential in [&bearer, &bound] {
         let tokens = issuer.mint(credential, json!({})).await;
         let id_token = issuer.call(Method::GET, "/v1/id-token", credential, "").await;
-        let oauth = issuer.send(client_credentials(&format!("grant_type=client_credentials&client_secret={credential}"))).await;
+        let oauth =
+            issuer.send(client_credentials(&format!("grant_type=client_credentials&client_secret={credential}"))).await;
         assert_eq!([tokens.status, id_token.status, oauth.status].map(|status| status.as_u16()), [403; 3]);
         assert_eq!(tokens.json()["detail"], id_token.json()["detail"]);
         assert_eq!(tokens.json()["detail"], oauth.json()["error_description"]);

@@ -5,7 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use sqlx::Connection as _;
 use tagmint_core::environment::Environment;
 
-use super::*;
+use super::{
+    sqlite::{fault_of_code, migration_due},
+    *,
+};
 use crate::{
     Store,
     test_support::{TestDatabase, engine_tests, session, stamp},
@@ -176,7 +179,7 @@ fn extended_codes_mean_what_their_primary_code_means() {
         (1, Fault::Other),
     ];
     for (code, expected) in cases {
-        assert_eq!(sqlite_fault(code), expected, "{code}");
+        assert_eq!(fault_of_code(code), expected, "{code}");
     }
 }
 

@@ -199,7 +199,7 @@ impl Worker {
                 }
             }
             Err(error) => {
-                tracing::error!(%error, entries = entries.len(), "the ledger was not written; nothing is minted")
+                tracing::error!(%error, entries = entries.len(), "the ledger was not written; nothing is minted");
             }
         }
         written

@@ -58,10 +58,15 @@ pub struct Wish {
 }
 
 /// Makes and stores a bearer.
-pub async fn create(wish: Wish, environment: Environment, store: &Store) -> Result<(NewBearer, IssuedSecret), CliError> {
+pub async fn create(
+    wish: Wish,
+    environment: Environment,
+    store: &Store,
+) -> Result<(NewBearer, IssuedSecret), CliError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
     if wish.name.is_empty() || wish.name.len() > MAX_NAME || !wish.name.chars().all(plain) {
-        let message = format!("`{}` is not a bearer's name: use 1 to {MAX_NAME} letters, digits and `._:/@-`", wish.name);
+        let message =
+            format!("`{}` is not a bearer's name: use 1 to {MAX_NAME} letters, digits and `._:/@-`", wish.name);
         return Err(CliError::Usage(message));
     }
     if wish.name.starts_with(BearerId::PREFIX) {
@@ -88,7 +93,10 @@ async fn make(wish: Wish, config: &Config, store: &Store, output: Output) -> Res
         && !config.rules.names().any(|name| name == rule)
     {
         let known: Vec<&str> = config.rules.names().map(RuleName::as_str).collect();
-        return Err(CliError::NotFound(format!("there is no rule `{rule}`; the configuration has {}", known.join(", "))));
+        return Err(CliError::NotFound(format!(
+            "there is no rule `{rule}`; the configuration has {}",
+            known.join(", ")
+        )));
     }
     let (bearer, secret) = create(wish, config.environment(), store).await?;
     let now = bearer.created_at;

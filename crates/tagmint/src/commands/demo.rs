@@ -34,8 +34,7 @@ const TAGS_CLAIM: &str = "https://aws.amazon.com/tags";
 pub async fn run(output: Output) -> Result<(), CliError> {
     logging::init(&crate::config::Log { level: "error".to_owned(), json: false });
     let folder = tempfile::tempdir().map_err(|source| CliError::Io { what: "a temporary folder", source })?;
-    let options =
-        LocalOptions { dir: folder.path().to_owned(), listen: ([127, 0, 0, 1], 0).into(), algorithm: None };
+    let options = LocalOptions { dir: folder.path().to_owned(), listen: ([127, 0, 0, 1], 0).into(), algorithm: None };
     let local = local::start(options).await?;
     let mut steps = Steps::new(output);
     let mut token = None;
@@ -67,19 +66,26 @@ async fn walk(local: &LocalIssuer, steps: &mut Steps, shown: &mut Option<Verifie
     let keys = steps.need("its key set is found by the discovery document and has nothing private", keys)?;
 
     let wrong = client.post("/v1/sessions", None, &json!({"auth_token": "another-proof"})).await;
-    steps.note("a wrong auth token opens no session", wrong.and_then(|answer| answer.refused(StatusCode::UNAUTHORIZED)));
+    steps
+        .note("a wrong auth token opens no session", wrong.and_then(|answer| answer.refused(StatusCode::UNAUTHORIZED)));
     let session = open_session(&client).await;
     let session = steps.need("a session is opened on the session backend's word", session)?;
 
-    let minted = client.post("/v1/tokens", Some(&session), &json!({})).await.and_then(|answer| answer.expect(StatusCode::OK));
+    let minted =
+        client.post("/v1/tokens", Some(&session), &json!({})).await.and_then(|answer| answer.expect(StatusCode::OK));
     let minted = minted.and_then(|body| Ok((text(&body, "token")?, text(&body, "mint_id")?)));
-    let (token, mint_id) =
-        steps.need("the session mints a token", minted.map(|(token, id)| ((token, id.clone()), format!("{id}, in the ledger"))))?;
+    let (token, mint_id) = steps.need(
+        "the session mints a token",
+        minted.map(|(token, id)| ((token, id.clone()), format!("{id}, in the ledger"))),
+    )?;
     let now = SystemClock.now();
     let verified = verify(&token, &keys, &local.url, AUDIENCE, now).map_err(|error| error.to_string());
     let verified = verified.map(|token| (token.clone(), format!("{} under the key {}", token.algorithm, token.kid)));
     let verified = steps.need("a relying party verifies it by the published key", verified)?;
-    steps.note("it carries the wallet as a transitive session tag, and names its row in the ledger", carries_wallet(&verified, &mint_id));
+    steps.note(
+        "it carries the wallet as a transitive session tag, and names its row in the ledger",
+        carries_wallet(&verified, &mint_id),
+    );
     *shown = Some(verified);
 
     refusals(&client, &session, &token, &keys, steps).await;
@@ -91,14 +97,20 @@ async fn walk(local: &LocalIssuer, steps: &mut Steps, shown: &mut Option<Verifie
         Err(wrong) => Err(wrong),
     };
     steps.note("a revoked session mints nothing", after.and_then(|answer| answer.refused(StatusCode::UNAUTHORIZED)));
-    steps.note("the ledger has every mint and every refusal, and its chain of hashes holds", ledger(local, &mint_id).await);
+    steps.note(
+        "the ledger has every mint and every refusal, and its chain of hashes holds",
+        ledger(local, &mint_id).await,
+    );
     Ok(())
 }
 
 /// What the rules and the verifier must not let through.
 async fn refusals(client: &IssuerClient, session: &str, token: &str, keys: &VerificationKeys, steps: &mut Steps) {
     let asked = client.post("/v1/tokens", Some(session), &json!({"audience": "somebody-else"})).await;
-    steps.note("an audience that the rule does not name is refused", asked.and_then(|answer| answer.refused(StatusCode::FORBIDDEN)));
+    steps.note(
+        "an audience that the rule does not name is refused",
+        asked.and_then(|answer| answer.refused(StatusCode::FORBIDDEN)),
+    );
     let foreign = json!({"tags": {"agentkeys_user_wallet": "0x0000000000000000000000000000000000000bad"}});
     let asked = client.post("/v1/tokens", Some(session), &foreign).await;
     steps.note("another wallet's tag is refused", asked.and_then(|answer| answer.refused(StatusCode::FORBIDDEN)));
@@ -112,15 +124,22 @@ async fn refusals(client: &IssuerClient, session: &str, token: &str, keys: &Veri
         };
         steps.note(name, result);
     };
-    refused("an altered token is not accepted", &altered(token), AUDIENCE, now, |error| *error == VerifyError::Signature);
-    refused("the token is not accepted by another audience", token, "somebody-else", now, |error| *error == VerifyError::Audience);
+    refused("an altered token is not accepted", &altered(token), AUDIENCE, now, |error| {
+        *error == VerifyError::Signature
+    });
+    refused("the token is not accepted by another audience", token, "somebody-else", now, |error| {
+        *error == VerifyError::Audience
+    });
     let later = now + SignedDuration::from_mins(20);
-    refused("the token is not accepted 20 minutes later", token, AUDIENCE, later, |error| matches!(error, VerifyError::Expired(_)));
+    refused("the token is not accepted 20 minutes later", token, AUDIENCE, later, |error| {
+        matches!(error, VerifyError::Expired(_))
+    });
 }
 
 async fn bearer(client: &IssuerClient, bearer: &str, keys: &VerificationKeys, steps: &mut Steps) {
     let narrowed = json!({"tags": {"prefix": "dev/one", "run": "42"}});
-    let minted = client.post("/v1/tokens", Some(bearer), &narrowed).await.and_then(|answer| answer.expect(StatusCode::OK));
+    let minted =
+        client.post("/v1/tokens", Some(bearer), &narrowed).await.and_then(|answer| answer.expect(StatusCode::OK));
     let tags = minted.and_then(|body| {
         let verified = verify(&text(&body, "token")?, keys, client.url(), AUDIENCE, SystemClock.now());
         let token = verified.map_err(|error| error.to_string())?;
@@ -144,7 +163,8 @@ fn public_members_only((document, keys): (Value, VerificationKeys)) -> Result<(V
 }
 
 async fn open_session(client: &IssuerClient) -> Result<(String, String), String> {
-    let answer = client.post("/v1/sessions", None, &json!({"auth_token": AUTH_TOKEN})).await?.expect(StatusCode::CREATED)?;
+    let answer =
+        client.post("/v1/sessions", None, &json!({"auth_token": AUTH_TOKEN})).await?.expect(StatusCode::CREATED)?;
     let subject = text(&answer, "subject")?;
     if subject != WALLET {
         return Err(format!("the session is {subject}'s"));
@@ -203,7 +223,10 @@ async fn ledger(local: &LocalIssuer, mint_id: &str) -> Result<String, String> {
     let (mints, refusals) = (count("minted"), count("refused"));
     // Two tokens were handed out; two requests of the session, one of the bearer and one after the revocation were refused.
     if (mints, refusals) != (2, 4) || report.rows != 6 || !rows.iter().any(|row| row.entry_id == mint_id) {
-        return Err(format!("{mints} mints and {refusals} refusals in {} rows, where 2 and 4 were expected", report.rows));
+        return Err(format!(
+            "{mints} mints and {refusals} refusals in {} rows, where 2 and 4 were expected",
+            report.rows
+        ));
     }
     Ok(format!("{mints} mints, {refusals} refusals; head {}:{}", report.head.seq, report.head.hash))
 }
@@ -222,7 +245,10 @@ fn decoded(token: &VerifiedToken) -> String {
         (format!("  {name}"), value)
     };
     let tags = token.claims.get(TAGS_CLAIM).and_then(|tags| tags.get("principal_tags")).and_then(Value::as_object);
-    let tags = tags.into_iter().flatten().map(|(key, values)| (format!("  {key}"), values[0].as_str().unwrap_or_default().to_owned()));
+    let tags = tags
+        .into_iter()
+        .flatten()
+        .map(|(key, values)| (format!("  {key}"), values[0].as_str().unwrap_or_default().to_owned()));
     let part = |name: &str| std::iter::once((name.to_owned(), String::new()));
     let header = part("header").chain(token.header.iter().map(shown));
     let claims = part("claims").chain(token.claims.iter().map(shown));

@@ -30,7 +30,9 @@ const PAGE: u32 = 1_000;
 pub async fn run(command: LedgerCommand, config: &Config, output: Output) -> Result<(), CliError> {
     let store = compose::open_existing(config).await?;
     let result = match command {
-        LedgerCommand::List { limit, since, outcome, id } => list(query(since, outcome, id), limit, &store, output).await,
+        LedgerCommand::List { limit, since, outcome, id } => {
+            list(query(since, outcome, id), limit, &store, output).await
+        }
         LedgerCommand::Verify { expect_head } => verify(expect_head.as_ref(), config, &store, output).await,
         LedgerCommand::Export { out } => export(out.as_deref(), &store, output).await,
     };
@@ -54,7 +56,8 @@ async fn list(query: LedgerQuery, limit: u32, store: &Store, output: Output) -> 
     }
     rows.reverse();
     let data: Vec<Value> = rows.iter().map(as_json).collect();
-    output.data(&data, || table(["seq", "at", "outcome", "id", "identity", "rule", "what"], rows.iter().map(as_line)))?;
+    output
+        .data(&data, || table(["seq", "at", "outcome", "id", "identity", "rule", "what"], rows.iter().map(as_line)))?;
     if rows.is_empty() {
         output.talk("no rows");
     }
@@ -141,7 +144,9 @@ async fn export(out: Option<&Path>, store: &Store, output: Output) -> Result<(),
         Some(file) => {
             let options = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
             let opened = options.map_err(|source| match source.kind() {
-                io::ErrorKind::AlreadyExists => CliError::Refused(format!("{} exists; name another file", file.display())),
+                io::ErrorKind::AlreadyExists => {
+                    CliError::Refused(format!("{} exists; name another file", file.display()))
+                }
                 _ => failed(source),
             })?;
             Box::new(BufWriter::new(opened))
@@ -156,7 +161,8 @@ async fn export(out: Option<&Path>, store: &Store, output: Output) -> Result<(),
         let Some(last) = page.last() else { break };
         after_seq = Some(last.seq);
         for row in &page {
-            let written = serde_json::to_writer(&mut sink, row).map_err(io::Error::from).and_then(|()| sink.write_all(b"\n"));
+            let written =
+                serde_json::to_writer(&mut sink, row).map_err(io::Error::from).and_then(|()| sink.write_all(b"\n"));
             match written {
                 // The reader has what it wanted.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
@@ -169,6 +175,8 @@ async fn export(out: Option<&Path>, store: &Store, output: Output) -> Result<(),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         flushed => flushed.map_err(failed)?,
     }
-    output.talk(&format!("{rows} rows exported; each line's hash is SHA-256(prev_hash, seq as 8 bytes big-endian, body)"));
+    output.talk(&format!(
+        "{rows} rows exported; each line's hash is SHA-256(prev_hash, seq as 8 bytes big-endian, body)"
+    ));
     Ok(())
 }

@@ -33,7 +33,10 @@ pub async fn run(args: MockBackendArgs, output: Output) -> Result<(), CliError> 
 }
 
 /// Serves the mock for as long as the future lives.
-pub fn serve(listener: std::net::TcpListener, mock: MockBackend) -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
+pub fn serve(
+    listener: std::net::TcpListener,
+    mock: MockBackend,
+) -> Result<impl Future<Output = ()> + Send + 'static, CliError> {
     let failed = |source| CliError::Io { what: "the mock's socket", source };
     listener.set_nonblocking(true).map_err(failed)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;

@@ -32,6 +32,8 @@ pub async fn run(file: &Path, output: Output) -> Result<(), CliError> {
         version = env!("CARGO_PKG_VERSION"), "the issuer is ready"
     );
     let ready = json!({"issuer": stamp.issuer, "admin": issuer.admin_url()});
-    output.data(&ready, || format!("{} is ready on {address}; metrics on {}/metrics", stamp.issuer, issuer.admin_url()))?;
+    output.data(&ready, || {
+        format!("{} is ready on {address}; metrics on {}/metrics", stamp.issuer, issuer.admin_url())
+    })?;
     issuer.run(signals).await
 }

@@ -50,7 +50,9 @@ pub enum FileError {
         source: SealingError,
     },
     /// A systemd credential was named outside a unit that has it.
-    #[error("the key is the systemd credential `{0}`, and $CREDENTIALS_DIRECTORY is not set: run as a unit with `LoadCredential={0}:FILE`")]
+    #[error(
+        "the key is the systemd credential `{0}`, and $CREDENTIALS_DIRECTORY is not set: run as a unit with `LoadCredential={0}:FILE`"
+    )]
     NoCredentials(String),
     /// Certificate and key.
     #[error(transparent)]
@@ -111,9 +113,7 @@ pub fn master_key(source: &SecretSource, credentials: Option<&Path>) -> Result<M
             file.clone()
         }
         // systemd keeps credentials in a folder that the unit alone can enter.
-        SecretSource::Credential(name) => {
-            credentials.ok_or_else(|| FileError::NoCredentials(name.clone()))?.join(name)
-        }
+        SecretSource::Credential(name) => credentials.ok_or_else(|| FileError::NoCredentials(name.clone()))?.join(name),
     };
     let bytes = Zeroizing::new(read("the key file", &file)?);
     let text = std::str::from_utf8(&bytes).unwrap_or_default();

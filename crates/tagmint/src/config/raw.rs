@@ -97,11 +97,7 @@ pub struct RawListen {
 
 impl Default for RawListen {
     fn default() -> Self {
-        Self {
-            public: "0.0.0.0:8443".to_owned(),
-            admin: "127.0.0.1:9464".to_owned(),
-            admin_anywhere: false,
-        }
+        Self { public: "0.0.0.0:8443".to_owned(), admin: "127.0.0.1:9464".to_owned(), admin_anywhere: false }
     }
 }
 
@@ -319,7 +315,8 @@ impl Default for RawLimits {
 #[serde(deny_unknown_fields, default)]
 pub struct RawLog {
     /// The least level: `error`, `warn`, `info`, `debug`, `trace`; or a list by module, such as
-    /// `info,tagmint_server=debug`.
+    /// `info,tagmint_server=debug`. A bare `debug` or `trace` is about Tagmint's own lines; a library that is named itself
+    /// may write down credentials.
     pub level: String,
     /// One JSON object a line, or text for people.
     pub format: RawLogFormat,

@@ -91,12 +91,11 @@ impl<'a> Comparison<'a> {
             let line = line_of(self.text, key.span().start);
             let inner = if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };
             self.lines.0.insert(inner.clone(), line);
-            match known(key.get_ref()).or(others) {
-                Some(node) => self.value(value, node, &inner, line),
-                None => {
-                    let names = properties.into_iter().flat_map(Map::keys);
-                    self.problem(&inner, line, unknown_key(key.get_ref(), names.map(String::as_str)));
-                }
+            if let Some(node) = known(key.get_ref()).or(others) {
+                self.value(value, node, &inner, line);
+            } else {
+                let names = properties.into_iter().flat_map(Map::keys);
+                self.problem(&inner, line, unknown_key(key.get_ref(), names.map(String::as_str)));
             }
         }
         for name in node.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
@@ -120,7 +119,8 @@ impl<'a> Comparison<'a> {
         }
         let arms = self.arms(node);
         let Some(node) = arms.iter().find(|arm| fits(value.get_ref(), arm)) else {
-            let mut expected: Vec<&str> = arms.iter().flat_map(|arm| types(arm)).filter(|name| *name != "null").map(in_words).collect();
+            let mut expected: Vec<&str> =
+                arms.iter().flat_map(|arm| types(arm)).filter(|name| *name != "null").map(in_words).collect();
             expected.dedup();
             let found = self.shown(value);
             return self.problem(path, line, format!("{found} is not allowed; {} is expected", expected.join(" or ")));

@@ -96,24 +96,45 @@ fn every_kind_of_bad_input_is_named() {
         ("missing key of a rule", &[("subject = \"wallet:${identity.subject}\"\n", "")]),
         ("wrong types", &[(public, "public = 8443\nadmin_anywhere = \"yes\""), (keys, "key_file = [\"key\"]")]),
         ("wrong type of a lifetime", &[("[rule.tags]", "lifetime = 1.5\n[rule.tags]")]),
-        ("a value outside the set", &[("\"test\"", "\"staging\""), (keys, "key_file = \"key\"\nalgorithm = \"HS256\"")]),
+        (
+            "a value outside the set",
+            &[("\"test\"", "\"staging\""), (keys, "key_file = \"key\"\nalgorithm = \"HS256\"")],
+        ),
         ("a negative number", &[(backend, "url = \"https://a.example\"\n[limits]\nbody_bytes = -1")]),
-        ("a number out of bounds", &[(backend, "url = \"https://a.example\"\n[limits]\nbody_bytes = 5\nheader_bytes = 5")]),
-        ("a rate that lets nothing through", &[(backend, "url = \"https://a.example\"\n[limits]\nper_address = { per_second = 1, burst = 0 }")]),
+        (
+            "a number out of bounds",
+            &[(backend, "url = \"https://a.example\"\n[limits]\nbody_bytes = 5\nheader_bytes = 5")],
+        ),
+        (
+            "a rate that lets nothing through",
+            &[(backend, "url = \"https://a.example\"\n[limits]\nper_address = { per_second = 1, burst = 0 }")],
+        ),
         ("issuer", &[("https://broker.example.org", "http://broker.example.org/")]),
-        ("loopback issuer in prod", &[("\"test\"", "\"prod\""), ("https://broker.example.org", "https://localhost:8443")]),
+        (
+            "loopback issuer in prod",
+            &[("\"test\"", "\"prod\""), ("https://broker.example.org", "https://localhost:8443")],
+        ),
         ("addresses", &[(public, "public = \"8443\"\nadmin = \"localhost:1\"")]),
         ("admin from outside", &[(public, "admin = \"0.0.0.0:9464\"")]),
         ("one address twice", &[(public, "public = \"127.0.0.1:9464\"")]),
         ("proxy that is reached from outside", &[(files, "mode = \"proxy\"")]),
         ("proxy with a certificate", &[(public, "public = \"127.0.0.1:1\""), ("\"files\"", "\"proxy\"")]),
-        ("files without certificate", &[("certificate = \"tls/chain.pem\"\nkey = \"/etc/tls/key.pem\"", "trusted_proxies = [\"::1\", \"nginx\"]")]),
+        (
+            "files without certificate",
+            &[(
+                "certificate = \"tls/chain.pem\"\nkey = \"/etc/tls/key.pem\"",
+                "trusted_proxies = [\"::1\", \"nginx\"]",
+            )],
+        ),
         ("credential name", &[(keys, "key_file = \"credential:../key\"")]),
         ("no duration", &[(keys, "key_file = \"key\"\nrotate_every = \"monthly\"\nrefresh = \"-1s\"")]),
         ("duration out of bounds", &[(keys, "key_file = \"key\"\nrotate_every = \"5m\"\nrefresh = \"1h\"")]),
         ("published too late", &[(keys, "key_file = \"key\"\npublish_ahead = \"1h\"")]),
         ("rotated before published", &[(keys, "key_file = \"key\"\npublish_ahead = \"40d\"")]),
-        ("key set cached too long", &[("[session_backend]", "[jwks]\nmax_age = \"2d\"\n[session]\nlifetime = \"1s\"\n[session_backend]")]),
+        (
+            "key set cached too long",
+            &[("[session_backend]", "[jwks]\nmax_age = \"2d\"\n[session]\nlifetime = \"1s\"\n[session_backend]")],
+        ),
         ("backend in clear", &[(backend, "url = \"http://backend.example.org\"")]),
         ("backend in clear, prod", &[("\"test\"", "\"prod\""), (backend, "url = \"http://127.0.0.1:1\"")]),
         ("backend with a password", &[(backend, "url = \"https://user:password@backend.example.org\"")]),
@@ -155,7 +176,8 @@ fn the_examples_are_good_and_complete() {
         assert_eq!(config.warnings, Vec::<String>::new(), "{name}");
         let text = std::fs::read_to_string(&file).unwrap();
         for (section, key) in keys_of_sections() {
-            let (_, rest) = text.split_once(&format!("\n[{section}]\n")).unwrap_or_else(|| panic!("{name} has no [{section}]"));
+            let (_, rest) =
+                text.split_once(&format!("\n[{section}]\n")).unwrap_or_else(|| panic!("{name} has no [{section}]"));
             let (body, _) = rest.split_once("\n[").unwrap_or((rest, ""));
             let there = body.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")));
             assert!(there, "{name} does not show `{section}.{key}`");
@@ -169,7 +191,9 @@ fn keys_of_sections() -> Vec<(String, String)> {
     let mut keys = Vec::new();
     for (section, node) in schema["properties"].as_object().unwrap() {
         let reference = node["$ref"].as_str().or_else(|| node["anyOf"][0]["$ref"].as_str());
-        let Some(table) = reference.and_then(|reference| schema.pointer(reference.trim_start_matches('#'))) else { continue };
+        let Some(table) = reference.and_then(|reference| schema.pointer(reference.trim_start_matches('#'))) else {
+            continue;
+        };
         let names = table["properties"].as_object().unwrap().keys();
         keys.extend(names.map(|name| (section.clone(), name.clone())));
     }

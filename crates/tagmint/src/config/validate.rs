@@ -21,8 +21,8 @@ use super::{
     Config, Log, RuleNote, SecretSource, SessionBackendConfig, Tls,
     problem::{ConfigProblem, shortened},
     raw::{
-        DurationText, PathText, RawAlgorithm, RawConfig, RawEnvironment, RawKeys, RawLimits, RawListen, RawLogFormat, RawRate,
-        RawSessionBackend, RawTls, RawTlsMode,
+        DurationText, PathText, RawAlgorithm, RawConfig, RawEnvironment, RawKeys, RawLimits, RawListen, RawLogFormat,
+        RawRate, RawSessionBackend, RawTls, RawTlsMode,
     },
 };
 use crate::durations;
@@ -71,7 +71,10 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
         limits,
         trusted_proxies,
     };
-    let note = |rule: &tagmint_core::rules::RuleConfig| RuleNote { name: rule.name.clone(), description: rule.description.clone() };
+    let note = |rule: &tagmint_core::rules::RuleConfig| RuleNote {
+        name: rule.name.clone(),
+        description: rule.description.clone(),
+    };
     Ok(Config {
         file: PathBuf::new(),
         warnings: warnings(raw, &settings),
@@ -101,7 +104,8 @@ fn warnings(raw: &RawConfig, settings: &Settings) -> Vec<String> {
         warnings.push(format!("the issuer {} is this machine: AWS cannot register it", settings.stamp.issuer));
     }
     if raw.session_backend.is_none() {
-        warnings.push("there is no [session_backend]: the issuer opens no sessions and serves bearers alone".to_owned());
+        warnings
+            .push("there is no [session_backend]: the issuer opens no sessions and serves bearers alone".to_owned());
     }
     warnings
 }
@@ -119,7 +123,10 @@ impl Check<'_> {
     fn issuer(&mut self, text: &str, environment: Environment) -> Option<IssuerUrl> {
         match IssuerUrl::parse(text) {
             Ok(issuer) if environment == Environment::Prod && issuer.is_loopback() => {
-                self.problem("issuer", format!("`{text}` is this machine, and the environment is `prod`: use the public URL, or `test`"));
+                self.problem(
+                    "issuer",
+                    format!("`{text}` is this machine, and the environment is `prod`: use the public URL, or `test`"),
+                );
                 None
             }
             Ok(issuer) => Some(issuer),
@@ -170,7 +177,10 @@ impl Check<'_> {
             RawTlsMode::Proxy => {
                 for (path, value) in given {
                     if value.is_some() {
-                        self.problem(path, "is of no use with `tls.mode = \"proxy\"`: the proxy has the certificate; remove it");
+                        self.problem(
+                            path,
+                            "is of no use with `tls.mode = \"proxy\"`: the proxy has the certificate; remove it",
+                        );
                     }
                 }
                 Some(Tls::Proxy)
@@ -190,13 +200,13 @@ impl Check<'_> {
     fn proxies(&mut self, texts: &[String]) -> Vec<IpAddr> {
         let mut proxies = Vec::new();
         for (index, text) in texts.iter().enumerate() {
-            match text.parse::<IpAddr>() {
-                Ok(address) => proxies.push(address.to_canonical()),
-                Err(_) => {
-                    let text = shortened(text);
-                    self.problem(&format!("tls.trusted_proxies[{index}]"), format!("`{text}` is not an IP address such as `127.0.0.1`"));
-                }
-            }
+            let Ok(address) = text.parse::<IpAddr>() else {
+                let text = shortened(text);
+                let path = format!("tls.trusted_proxies[{index}]");
+                self.problem(&path, format!("`{text}` is not an IP address such as `127.0.0.1`"));
+                continue;
+            };
+            proxies.push(address.to_canonical());
         }
         proxies
     }
@@ -208,14 +218,22 @@ impl Check<'_> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
             let name = shortened(name);
-            self.problem("keys.key_file", format!("`{name}` is not the name of a systemd credential: use letters, digits and `._-`"));
+            self.problem(
+                "keys.key_file",
+                format!("`{name}` is not the name of a systemd credential: use letters, digits and `._-`"),
+            );
             return None;
         }
         Some(SecretSource::Credential(name.to_owned()))
     }
 
     /// A duration within bounds, or its least after a problem was noted.
-    fn duration(&mut self, path: &str, text: &DurationText, (least, most): (SignedDuration, SignedDuration)) -> SignedDuration {
+    fn duration(
+        &mut self,
+        path: &str,
+        text: &DurationText,
+        (least, most): (SignedDuration, SignedDuration),
+    ) -> SignedDuration {
         match durations::parse(&text.0) {
             Some(duration) if (least..=most).contains(&duration) => return duration,
             Some(_) => {
@@ -255,7 +273,8 @@ impl Check<'_> {
                 self.problem("keys.publish_ahead", message);
             }
             if rotation.rotate_every <= rotation.publish_ahead {
-                let message = format!("`{}` is too short: it must be longer than `keys.publish_ahead`", raw.rotate_every.0);
+                let message =
+                    format!("`{}` is too short: it must be longer than `keys.publish_ahead`", raw.rotate_every.0);
                 self.problem("keys.rotate_every", message);
             }
         }
@@ -287,7 +306,10 @@ impl Check<'_> {
 
     fn rate(&mut self, path: &str, raw: RawRate) -> Rate {
         if raw.per_second > 0 && raw.burst == 0 {
-            self.problem(&format!("{path}.burst"), "`0` lets nothing through; 1 or more is allowed (no limit: `per_second = 0`)");
+            self.problem(
+                &format!("{path}.burst"),
+                "`0` lets nothing through; 1 or more is allowed (no limit: `per_second = 0`)",
+            );
         }
         Rate { per_second: raw.per_second, burst: raw.burst }
     }
@@ -304,7 +326,8 @@ impl Check<'_> {
         let timeout = self.duration("session_backend.timeout", &raw.timeout, bounds).unsigned_abs();
         if let Err(message) = check_backend_url(&raw.url, environment) {
             // What follows an `@` or `?` may be a secret.
-            let shown = if raw.url.contains(['@', '?']) { "the URL".to_owned() } else { format!("`{}`", shortened(&raw.url)) };
+            let shown =
+                if raw.url.contains(['@', '?']) { "the URL".to_owned() } else { format!("`{}`", shortened(&raw.url)) };
             self.problem("session_backend.url", format!("{shown} {message}"));
             return None;
         }
@@ -351,7 +374,9 @@ fn check_backend_url(url: &str, environment: Environment) -> Result<(), &'static
     match (parsed.scheme(), environment) {
         ("https", _) => Ok(()),
         ("http", Environment::Test) if loopback => Ok(()),
-        ("http", Environment::Test) => Err("sends auth tokens in clear over a network: use `https://`; `http://` is for loopback hosts alone"),
+        ("http", Environment::Test) => {
+            Err("sends auth tokens in clear over a network: use `https://`; `http://` is for loopback hosts alone")
+        }
         ("http", Environment::Prod) => Err("is plain HTTP, which prod does not use: use `https://`"),
         _ => Err("has a scheme other than `https` (or `http` for a loopback host, in test)"),
     }

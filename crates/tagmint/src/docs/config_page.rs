@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{NOTICE, cell};
+use super::{NOTICE, add, cell};
 use crate::config;
 
 type Node = Map<String, Value>;
@@ -19,8 +19,9 @@ pub(super) fn render() -> String {
          is text such as `\"90s\"`, `\"5m\"`, `\"1h30m\"`, `\"30d\"`; a day has 24 hours. A relative *path* is taken from the folder of the\n\
          file. No secret stands in the file itself. Whole examples: [deploy/examples](../../deploy/examples).\n"
     );
-    let properties = page.properties(root);
-    let (tables, plain): (Vec<_>, Vec<_>) = properties.into_iter().partition(|property| page.table_of(property.node).is_some());
+    let properties = Page::properties(root);
+    let (tables, plain): (Vec<_>, Vec<_>) =
+        properties.into_iter().partition(|property| page.table_of(property.node).is_some());
     text.push_str("\n## Top level\n\n");
     text.push_str(&page.rows("", &plain));
     for property in &tables {
@@ -28,8 +29,8 @@ pub(super) fn render() -> String {
             let list = property.node.get("type").is_some_and(|kind| kind == "array");
             let header = if list { format!("[[{}]]", property.name) } else { format!("[{}]", property.name) };
             let needed = if property.required { " Required." } else { "" };
-            text.push_str(&format!("\n## `{header}`\n\n{}{needed}\n\n", description(property.node, table)));
-            text.push_str(&page.rows(&format!("{}.", property.name), &page.properties(table)));
+            add(&mut text, format_args!("\n## `{header}`\n\n{}{needed}\n\n", description(property.node, table)));
+            text.push_str(&page.rows(&format!("{}.", property.name), &Page::properties(table)));
         }
     }
     text
@@ -48,9 +49,10 @@ struct Property<'a> {
 
 impl<'a> Page<'a> {
     fn resolved(&self, node: &'a Node) -> &'a Node {
-        let target = node.get("$ref").and_then(Value::as_str).and_then(|reference| {
-            self.schema.pointer(reference.strip_prefix('#')?)?.as_object()
-        });
+        let target = node
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|reference| self.schema.pointer(reference.strip_prefix('#')?)?.as_object());
         target.unwrap_or(node)
     }
 
@@ -64,7 +66,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    fn properties(&self, node: &'a Node) -> Vec<Property<'a>> {
+    fn properties(node: &'a Node) -> Vec<Property<'a>> {
         let required = |name: &str| {
             node.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|known| known == name))
         };
@@ -101,13 +103,13 @@ impl<'a> Page<'a> {
             let resolved = self.without_null(node);
             let mut meaning = description(node, resolved);
             if let Some(example) = node.get("examples").and_then(|examples| examples.get(0)) {
-                meaning.push_str(&format!(" Example: `{}`.", toml_value(example)));
+                add(&mut meaning, format_args!(" Example: `{}`.", toml_value(example)));
             }
             let kind = self.kind(node);
-            rows.push_str(&format!("| `{prefix}{}` | {kind} | {default} | {} |\n", property.name, cell(&meaning)));
+            add(rows, format_args!("| `{prefix}{}` | {kind} | {default} | {} |\n", property.name, cell(&meaning)));
             let inner = self.table_of(node).filter(|_| !resolved.contains_key("items"));
             if let Some(table) = inner {
-                self.add_rows(rows, &format!("{prefix}{}.", property.name), &self.properties(table));
+                self.add_rows(rows, &format!("{prefix}{}.", property.name), &Self::properties(table));
             }
             self.add_chosen(rows, prefix, property, resolved);
         }
@@ -115,11 +117,12 @@ impl<'a> Page<'a> {
 
     /// The keys of a table that is one way to write each value of a map, such as `rule.tags.KEY`.
     fn add_chosen(&self, rows: &mut String, prefix: &str, property: &Property<'a>, resolved: &'a Node) {
-        let values = resolved.get("additionalProperties").and_then(Value::as_object).map(|values| self.resolved(values));
+        let values =
+            resolved.get("additionalProperties").and_then(Value::as_object).map(|values| self.resolved(values));
         let arms = values.and_then(|values| values.get("anyOf")).and_then(Value::as_array);
         for arm in arms.into_iter().flatten().filter_map(Value::as_object) {
             if let Some(table) = self.table_of(arm) {
-                self.add_rows(rows, &format!("{prefix}{}.KEY.", property.name), &self.properties(table));
+                self.add_rows(rows, &format!("{prefix}{}.KEY.", property.name), &Self::properties(table));
             }
         }
     }
@@ -162,11 +165,12 @@ fn choices(node: &Node) -> Vec<&str> {
 }
 
 fn description(node: &Node, resolved: &Node) -> String {
-    let text = node.get("description").or_else(|| resolved.get("description")).and_then(Value::as_str).unwrap_or_default();
+    let text =
+        node.get("description").or_else(|| resolved.get("description")).and_then(Value::as_str).unwrap_or_default();
     let mut meaning = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for arm in resolved.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
         if let (Some(name), Some(text)) = (arm["const"].as_str(), arm["description"].as_str()) {
-            meaning.push_str(&format!(" `{name}`: {text}"));
+            add(&mut meaning, format_args!(" `{name}`: {text}"));
         }
     }
     meaning
@@ -177,7 +181,8 @@ fn toml_value(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(toml_value).collect::<Vec<_>>().join(", ")),
         Value::Object(members) => {
-            let members: Vec<String> = members.iter().map(|(name, value)| format!("{name} = {}", toml_value(value))).collect();
+            let members: Vec<String> =
+                members.iter().map(|(name, value)| format!("{name} = {}", toml_value(value))).collect();
             format!("{{ {} }}", members.join(", "))
         }
         other => other.to_string(),

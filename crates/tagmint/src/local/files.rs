@@ -19,7 +19,8 @@ const CERTIFICATE_DAYS: i64 = 365;
 /// After how long they are made anew.
 const RENEW_AFTER: SignedDuration = SignedDuration::from_hours(24 * 300);
 /// Everything below this line of the configuration is kept as it is.
-const MARKER: &str = "# --- Rules: yours to edit. `tagmint dev` writes the part above anew at each start and keeps this one. ---";
+const MARKER: &str =
+    "# --- Rules: yours to edit. `tagmint dev` writes the part above anew at each start and keeps this one. ---";
 
 /// The paths of a local issuer's files.
 #[derive(Debug)]
@@ -95,7 +96,9 @@ impl Layout {
             write(&self.key, MasterKey::generate_file(&SystemRandom)?.as_bytes())?;
         }
         let made = fs::metadata(&self.ca).and_then(|metadata| metadata.modified()).ok();
-        let young = made.and_then(|made| Timestamp::try_from(made).ok()).is_some_and(|made| now.duration_since(made) < RENEW_AFTER);
+        let young = made
+            .and_then(|made| Timestamp::try_from(made).ok())
+            .is_some_and(|made| now.duration_since(made) < RENEW_AFTER);
         if !young || tls::server_config(&self.certificate, &self.tls_key).is_err() {
             let certificates = x509::local_certificates(now, CERTIFICATE_DAYS)?;
             write(&self.certificate, certificates.certificate_pem.as_bytes())?;
@@ -151,6 +154,9 @@ url = "http://{backend}"
 
 [session]
 lifetime = "12h"
+
+[limits]
+shutdown_grace = "5s"
 
 [log]
 format = "text"

@@ -17,8 +17,7 @@ const SYSTEM_CAS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Debian's own Python: `python3-rados`, which the `ceph` command needs, lives with it.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 /// Mounts a bundle over the system's, in a mount namespace of its own, and becomes radosgw.
-const TRUSTING_RGW: &str =
-    r#"mount --bind "$1" "$2" && exec radosgw --foreground --conf "$3" --name client.rgw"#;
+const TRUSTING_RGW: &str = r#"mount --bind "$1" "$2" && exec radosgw --foreground --conf "$3" --name client.rgw"#;
 
 /// The steps of a start, on the files of one cluster.
 pub(super) struct Cluster<'a> {
@@ -63,13 +62,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// Runs a program of the cluster to its end.
-    fn run(
-        &self,
-        name: &str,
-        program: &str,
-        package: &'static str,
-        args: &[&str],
-    ) -> Result<(), GuardError> {
+    fn run(&self, name: &str, program: &str, package: &'static str, args: &[&str]) -> Result<(), GuardError> {
         let mut command = self.command(program, args);
         daemon::run(name, &mut command, package, &self.output(name), STEP)
     }
@@ -116,9 +109,8 @@ impl<'a> Cluster<'a> {
 
     /// The system's certificate authorities and those of `ca_file`, in one file.
     fn write_bundle(&self, ca_file: &Path) -> Result<PathBuf, GuardError> {
-        let mut pem = fs::read(SYSTEM_CAS).map_err(|e| {
-            GuardError::file("find the package ca-certificates' file: read", SYSTEM_CAS.as_ref(), e)
-        })?;
+        let mut pem = fs::read(SYSTEM_CAS)
+            .map_err(|e| GuardError::file("find the package ca-certificates' file: read", SYSTEM_CAS.as_ref(), e))?;
         pem.push(b'\n');
         pem.extend(fs::read(ca_file).map_err(|e| GuardError::file("read", ca_file, e))?);
         let bundle = self.dir.join("ca-bundle.crt");

@@ -18,9 +18,7 @@ fn runs(pid: u32) -> bool {
 #[test]
 fn dropping_ends_the_process() {
     let dir = tempfile::tempdir().unwrap();
-    let daemon =
-        Daemon::spawn("sleeper", &mut shell("exec sleep 600"), "dash", &dir.path().join("log"))
-            .unwrap();
+    let daemon = Daemon::spawn("sleeper", &mut shell("exec sleep 600"), "dash", &dir.path().join("log")).unwrap();
     let pid = daemon.pid();
     assert!(runs(pid));
     drop(daemon);
@@ -43,8 +41,7 @@ fn a_missing_program_names_its_package() {
 fn an_early_end_shows_status_and_log() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = shell("echo no space left >&2; exit 3");
-    let mut daemon =
-        Daemon::spawn("filler", &mut command, "dash", &dir.path().join("log")).unwrap();
+    let mut daemon = Daemon::spawn("filler", &mut command, "dash", &dir.path().join("log")).unwrap();
     let error = daemon.wait_ready("never", LIMIT, || false).unwrap_err().to_string();
     assert!(error.starts_with("filler ended early (exit status: 3)"), "{error}");
     assert!(error.contains("no space left"), "{error}");
@@ -79,8 +76,7 @@ fn terminate_asks_before_it_kills() {
 #[test]
 fn the_leash_kills_when_its_owner_is_gone() {
     let dir = tempfile::tempdir().unwrap();
-    let mut sleeper =
-        Daemon::spawn("s", &mut shell("exec sleep 600"), "dash", &dir.path().join("log")).unwrap();
+    let mut sleeper = Daemon::spawn("s", &mut shell("exec sleep 600"), "dash", &dir.path().join("log")).unwrap();
     let mut leash = Leash::new().unwrap();
     leash.hold(sleeper.pid()).unwrap();
     leash.close_as_the_kernel_does();

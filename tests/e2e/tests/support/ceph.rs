@@ -40,9 +40,9 @@ impl Ceph {
     pub async fn set_up(&self, wallets: &[&str]) -> TestResult {
         let iam = aws_sdk_iam::Client::from_conf(
             aws_sdk_iam::Config::builder()
-                .behavior_version(aws_sdk_iam::config::BehaviorVersion::latest())
+                .behavior_version(BehaviorVersion::latest())
                 .endpoint_url(self.guard.endpoint())
-                .region(aws_sdk_iam::config::Region::new(self.guard.region()))
+                .region(Region::new(self.guard.region()))
                 .credentials_provider(self.admin())
                 .build(),
         );
@@ -98,16 +98,22 @@ impl Ceph {
     pub async fn assume(&self, token: &str) -> TestResult<Session> {
         let sts = aws_sdk_sts::Client::from_conf(
             aws_sdk_sts::Config::builder()
-                .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
+                .behavior_version(BehaviorVersion::latest())
                 .endpoint_url(self.guard.endpoint())
-                .region(aws_sdk_sts::config::Region::new(self.guard.region()))
+                .region(Region::new(self.guard.region()))
                 .build(),
         );
-        let call = sts.assume_role_with_web_identity().role_arn(ROLE_ARN).role_session_name("e2e").web_identity_token(token);
+        let call =
+            sts.assume_role_with_web_identity().role_arn(ROLE_ARN).role_session_name("e2e").web_identity_token(token);
         let answer = call.send().await.map_err(|error| denied(&error))?;
         let keys = answer.credentials().ok_or("STS answered without credentials")?;
-        let credentials =
-            Credentials::new(keys.access_key_id(), keys.secret_access_key(), Some(keys.session_token().to_owned()), None, "sts");
+        let credentials = Credentials::new(
+            keys.access_key_id(),
+            keys.secret_access_key(),
+            Some(keys.session_token().to_owned()),
+            None,
+            "sts",
+        );
         Ok(Session(self.s3(credentials)))
     }
 
@@ -115,7 +121,10 @@ impl Ceph {
     pub fn prove_with_boto3(&self, token: &str, own: &str, foreign: &str) -> TestResult<Value> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/prove.py");
         let mut command = Command::new(python()?);
-        command.arg(script).args([self.guard.endpoint(), self.guard.region(), ROLE_ARN, BUCKET, own, foreign]).env("TOKEN", token);
+        command
+            .arg(script)
+            .args([self.guard.endpoint(), self.guard.region(), ROLE_ARN, BUCKET, own, foreign])
+            .env("TOKEN", token);
         let output = command.output()?;
         if !output.status.success() {
             return Err(format!("boto3: {}\n{}", String::from_utf8_lossy(&output.stderr), self.guard.log()).into());
@@ -172,7 +181,8 @@ fn role_policy(wallets: &[&str]) -> Value {
 impl Session {
     /// The keys below a prefix.
     pub async fn list(&self, prefix: &str) -> TestResult<Vec<String>> {
-        let answer = self.0.list_objects_v2().bucket(BUCKET).prefix(prefix).send().await.map_err(|error| denied(&error))?;
+        let answer =
+            self.0.list_objects_v2().bucket(BUCKET).prefix(prefix).send().await.map_err(|error| denied(&error))?;
         Ok(answer.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect())
     }
 
@@ -189,6 +199,7 @@ fn denied<E: std::error::Error + Send + Sync + 'static>(
 ) -> super::Error {
     let Some(response) = error.raw_response() else { return format!("no answer: {error:?}").into() };
     let body = String::from_utf8_lossy(response.body().bytes().unwrap_or_default()).into_owned();
-    let code = body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code.to_owned());
+    let code =
+        body.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>")).map(|(code, _)| code.to_owned());
     Denied { status: response.status().as_u16(), code: code.unwrap_or(body) }.into()
 }

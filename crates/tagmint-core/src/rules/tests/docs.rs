@@ -26,23 +26,9 @@ fn the_examples_do_what_the_page_says() {
     let staged = request_with_tags(&[("run", "run-7"), ("stage", "prod"), ("note", "by hand")]);
     let none = MintRequest::default();
     for (rule, source, subject, attributes, request, expected) in [
-        (
-            "wallet",
-            "session",
-            "0xa",
-            json!({"chain": "litentry"}),
-            &none,
-            r#"{"agentkeys_user_wallet":["0xa"]}"#,
-        ),
+        ("wallet", "session", "0xa", json!({"chain": "litentry"}), &none, r#"{"agentkeys_user_wallet":["0xa"]}"#),
         ("bearers", "bearer", "nightly", json!({}), &none, "{}"),
-        (
-            "blue-team",
-            "session",
-            "0xa",
-            json!({"team": "blue"}),
-            &none,
-            r#"{"cost_center":["4711"],"team":["blue"]}"#,
-        ),
+        ("blue-team", "session", "0xa", json!({"team": "blue"}), &none, r#"{"cost_center":["4711"],"team":["blue"]}"#),
         ("ci", "bearer", "ci-1", json!({}), &run, r#"{"run":["run-7"],"stage":["test"]}"#),
         (
             "ci",
@@ -54,10 +40,8 @@ fn the_examples_do_what_the_page_says() {
         ),
         ("services", "session", "one", json!({"groups": ["services"]}), &none, "{}"),
     ] {
-        let source =
-            if source == "bearer" { IdentitySource::Bearer } else { IdentitySource::Session };
-        let identity =
-            VerifiedIdentity { source, subject: subject.to_owned(), ..identity_with(attributes) };
+        let source = if source == "bearer" { IdentitySource::Bearer } else { IdentitySource::Session };
+        let identity = VerifiedIdentity { source, subject: subject.to_owned(), ..identity_with(attributes) };
         let request = MintRequest { rule: Some(rule.to_owned()), ..request.clone() };
         let grant = set.decide(&identity, &request).unwrap_or_else(|denial| panic!("{denial}"));
         let tags = serde_json::to_value(&grant.tags).unwrap();
@@ -81,29 +65,13 @@ fn the_table_of_limits_is_the_codes() {
     ] {
         assert!(PAGE.contains(&format!("| {limit} |")), "docs/rules.md has no limit {limit}");
     }
-    for kib in [
-        limits::MAX_SOURCE,
-        limits::MAX_RENDERED,
-        limits::MAX_REGEX_SIZE,
-        limits::MAX_ATTRIBUTE_BYTES,
-    ] {
-        assert!(
-            PAGE.contains(&format!("| {} KiB |", kib / 1024)),
-            "docs/rules.md has no limit {kib}"
-        );
+    for kib in [limits::MAX_SOURCE, limits::MAX_RENDERED, limits::MAX_REGEX_SIZE, limits::MAX_ATTRIBUTE_BYTES] {
+        assert!(PAGE.contains(&format!("| {} KiB |", kib / 1024)), "docs/rules.md has no limit {kib}");
     }
-    let steps = [
-        limits::MAX_EXPRESSION_STEPS,
-        limits::MAX_TOTAL_STEPS,
-        limits::MAX_ATTRIBUTE_VALUES as u64,
-    ];
+    let steps = [limits::MAX_EXPRESSION_STEPS, limits::MAX_TOTAL_STEPS, limits::MAX_ATTRIBUTE_VALUES as u64];
     for steps in steps {
         let digits = steps.to_string();
-        let grouped =
-            digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>();
-        assert!(
-            PAGE.contains(&format!("| {} |", grouped.join(","))),
-            "docs/rules.md has no limit {steps}"
-        );
+        let grouped = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect::<Vec<_>>();
+        assert!(PAGE.contains(&format!("| {} |", grouped.join(","))), "docs/rules.md has no limit {steps}");
     }
 }

@@ -52,8 +52,7 @@ fn templates_that_fail_refuse() {
 
 #[test]
 fn a_template_result_is_bounded() {
-    let set =
-        compiled(&rule_text("subject = 'wallet:${identity.attributes.a}${identity.attributes.a}'"));
+    let set = compiled(&rule_text("subject = 'wallet:${identity.attributes.a}${identity.attributes.a}'"));
     for (len, code) in [(200, "invalid_claim"), (3000, "template_error")] {
         let long = identity_with(json!({"a": "x".repeat(len)}));
         let denial = set.decide(&long, &MintRequest::default()).unwrap_err();
@@ -93,9 +92,7 @@ fn conditions_hold_or_not() {
     ] {
         assert!(holds(when), "{when}");
     }
-    for when in
-        ["identity.attributes.level == \"3\"", "identity.subject.matches(\"^x\")", "size([]) > 0"]
-    {
+    for when in ["identity.attributes.level == \"3\"", "identity.subject.matches(\"^x\")", "size([]) > 0"] {
         assert!(!holds(when), "{when}");
     }
 }
@@ -128,13 +125,10 @@ fn the_deepest_expressions_fit_a_small_stack() {
     for when in at_most {
         let set = compiled(&rule_text(&format!("when = \"{when}\"")));
         let thread = std::thread::Builder::new().stack_size(1536 * 1024);
-        let decided =
-            thread.spawn(move || set.decide(&identity(), &MintRequest::default()).is_ok());
+        let decided = thread.spawn(move || set.decide(&identity(), &MintRequest::default()).is_ok());
         assert!(decided.unwrap().join().unwrap(), "{when}");
     }
-    for when in
-        [format!("{} > 0", chain("1", depth)), format!("[1].all(x, {} > 0)", chain("x", depth - 2))]
-    {
+    for when in [format!("{} > 0", chain("1", depth)), format!("[1].all(x, {} > 0)", chain("x", depth - 2))] {
         assert!(errors_of(&format!("when = '{when}'"))[0].contains("24 levels"), "{when}");
     }
 }

@@ -73,10 +73,7 @@ fn mistakes_in_expressions_are_found_at_load() {
         ("b'x' == b'x'", "not part of the rule language"),
         ("identity.subject.matches(identity.attributes.pattern)", "checked now"),
         ("identity.subject.matches('a' + 'b')", "checked now"),
-        (
-            "identity.subject.matches('(')",
-            "the regular expression `(` is not valid: unclosed group",
-        ),
+        ("identity.subject.matches('(')", "the regular expression `(` is not valid: unclosed group"),
         ("matches(identity.subject, '[')", "not valid"),
         ("identity.subject.matches('(a{500}){500}')", "too large compiled"),
         ("identity.subject.matches('(?=a)')", "not valid"),
@@ -93,10 +90,7 @@ fn mistakes_in_fields_name_their_path() {
     let tags: Vec<String> = (0..51).map(|i| format!("t{i} = 'x'")).collect();
     let cases = [
         ("subject = 'short'".to_owned(), "rule[0].subject (rule `r`): sub has 5 characters"),
-        (
-            "subject = '${identity.subject'".into(),
-            "rule[0].subject (rule `r`): `${` without its `}`",
-        ),
+        ("subject = '${identity.subject'".into(), "rule[0].subject (rule `r`): `${` without its `}`"),
         ("subject = '${}'".into(), "in `${}`: the expression is empty"),
         ("subject = '${x.y}'".into(), "in `${x.y}`: `x` is not known"),
         (format!("subject = '{}'", "${identity.subject}".repeat(17)), "more than 16 `${…}`"),
@@ -110,45 +104,27 @@ fn mistakes_in_fields_name_their_path() {
         ("lifetime = '1h'".into(), "`1h` is not a lifetime; write \"5m\""),
         ("lifetime = '+5m'".into(), "is not a lifetime"),
         ("lifetime = '99999999999999999999m'".into(), "is not a lifetime"),
-        (
-            "max_lifetime = '16m'".into(),
-            "rule[0].max_lifetime (rule `r`): a token lifetime of 960 s",
-        ),
+        ("max_lifetime = '16m'".into(), "rule[0].max_lifetime (rule `r`): a token lifetime of 960 s"),
         ("lifetime = '3m'\nmax_lifetime = '2m'".into(), "180 s is more than `max_lifetime`, 120 s"),
         ("source = []".into(), "rule[0].source (rule `r`): empty"),
-        (
-            "source = ['session', 'github']".into(),
-            "rule[0].source[1] (rule `r`): `github` is not a source",
-        ),
-        (
-            "transitive = ['a']".into(),
-            "rule[0].transitive[0] (rule `r`): `a` is not a tag of this rule",
-        ),
+        ("source = ['session', 'github']".into(), "rule[0].source[1] (rule `r`): `github` is not a source"),
+        ("transitive = ['a']".into(), "rule[0].transitive[0] (rule `r`): `a` is not a tag of this rule"),
         (format!("[rule.tags]\n{}", tags.join("\n")), "51 tags; AWS takes 50"),
         ("[rule.tags]\n'aws:x' = 'x'".into(), "rule[0].tags.\"aws:x\""),
         ("[rule.tags]\na = 'x'\nA = 'x'".into(), "differs from `A` in case alone"),
-        (
-            "[rule.tags]\na = 'x*'".into(),
-            "rule[0].tags.a (rule `r`): the value of the session tag `a`",
-        ),
+        ("[rule.tags]\na = 'x*'".into(), "rule[0].tags.a (rule `r`): the value of the session tag `a`"),
         ("[rule.tags]\na = {}".into(), "exactly one of `open = true`"),
         ("[rule.tags]\na = { open = false }".into(), "exactly one of"),
         ("[rule.tags]\na = { one_of = [] }".into(), "exactly one of"),
         ("[rule.tags]\na = { open = true, matches = 'true' }".into(), "exactly one of"),
         ("[rule.tags]\na = { one_of = ['x'], matches = 'true' }".into(), "exactly one of"),
         ("[rule.tags]\na = { one_of = ['x', '*'] }".into(), "rule[0].tags.a.one_of[1]"),
-        (
-            format!("[rule.tags]\na = {{ one_of = [{}] }}", many(101, "x")),
-            "101 values; 100 are allowed",
-        ),
+        (format!("[rule.tags]\na = {{ one_of = [{}] }}", many(101, "x")), "101 values; 100 are allowed"),
         (
             "[rule.tags]\na = { one_of = ['x'], default = 'y' }".into(),
             "rule[0].tags.a.default (rule `r`): `y` is not in `one_of`",
         ),
-        (
-            "[rule.tags]\na = { open = true, default = 'y', required = true }".into(),
-            "exclude each other",
-        ),
+        ("[rule.tags]\na = { open = true, default = 'y', required = true }".into(), "exclude each other"),
         (
             "[rule.tags]\na = { matches = 'valu' }".into(),
             "rule[0].tags.a.matches (rule `r`): `valu` is not known here; allowed: `identity`, `value`",

@@ -17,8 +17,7 @@ fn audiences_are_chosen_from_the_rules() {
         (Some(""), None),
         (Some("for-${identity.attributes.team}"), None),
     ] {
-        let request =
-            MintRequest { audience: audience.map(str::to_owned), ..MintRequest::default() };
+        let request = MintRequest { audience: audience.map(str::to_owned), ..MintRequest::default() };
         let decided = decide(lines, &request);
         match expected {
             Some(expected) => assert_eq!(decided.unwrap().audience.as_str(), expected),
@@ -30,9 +29,7 @@ fn audiences_are_chosen_from_the_rules() {
 #[test]
 fn roles_are_all_or_the_one_chosen() {
     let other = "arn:aws:iam::123456789012:role/blue";
-    let lines = format!(
-        "roles = ['{ROLE}', 'arn:aws:iam::123456789012:role/${{identity.attributes.team}}', '{ROLE}']"
-    );
+    let lines = format!("roles = ['{ROLE}', 'arn:aws:iam::123456789012:role/${{identity.attributes.team}}', '{ROLE}']");
     for (role, expected) in [
         (None, Ok(vec![ROLE, other])),
         (Some(ROLE), Ok(vec![ROLE])),
@@ -42,16 +39,13 @@ fn roles_are_all_or_the_one_chosen() {
     ] {
         let request = MintRequest { role: role.map(str::to_owned), ..MintRequest::default() };
         let decided = decide(&lines, &request);
-        let roles = decided
-            .as_ref()
-            .map(|grant| grant.roles.iter().map(crate::claims::RoleArn::as_str).collect());
+        let roles = decided.as_ref().map(|grant| grant.roles.iter().map(crate::claims::RoleArn::as_str).collect());
         assert_eq!(roles.map_err(Denial::code), expected, "{role:?}");
     }
     let none = decide("", &MintRequest { role: Some(ROLE.to_owned()), ..MintRequest::default() });
     assert_eq!(outcome(&none), "role_not_allowed");
     assert!(decide("", &MintRequest::default()).unwrap().roles.is_empty());
-    let wrong =
-        decide("roles = ['arn:aws:iam::1:role/${identity.subject}']", &MintRequest::default());
+    let wrong = decide("roles = ['arn:aws:iam::1:role/${identity.subject}']", &MintRequest::default());
     assert_eq!(outcome(&wrong), "invalid_claim");
 }
 
@@ -75,11 +69,7 @@ fn lifetimes_stay_below_the_rules_most() {
         ("lifetime = '${identity.attributes.level}'", None, Err("invalid_claim")),
         ("lifetime = '${identity.attributes.team}'", None, Err("template_error")),
         ("lifetime = '-${identity.attributes.level}m'", None, Err("template_error")),
-        (
-            "lifetime = '5m'\nmax_lifetime = '${identity.attributes.level}m'",
-            Some(60),
-            Err("template_error"),
-        ),
+        ("lifetime = '5m'\nmax_lifetime = '${identity.attributes.level}m'", Some(60), Err("template_error")),
         ("max_lifetime = '${identity.attributes.level}m'", None, Ok(180)),
     ] {
         let request = MintRequest { lifetime_seconds: asked, ..MintRequest::default() };
@@ -119,9 +109,10 @@ fn requests_narrow_and_fill_tags() {
         (vec![("run", "run-7\n")], Err("invalid_tag")),
     ] {
         let decided = decide(TAGS, &request_with_tags(&tags));
-        let given = decided.as_ref().map_err(Denial::code).map(|grant| {
-            grant.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>()
-        });
+        let given = decided
+            .as_ref()
+            .map_err(Denial::code)
+            .map(|grant| grant.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect::<Vec<_>>());
         assert_eq!(given, expected, "{tags:?}");
     }
     let open = decide(TAGS, &request_with_tags(&[("open", "x")])).unwrap();
@@ -136,36 +127,16 @@ fn required_tags_and_defaults_are_held_to_the_rule() {
     let none = MintRequest::default();
     for (lines, tags, expected) in [
         ("run = { matches = 'value != \"\"', required = true }", vec![], "tag_required"),
-        (
-            "run = { matches = 'value != \"\"', required = true }",
-            vec![("run", "")],
-            "tag_value_not_allowed",
-        ),
+        ("run = { matches = 'value != \"\"', required = true }", vec![("run", "")], "tag_value_not_allowed"),
         ("run = { matches = 'value != \"\"', required = true }", vec![("run", "1")], "ok"),
         ("run = { open = true, required = true }", vec![], "tag_required"),
-        (
-            "run = { matches = 'value == \"a\"', default = '${identity.subject}' }",
-            vec![],
-            "tag_value_not_allowed",
-        ),
-        (
-            "run = { one_of = ['${identity.attributes.team}'], default = 'red' }",
-            vec![],
-            "tag_value_not_allowed",
-        ),
+        ("run = { matches = 'value == \"a\"', default = '${identity.subject}' }", vec![], "tag_value_not_allowed"),
+        ("run = { one_of = ['${identity.attributes.team}'], default = 'red' }", vec![], "tag_value_not_allowed"),
         ("run = { one_of = ['a', '${identity.attributes.missing}'] }", vec![], "ok"),
-        (
-            "run = { one_of = ['a', '${identity.attributes.missing}'] }",
-            vec![("run", "a")],
-            "template_error",
-        ),
+        ("run = { one_of = ['a', '${identity.attributes.missing}'] }", vec![("run", "a")], "template_error"),
         ("run = { matches = 'value > 3' }", vec![("run", "4")], "condition_error"),
         ("run = { matches = 'value' }", vec![("run", "4")], "condition_error"),
-        (
-            "run = { open = true, default = '${identity.attributes.missing}' }",
-            vec![],
-            "template_error",
-        ),
+        ("run = { open = true, default = '${identity.attributes.missing}' }", vec![], "template_error"),
         ("run = '${identity.attributes.missing}'", vec![("run", "a")], "template_error"),
         ("run = 'a${\"*\"}'", vec![], "invalid_tag"),
     ] {
@@ -187,14 +158,8 @@ fn a_transitive_template_must_name_a_tag() {
 fn refusals_name_the_rule_and_the_field() {
     let long = "x".repeat(1000);
     let cases = [
-        (
-            MintRequest { audience: Some("other".into()), ..MintRequest::default() },
-            "`audience` \"other\"",
-        ),
-        (
-            MintRequest { audience: Some(long.clone()), ..MintRequest::default() },
-            "`audience` \"xxx",
-        ),
+        (MintRequest { audience: Some("other".into()), ..MintRequest::default() }, "`audience` \"other\""),
+        (MintRequest { audience: Some(long.clone()), ..MintRequest::default() }, "`audience` \"xxx"),
         (MintRequest { role: Some("other".into()), ..MintRequest::default() }, "`role` \"other\""),
         (
             MintRequest { lifetime_seconds: Some(1), ..MintRequest::default() },

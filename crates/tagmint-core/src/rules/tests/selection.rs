@@ -40,27 +40,19 @@ fn the_first_rule_that_takes_the_identity_decides() {
 #[test]
 fn a_request_may_name_the_rule_but_not_bend_it() {
     assert_eq!(chosen(&on("litentry"), Some("sessions")).unwrap(), "sessions");
-    for (rule, code) in [("litentry", "no_rule"), ("bearers", "no_rule"), ("none", "unknown_rule")]
-    {
+    for (rule, code) in [("litentry", "no_rule"), ("bearers", "no_rule"), ("none", "unknown_rule")] {
         let denial = chosen(&on("other"), Some(rule)).unwrap_err();
         assert_eq!((denial.code(), denial.rule.clone()), (code, None), "{rule}");
         // Both sound the same to the caller.
-        assert_eq!(
-            denial.public_message(),
-            Denial::without_rule(DenialReason::NoRule).public_message()
-        );
+        assert_eq!(denial.public_message(), Denial::without_rule(DenialReason::NoRule).public_message());
     }
 }
 
 #[test]
 fn a_bound_credential_has_its_rule_and_no_other() {
-    let bound = |rule: &str| VerifiedIdentity {
-        only_rule: Some(RuleName::parse(rule).unwrap()),
-        ..on("litentry")
-    };
+    let bound = |rule: &str| VerifiedIdentity { only_rule: Some(RuleName::parse(rule).unwrap()), ..on("litentry") };
     assert_eq!(chosen(&bound("sessions"), None).unwrap(), "sessions");
-    for (bound_to, asked) in [("sessions", Some("litentry")), ("bearers", None), ("removed", None)]
-    {
+    for (bound_to, asked) in [("sessions", Some("litentry")), ("bearers", None), ("removed", None)] {
         let denial = chosen(&bound(bound_to), asked).unwrap_err();
         assert_eq!(denial.reason, DenialReason::NoRule, "{bound_to}");
     }

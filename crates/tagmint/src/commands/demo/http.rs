@@ -72,7 +72,8 @@ impl IssuerClient {
 
     /// Finds the key set by the discovery document, as STS does, and reads it.
     pub(super) async fn discover(&self) -> Result<(Value, VerificationKeys), String> {
-        let discovery = self.ask(Method::GET, "/.well-known/openid-configuration", None, None).await?.expect(StatusCode::OK)?;
+        let discovery =
+            self.ask(Method::GET, "/.well-known/openid-configuration", None, None).await?.expect(StatusCode::OK)?;
         if discovery["issuer"] != self.url.as_str() {
             return Err(format!("the document names {} as its issuer", discovery["issuer"]));
         }

@@ -33,7 +33,8 @@ impl Steps {
         let passed = result.is_ok();
         let detail = result.unwrap_or_else(|wrong| wrong);
         if !self.output.is_json() {
-            let (mark, colour) = if passed { ("✓", anstyle::AnsiColor::Green) } else { ("✗", anstyle::AnsiColor::Red) };
+            let (mark, colour) =
+                if passed { ("✓", anstyle::AnsiColor::Green) } else { ("✗", anstyle::AnsiColor::Red) };
             let (style, dim) = (colour.on_default().bold(), anstyle::Style::new().dimmed());
             // A reader that has gone is no reason to stop.
             let _ = crate::output::write_line(&format!("{style}{mark}{style:#} {name}\n    {dim}{detail}{dim:#}"));

@@ -1,0 +1,182 @@
+//! The operator's commands, against the database of a running issuer.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+use crate::process::{Running, failure, json as run_json, run};
+
+fn dev() -> (Running, String, TempDir) {
+    let folder = tempdir().expect("a folder");
+    let dir = folder.path().join("dev");
+    let dev = Running::start(["dev".as_ref(), "--dir".as_ref(), dir.as_os_str()], folder.path());
+    let config = dev.field("config").to_owned();
+    (dev, config, folder)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bearers_are_made_used_and_revoked() {
+    let (dev, config, _folder) = dev();
+    let made = run_json([
+        "bearer",
+        "create",
+        "--config",
+        &config,
+        "--name",
+        "nightly",
+        "--rule",
+        "ci",
+        "--expires",
+        "90d",
+        "--attribute",
+        "a=b",
+    ]);
+    let secret = made["bearer"].as_str().unwrap();
+    assert!(secret.starts_with("tmb_test_"));
+    let minted = dev.post("/v1/tokens", secret, json!({"tags": {"prefix": "nightly/x"}})).await;
+    assert_eq!(minted.status(), 200);
+    let minted: Value = minted.json().await.unwrap();
+    assert_eq!((&minted["subject"], &minted["tags"]["prefix"]), (&json!("bearer:nightly"), &json!("nightly/x")));
+
+    let listed = run_json(["bearer", "list", "--config", &config]);
+    let nightly = listed.as_array().unwrap().iter().find(|bearer| bearer["name"] == "nightly").unwrap();
+    assert_eq!(
+        (&nightly["id"], &nightly["rule"], &nightly["attributes"]["a"]),
+        (&made["id"], &json!("ci"), &json!("b"))
+    );
+    assert!(!listed.to_string().contains(secret));
+    let text = run(["bearer", "list", "--config", &config]);
+    assert!(String::from_utf8(text.stdout).unwrap().contains("(in 90 days)"));
+
+    let create = |name: &str, rule: &str| {
+        ["bearer", "create", "--config", &config, "--name", name, "--rule", rule].map(str::to_owned)
+    };
+    assert_eq!(failure(create("nightly", "ci"), 1)["code"], "database");
+    assert_eq!(failure(create("other", "none"), 1)["code"], "not_found");
+    assert_eq!(failure(create("no spaces", "ci"), 2)["code"], "usage");
+    assert_eq!(failure(create("brr_x", "ci"), 2)["code"], "usage");
+
+    run_json(["bearer", "revoke", "nightly", "--config", &config]);
+    assert_eq!(dev.post("/v1/tokens", secret, json!({})).await.status(), 401);
+    let again = made["id"].as_str().unwrap();
+    assert_eq!(failure(["bearer", "revoke", again, "--config", &config], 1)["code"], "refused");
+    assert_eq!(failure(["bearer", "revoke", "nobody", "--config", &config], 1)["code"], "not_found");
+    let all = run_json(["bearer", "list", "--all", "--config", &config]);
+    assert!(all.as_array().unwrap().iter().any(|bearer| bearer["state"] == "revoked"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_listed_and_revoked() {
+    let (dev, config, _folder) = dev();
+    let listed = run_json(["session", "list", "--config", &config]);
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    let id = listed[0]["id"].as_str().unwrap();
+    assert_eq!(listed[0]["state"], "good");
+    run_json(["session", "revoke", id, "--config", &config]);
+    assert_eq!(dev.post("/v1/tokens", dev.field("session"), json!({})).await.status(), 401);
+    assert_eq!(run_json(["session", "list", "--config", &config]), json!([]));
+    assert_eq!(failure(["session", "revoke", id, "--config", &config], 1)["code"], "refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_rotated_and_withdrawn_within_the_rules() {
+    let (dev, config, _folder) = dev();
+    let keys = |more: &[&str]| {
+        [&["keys"], more, &["--config", &config]].concat().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let first = run_json(keys(&["list"]));
+    let active = first[0]["kid"].as_str().unwrap();
+    let soon = failure(keys(&["rotate", "--after", "5s"]), 1);
+    assert!(soon["message"].as_str().unwrap().contains("must be published for"), "{soon}");
+    let kept = failure(keys(&["withdraw", active]), 1);
+    assert!(kept["message"].as_str().unwrap().contains("--compromised"), "{kept}");
+
+    let changed = run_json(keys(&["rotate", "--after", "2m"]));
+    let next = changed.as_array().unwrap().iter().find(|key| key["phase"] == "next").unwrap()["kid"].as_str().unwrap();
+    let url = format!("{}/.well-known/jwks.json", dev.field("issuer"));
+    // The running issuer takes the new key up by itself.
+    let mut published = String::new();
+    for _ in 0..200 {
+        published = dev.client().get(&url).send().await.unwrap().text().await.unwrap();
+        if published.contains(next) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(published.contains(next) && published.contains(active), "{published}");
+    run_json(keys(&["withdraw", next]));
+    let after = run_json(keys(&["list"]));
+    let phase = |kid: &str| after.as_array().unwrap().iter().find(|key| key["kid"] == kid).unwrap()["phase"].clone();
+    assert_eq!((phase(active), phase(next)), (json!("active"), json!("withdrawn")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger_is_listed_verified_and_exported() {
+    let (dev, config, folder) = dev();
+    let ledger = |more: &[&str]| {
+        [&["ledger"], more, &["--config", &config]].concat().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let empty = run_json(ledger(&["verify"]));
+    let genesis = format!("0:{}", empty["head"]["hash"].as_str().unwrap());
+    assert_eq!(dev.post("/v1/tokens", dev.field("session"), json!({})).await.status(), 200);
+    assert_eq!(dev.post("/v1/tokens", dev.field("session"), json!({"audience": "other"})).await.status(), 403);
+    assert_eq!(dev.post("/v1/tokens", dev.field("session"), json!({})).await.status(), 200);
+
+    let rows = run_json(ledger(&["list"]));
+    let outcomes: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["minted", "refused", "minted"]);
+    assert_eq!(rows[1]["entry"]["code"], "audience_not_allowed");
+    assert_eq!(run_json(ledger(&["list", "--outcome", "refused"])).as_array().unwrap().len(), 1);
+    assert_eq!(run_json(ledger(&["list", "--limit", "1"]))[0]["seq"], 3);
+    assert_eq!(run_json(ledger(&["list", "--since", "1h"])).as_array().unwrap().len(), 3);
+    assert_eq!(run_json(ledger(&["list", "--since", "2999-01-01T00:00:00Z"])), json!([]));
+    let id = rows[0]["id"].as_str().unwrap();
+    assert_eq!(run_json(ledger(&["list", "--id", id]))[0]["seq"], 1);
+    assert_eq!(failure(ledger(&["list", "--id", "mnt_none"]), 1)["code"], "not_found");
+
+    let verified = run_json(ledger(&["verify"]));
+    assert_eq!((&verified["rows"], &verified["head"]["hash"]), (&json!(3), &rows[2]["hash"]));
+    let second = format!("2:{}", rows[1]["hash"].as_str().unwrap());
+    for held in [&genesis, &second] {
+        assert_eq!(run_json(ledger(&["verify", "--expect-head", held]))["expected_head_held"], true);
+    }
+    let (lost, rewritten) = (second.replacen("2:", "9:", 1), second.replacen("2:", "1:", 1));
+    let put_back = failure(ledger(&["verify", "--expect-head", &lost]), 1);
+    assert!(put_back["message"].as_str().unwrap().contains("put back to an earlier state"), "{put_back}");
+    let anew = failure(ledger(&["verify", "--expect-head", &rewritten]), 1);
+    assert!(anew["message"].as_str().unwrap().contains("written anew"), "{anew}");
+
+    let file = folder.path().join("export.jsonl");
+    let name = file.to_str().unwrap();
+    assert!(run(ledger(&["export", "--out", name])).status.success());
+    let exported: Vec<Value> = lines(&file);
+    assert_eq!(exported.len(), 3);
+    assert_eq!(exported[2]["prev_hash"], exported[1]["hash"]);
+    assert_eq!(failure(ledger(&["export", "--out", name]), 1)["code"], "refused");
+    assert_eq!(run(ledger(&["export"])).stdout, fs::read(&file).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_issuers_key_or_configuration_does_not_open_a_database() {
+    let (dev, config, folder) = dev();
+    let text = fs::read_to_string(&config).unwrap();
+    let other = folder.path().join("dev/other.toml");
+    fs::write(&other, text.replace("issuer = \"https://localhost", "issuer = \"https://127.0.0.1")).unwrap();
+    let refused = failure(["keys", "list", "--config", other.to_str().unwrap()], 1);
+    assert!(refused["message"].as_str().unwrap().contains("belongs to the issuer"), "{refused}");
+    fs::write(&other, text.replace("path = \"issuer", "path = \"none")).unwrap();
+    let missing = failure(["bearer", "list", "--config", other.to_str().unwrap()], 1);
+    assert!(missing["message"].as_str().unwrap().contains("no issuer's data"), "{missing}");
+    let key = tagmint_core::sealing::MasterKey::generate_file(&tagmint_core::random::SystemRandom).unwrap();
+    let key_file = Path::new(dev.field("config")).with_file_name("key");
+    // Written over in place, so that its mode stays.
+    fs::write(key_file, key.as_bytes()).unwrap();
+    let sealed = failure(["ledger", "verify", "--config", &config], 1);
+    assert!(sealed["message"].as_str().unwrap().contains("seal is not genuine"), "{sealed}");
+}
+
+fn lines(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).expect("the export");
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}

@@ -1,0 +1,7 @@
+//! The built binary, as its users run it.
+
+mod admin;
+mod dev;
+mod exit_codes;
+mod process;
+mod serve;

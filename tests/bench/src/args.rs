@@ -1,0 +1,89 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Parser, ValueEnum};
+use tagmint_core::signing_key::Algorithm;
+
+/// Measures a running `tagmint serve` against the bare crypto library, and its key set against nginx, in one run.
+///
+/// Every figure is of this machine and this moment: read the ratios. What each means is in docs/benchmarks.md.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench")]
+pub(crate) struct Args {
+    /// Seconds of each measurement. Default: 5, or 1 with `--quick`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: Option<u32>,
+    /// How many times each measurement is made; the results are added up. Default: 2, or 1 with `--quick`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: Option<u32>,
+    /// A look in half a minute; too short for figures to be quoted.
+    #[arg(long)]
+    quick: bool,
+    /// Writes all figures to this file as JSON too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Measures one part alone.
+    #[arg(long, value_enum)]
+    pub(crate) only: Option<Part>,
+    /// The signature algorithms.
+    #[arg(long, value_delimiter = ',', default_value = "RS256,ES256", value_name = "ALG,…")]
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// How many requests are under way at once, one connection each.
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64", value_name = "N,…", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) concurrency: Vec<u32>,
+    /// HTTP over TLS, or without it as behind a proxy.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "tls,plain", value_name = "T,…")]
+    pub(crate) transports: Vec<Transport>,
+    /// The folder for the databases, on a disk. Default: next to the binary.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The `tagmint` to measure. Default: the one next to this program.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) binary: Option<PathBuf>,
+}
+
+/// A part of the measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Mints against bare signatures.
+    Mints,
+    /// The key set against nginx; needs nginx and wrk.
+    Jwks,
+}
+
+/// How requests reach the issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Transport {
+    /// HTTP/1.1 over TLS 1.3, connections kept open.
+    Tls,
+    /// HTTP/1.1, connections kept open.
+    Plain,
+}
+
+impl Transport {
+    /// Its name in tables.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Tls => "TLS",
+            Self::Plain => "plain",
+        }
+    }
+}
+
+impl Args {
+    /// The length of each measurement.
+    pub(crate) fn span(&self) -> Duration {
+        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 1 } else { 5 }).into())
+    }
+
+    /// How many times each measurement is made.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 1 } else { 2 })
+    }
+
+    /// Whether a part is wanted.
+    pub(crate) fn wants(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
+}
