@@ -10,7 +10,7 @@ use std::{
 };
 
 use axum::http::HeaderValue;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::BuildError;
 use tagmint_core::{
     clock::Clock,
@@ -38,6 +38,11 @@ use crate::{
 
 /// How long an answer of the health checks stands, so that probing costs the database little.
 const HEALTH_TTL: Duration = Duration::from_secs(1);
+
+/// How long an ended session can still be listed.
+const SESSIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
+/// How often ended sessions are looked for.
+const SESSION_SWEEP: Duration = Duration::from_hours(1);
 
 /// What the binary brings along.
 #[derive(Debug)]
@@ -170,6 +175,18 @@ impl App {
                 tracing::error!(%error, "could not look after the signing keys; those in memory go on being published");
             }
             self.figures.metrics.upkeep();
+        }
+    }
+
+    /// Deletes sessions that ended long ago, until the process ends. The ledger keeps what they did.
+    pub(crate) async fn keep_sessions(self: Arc<Self>) {
+        loop {
+            match self.store.sessions().delete_expired(self.clock.now() - SESSIONS_KEPT).await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "sessions that ended long ago were deleted"),
+                Err(error) => tracing::warn!(%error, "could not delete sessions that ended long ago"),
+            }
+            tokio::time::sleep(SESSION_SWEEP).await;
         }
     }
 

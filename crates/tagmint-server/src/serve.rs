@@ -44,7 +44,7 @@ pub struct Running {
     app: Arc<App>,
     public: Listening,
     admin: Listening,
-    keeper: JoinHandle<()>,
+    keepers: [JoinHandle<()>; 2],
     tls: Option<RustlsConfig>,
 }
 
@@ -55,7 +55,7 @@ struct Listening {
     task: JoinHandle<io::Result<()>>,
 }
 
-/// Starts the listeners and the keeper of the keys.
+/// Starts the listeners, and the tasks that look after keys and sessions.
 ///
 /// # Errors
 ///
@@ -65,8 +65,8 @@ pub fn serve(app: Arc<App>, listeners: Listeners) -> io::Result<Running> {
     let tls = listeners.tls.map(RustlsConfig::from_config);
     let public = listen(listeners.public, router::public(&app), tls.clone(), &limits)?;
     let admin = listen(listeners.admin, router::admin(&app), None, &limits)?;
-    let keeper = tokio::spawn(Arc::clone(&app).keep_keys());
-    Ok(Running { app, public, admin, keeper, tls })
+    let keepers = [tokio::spawn(Arc::clone(&app).keep_keys()), tokio::spawn(Arc::clone(&app).keep_sessions())];
+    Ok(Running { app, public, admin, keepers, tls })
 }
 
 impl Running {
@@ -119,7 +119,7 @@ impl Running {
                 Err(error) => tracing::error!(name, %error, "the listener's task ended badly"),
             }
         }
-        self.keeper.abort();
+        self.keepers.iter().for_each(JoinHandle::abort);
         self.app.ledger.close().await;
     }
 }

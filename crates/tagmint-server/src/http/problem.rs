@@ -10,7 +10,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tagmint_core::id::RequestId;
+use tagmint_core::{id::RequestId, rules::DenialReason};
 
 use crate::{
     backend::BackendError,
@@ -58,7 +58,7 @@ problems! {
         "The route works for sessions alone, and a bearer was presented. Open a session with `POST /v1/sessions`.";
     NOT_ALLOWED = "not-allowed", 403, "invalid_target", "The rules do not allow this",
         "No rule lets this identity have such a token, or the rule that applies does not allow a field of the request. `rule` names it, the detail says what it does not allow.";
-    TOKEN_NOT_ACCEPTABLE = "token-not-acceptable", 403, "invalid_target", "AWS would refuse this token",
+    TOKEN_NOT_ACCEPTABLE = "token-not-acceptable", 403, "invalid_request", "AWS would refuse this token",
         "The rule gave claims that make a token that AWS refuses, so it was not signed. The detail names the claim and the limit.";
     NOT_FOUND = "not-found", 404, "invalid_request", "There is nothing here",
         "The path is not one of this issuer's; `/openapi.json` lists them.";
@@ -106,6 +106,8 @@ struct More {
     log: Option<String>,
     allow: Option<HeaderValue>,
     oauth: bool,
+    /// A more precise OAuth error than the kind's.
+    oauth_error: Option<&'static str>,
 }
 
 impl Problem {
@@ -125,6 +127,13 @@ impl Problem {
     #[must_use]
     fn rule(mut self, rule: Option<String>) -> Self {
         self.more.rule = rule;
+        self
+    }
+
+    /// Tells an OAuth client more precisely what was wrong.
+    #[must_use]
+    fn oauth_error(mut self, error: &'static str) -> Self {
+        self.more.oauth_error = Some(error);
         self
     }
 
@@ -169,11 +178,11 @@ impl Problem {
 
     /// The response.
     pub fn render(self, id: RequestId) -> Response {
-        let More { detail, rule, retry_after, allow, oauth, log: _ } = *self.more;
+        let More { detail, rule, retry_after, allow, oauth, oauth_error, log: _ } = *self.more;
         let detail = detail.as_deref().unwrap_or(self.kind.meaning);
         let mut body = Map::new();
         if oauth {
-            body.insert("error".to_owned(), json!(self.kind.oauth));
+            body.insert("error".to_owned(), json!(oauth_error.unwrap_or(self.kind.oauth)));
             body.insert("error_description".to_owned(), json!(detail));
         } else {
             body.insert("type".to_owned(), json!(format!("urn:tagmint:problem:{}", self.kind.code)));
@@ -185,14 +194,23 @@ impl Problem {
             body.insert("rule".to_owned(), json!(rule));
         }
         body.insert("request_id".to_owned(), json!(id));
-        let status = StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = match StatusCode::from_u16(self.kind.status) {
+            // RFC 6749 §5.2 knows 400 and, for clients that fail to authenticate, 401.
+            Ok(StatusCode::FORBIDDEN) if oauth => StatusCode::BAD_REQUEST,
+            Ok(status) => status,
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
         let media_type = if oauth { "application/json" } else { "application/problem+json" };
         let mut response = (status, Value::Object(body).to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
-            let challenge = if self.kind == &CREDENTIAL_MISSING { "Bearer" } else { "Bearer error=\"invalid_token\"" };
+            let challenge = match (oauth, self.kind == &CREDENTIAL_MISSING) {
+                (true, _) => "Basic realm=\"tagmint\"",
+                (false, true) => "Bearer",
+                (false, false) => "Bearer error=\"invalid_token\"",
+            };
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(wait) = retry_after {
@@ -242,6 +260,11 @@ impl From<(MintError, Timestamp)> for Problem {
             MintError::Unauthenticated(error) => return error.into(),
             MintError::Denied(denial) => Self::new(&NOT_ALLOWED)
                 .detail(sentence(&denial.public_message()))
+                .oauth_error(match denial.reason {
+                    // RFC 8707 §2: the target is what was not acceptable; RFC 8693 §2.2.2: anything else that policy refuses.
+                    DenialReason::AudienceNotAllowed { .. } | DenialReason::RoleNotAllowed { .. } => "invalid_target",
+                    _ => "invalid_request",
+                })
                 .rule(denial.rule.as_ref().map(ToString::to_string)),
             MintError::Unsignable { rule, error } => {
                 Self::new(&TOKEN_NOT_ACCEPTABLE).detail(sentence(&error.to_string())).rule(Some(rule))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use serde_json::json;
+use tagmint_core::signing_key::Algorithm;
 
 use crate::issuer::{Setup, TestIssuer};
 
@@ -99,4 +100,22 @@ async fn a_restart_goes_on_with_the_same_keys() {
     let kid = first.signing_kid(&session).await;
     let second = TestIssuer::start_in(Setup::default(), Arc::clone(&first.dir), first.clock.clone()).await.unwrap();
     assert_eq!(second.signing_kid(&session).await, kid, "session and key survive");
+}
+
+#[tokio::test]
+async fn keys_of_both_algorithms_are_published_while_one_follows_the_other() {
+    let old = TestIssuer::start().await;
+    let session = old.open_session().await;
+    let setup = Setup { algorithm: Algorithm::Rs256, ..Setup::default() };
+    let new = TestIssuer::start_in(setup, Arc::clone(&old.dir), old.clock.clone()).await.unwrap();
+    let algorithms = |document: &serde_json::Value| document["id_token_signing_alg_values_supported"].clone();
+    let discovery = new.get("/.well-known/openid-configuration").await.json();
+    assert_eq!(algorithms(&discovery), json!(["ES256", "RS256"]));
+    let token = |answer: crate::issuer::Answer| answer.json()["token"].as_str().unwrap().to_owned();
+    let before = new.verify(&token(new.mint(&session, json!({})).await)).await.unwrap();
+    assert_eq!(before.algorithm, Algorithm::Es256);
+    new.clock.advance(SignedDuration::from_secs(3630));
+    let session = new.open_session().await;
+    let after = new.verify(&token(new.mint(&session, json!({})).await)).await.unwrap();
+    assert_eq!(after.algorithm, Algorithm::Rs256);
 }

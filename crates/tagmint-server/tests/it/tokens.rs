@@ -177,6 +177,7 @@ async fn a_bearer_is_a_client_secret() {
 async fn oauth_errors_have_the_rfcs_form() {
     let issuer = TestIssuer::start().await;
     let session = issuer.open_session().await;
+    let (_, bearer) = issuer.make_bearer(None).await;
     let secret = format!("client_secret={session}");
     for (form, status, error) in [
         (secret.clone(), 400, "invalid_request"),
@@ -184,12 +185,14 @@ async fn oauth_errors_have_the_rfcs_form() {
         (format!("grant_type=client_credentials&grant_type=client_credentials&{secret}"), 400, "invalid_request"),
         ("grant_type=client_credentials".to_owned(), 401, "invalid_client"),
         ("grant_type=client_credentials&client_secret=x".to_owned(), 401, "invalid_client"),
-        (format!("grant_type=client_credentials&audience=nobody&{secret}"), 403, "invalid_target"),
+        (format!("grant_type=client_credentials&audience=nobody&{secret}"), 400, "invalid_target"),
+        (format!("grant_type=client_credentials&client_secret={bearer}"), 400, "invalid_request"),
     ] {
         let answer = issuer.send(client_credentials(&form)).await;
         let body = answer.json();
         assert_eq!((answer.status.as_u16(), body["error"].as_str()), (status, Some(error)), "{form}: {body}");
         assert!(!body["error_description"].as_str().unwrap().is_empty());
+        assert_eq!(answer.header("www-authenticate").starts_with("Basic"), status == 401);
     }
 }
 
@@ -204,7 +207,8 @@ async fn a_refusal_on_one_path_is_a_refusal_on_all() {
         let id_token = issuer.call(Method::GET, "/v1/id-token", credential, "").await;
         let oauth =
             issuer.send(client_credentials(&format!("grant_type=client_credentials&client_secret={credential}"))).await;
-        assert_eq!([tokens.status, id_token.status, oauth.status].map(|status| status.as_u16()), [403; 3]);
+        // OAuth has its own status for it (RFC 6749 §5.2).
+        assert_eq!([tokens.status, id_token.status, oauth.status].map(|status| status.as_u16()), [403, 403, 400]);
         assert_eq!(tokens.json()["detail"], id_token.json()["detail"]);
         assert_eq!(tokens.json()["detail"], oauth.json()["error_description"]);
     }
