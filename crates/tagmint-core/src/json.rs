@@ -17,9 +17,14 @@ pub fn parse(bytes: &[u8]) -> Result<Value, InvalidJson> {
     serde_json::from_slice::<Strict>(bytes).map(|strict| strict.0).map_err(|error| InvalidJson(error.to_string()))
 }
 
-/// Parses strictly into `T`: no member stands twice, on any level, even where `T` would not notice.
+/// Parses a JSON object strictly into `T`: no member stands twice, on any level, even where `T` would not notice. An array is refused: serde
+/// would take its elements for the members of `T` in their order.
 pub fn parse_as<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InvalidJson> {
-    serde_json::from_value(parse(bytes)?).map_err(|error| InvalidJson(error.to_string()))
+    let value = parse(bytes)?;
+    if !value.is_object() {
+        return Err(InvalidJson("it must be a JSON object".to_owned()));
+    }
+    serde_json::from_value(value).map_err(|error| InvalidJson(error.to_string()))
 }
 
 struct Strict(Value);
@@ -109,6 +114,16 @@ mod tests {
         }
         assert!(parse(b"\"\xff\"").is_err());
         assert!(parse("[".repeat(5000).as_bytes()).is_err(), "nesting is bounded");
+    }
+
+    #[test]
+    fn an_array_does_not_pass_for_an_object() {
+        #[derive(Debug, serde::Deserialize, PartialEq)]
+        struct One {
+            first: u8,
+        }
+        assert!(parse_as::<One>(b"[1]").unwrap_err().to_string().contains("JSON object"));
+        assert_eq!(parse_as::<One>(b"{\"first\": 1}"), Ok(One { first: 1 }));
     }
 
     proptest! {

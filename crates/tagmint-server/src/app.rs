@@ -29,9 +29,9 @@ use crate::{
         keys::{KeyContext, KeysError},
         mint::MintError,
     },
-    http::health::Check,
+    http::{health::Check, problem::Problem},
     key_cache::{KeyCache, KeyView},
-    limits::RateLimits,
+    limits::{RateLimits, TooMany},
     metrics::{Figures, Metrics},
     settings::Settings,
 };
@@ -154,6 +154,12 @@ impl App {
         &self.settings
     }
 
+    /// Counts a caller who has to wait.
+    pub(crate) fn too_many(&self, too_many: TooMany) -> Problem {
+        self.figures.rate_limited(too_many.bucket);
+        too_many.into()
+    }
+
     /// Does what the key schedule wants, and reads the keys anew.
     pub async fn tend_keys(&self) -> Result<(), KeysError> {
         self.key_context.follow_schedule().await?;
@@ -192,13 +198,19 @@ impl App {
 
     /// The keys for signing. If they were read too long ago to know of a rotation elsewhere they are read now; if that fails nothing is signed.
     pub(crate) async fn fresh_keys(&self, now: Timestamp) -> Result<Arc<KeyView>, MintError> {
-        if self.keys.age(now) > self.settings.rotation.propagation {
+        if self.keys_are_stale(now) {
             self.tend_keys().await.map_err(|error| {
                 tracing::error!(%error, "could not read the signing keys");
                 MintError::StaleKeys(self.keys.age(now).as_secs())
             })?;
         }
         Ok(self.keys.view(now))
+    }
+
+    /// Whether the keys were read so long ago that another process may have changed them since. Keys that were read in the future, before
+    /// the clock was set back, tell as little.
+    fn keys_are_stale(&self, now: Timestamp) -> bool {
+        self.keys.age(now).abs() > self.settings.rotation.propagation
     }
 
     /// How long a mint waits for its row.
@@ -239,11 +251,16 @@ impl App {
                 checks
             }
         };
-        let view = self.keys.view(self.clock.now());
-        let no_key = view.signing.is_none().then(|| match view.signs_from {
-            Some(at) => format!("no key may sign before {at}"),
-            None => "there is no signing key".to_owned(),
-        });
+        let now = self.clock.now();
+        let view = self.keys.view(now);
+        let no_key = match (&view.signing, view.signs_from) {
+            (Some(_), _) if self.keys_are_stale(now) => {
+                Some("the signing keys could not be read from the database for too long; the log says why".to_owned())
+            }
+            (Some(_), _) => None,
+            (None, Some(at)) => Some(format!("no key may sign before {at}")),
+            (None, None) => Some("there is no key that can sign; the log says why".to_owned()),
+        };
         checks.push(check("signing_key", no_key));
         let ending = self.shutting_down.load(Ordering::Relaxed).then(|| "the issuer is shutting down".to_owned());
         checks.push(check("shutdown", ending));

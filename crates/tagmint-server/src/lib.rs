@@ -10,12 +10,13 @@
 //! | [`flows`] | the use cases: open a session, mint a token, look after the keys |
 //! | [`key_cache`], [`x509`] | the signing keys in memory, and the key set that is published |
 //! | [`backend`], [`mock_backend`] | the session backend, and its stand-in |
-//! | [`limits`], [`metrics`], [`client_address`] | rate limits, figures, who is calling |
+//! | [`limits`], [`connections`], [`metrics`], [`client_address`] | what callers may use, figures, who is calling |
 //! | [`tls`], [`serve`] | listeners, certificates, an orderly end |
 
 pub mod app;
 pub mod backend;
 pub mod client_address;
+pub mod connections;
 pub mod flows;
 pub mod http;
 pub mod key_cache;

@@ -11,6 +11,8 @@ use std::{
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _};
 
+use secrecy::{ExposeSecret, SecretString};
+
 use crate::settings::{Limits, Rate};
 
 /// How many checks pass between two clean-ups of buckets that are full again.
@@ -21,6 +23,7 @@ const CLEANUP_EVERY: u32 = 10_000;
 pub struct RateLimits {
     by_credential: Option<DefaultKeyedRateLimiter<u64>>,
     by_address: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    failed_by_address: Option<DefaultKeyedRateLimiter<IpAddr>>,
     hasher: RandomState,
     checks: AtomicU32,
 }
@@ -28,7 +31,7 @@ pub struct RateLimits {
 /// The caller has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany {
-    /// Which bucket is empty: `credential` or `address`.
+    /// Which bucket is empty: `credential`, `address` or `failed_authentication`.
     pub bucket: &'static str,
     /// When the next request would pass.
     pub retry_after: Duration,
@@ -40,28 +43,36 @@ impl RateLimits {
         Self {
             by_credential: quota(limits.per_credential).map(RateLimiter::keyed),
             by_address: quota(limits.per_address).map(RateLimiter::keyed),
+            failed_by_address: quota(limits.failed_per_address).map(RateLimiter::keyed),
             hasher: RandomState::new(),
             checks: AtomicU32::new(0),
         }
     }
 
-    /// Takes one from the buckets of a caller. IPv6 callers share a bucket by /64, the least that a network hands to one of them.
-    pub fn check(&self, address: IpAddr, credential: Option<&[u8]>) -> Result<(), TooMany> {
+    /// Takes one from an address's bucket. IPv6 callers share one by /64, the least that a network hands to one of them.
+    pub fn check_address(&self, address: IpAddr) -> Result<(), TooMany> {
         if self.checks.fetch_add(1, Ordering::Relaxed) % CLEANUP_EVERY == CLEANUP_EVERY - 1 {
             self.clean_up();
         }
-        take(self.by_address.as_ref(), &network(address), "address")?;
-        match credential {
-            Some(credential) => take(self.by_credential.as_ref(), &self.hasher.hash_one(credential), "credential"),
-            None => Ok(()),
-        }
+        take(self.by_address.as_ref(), &network(address), "address")
+    }
+
+    /// Takes one from a credential's bucket, whichever way the credential was carried.
+    pub fn check_credential(&self, credential: &SecretString) -> Result<(), TooMany> {
+        let key = self.hasher.hash_one(credential.expose_secret());
+        take(self.by_credential.as_ref(), &key, "credential")
+    }
+
+    /// Takes one from the bucket of an address whose credential proved nothing.
+    pub fn check_failed(&self, address: IpAddr) -> Result<(), TooMany> {
+        take(self.failed_by_address.as_ref(), &network(address), "failed_authentication")
     }
 
     fn clean_up(&self) {
         if let Some(limiter) = &self.by_credential {
             limiter.retain_recent();
         }
-        if let Some(limiter) = &self.by_address {
+        for limiter in [&self.by_address, &self.failed_by_address].into_iter().flatten() {
             limiter.retain_recent();
         }
     }
@@ -104,31 +115,34 @@ mod tests {
 
     #[test]
     fn each_credential_and_each_address_has_its_own_bucket() {
-        let limits = limits((1, 2), (1, 5));
+        let limits = limits((1, 2), (1, 2));
         let (one, two): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        assert!(limits.check(one, Some(b"a")).is_ok());
-        assert!(limits.check(one, Some(b"a")).is_ok());
-        let refused = limits.check(one, Some(b"a")).unwrap_err();
+        let (a, b) = (SecretString::from("a"), SecretString::from("b"));
+        assert!(limits.check_credential(&a).is_ok());
+        assert!(limits.check_credential(&a).is_ok());
+        let refused = limits.check_credential(&a).unwrap_err();
         assert_eq!(refused.bucket, "credential");
         assert!(refused.retry_after > Duration::ZERO && refused.retry_after <= Duration::from_secs(1));
-        assert!(limits.check(one, Some(b"b")).is_ok());
-        assert!(limits.check(one, None).is_ok());
-        assert_eq!(limits.check(one, None).unwrap_err().bucket, "address");
-        assert!(limits.check(two, None).is_ok());
+        assert!(limits.check_credential(&b).is_ok());
+        assert!(limits.check_address(one).is_ok());
+        assert!(limits.check_address(one).is_ok());
+        assert_eq!(limits.check_address(one).unwrap_err().bucket, "address");
+        assert!(limits.check_address(two).is_ok());
     }
 
     #[test]
     fn ipv6_callers_share_a_bucket_by_network() {
         let limits = limits((0, 0), (1, 1));
-        assert!(limits.check("2001:db8::1".parse().unwrap(), None).is_ok());
-        assert!(limits.check("2001:db8::2".parse().unwrap(), None).is_err());
-        assert!(limits.check("2001:db8:0:1::1".parse().unwrap(), None).is_ok());
+        assert!(limits.check_address("2001:db8::1".parse().unwrap()).is_ok());
+        assert!(limits.check_address("2001:db8::2".parse().unwrap()).is_err());
+        assert!(limits.check_address("2001:db8:0:1::1".parse().unwrap()).is_ok());
     }
 
     #[test]
     fn zero_means_no_limit() {
         let limits = limits((0, 0), (0, 0));
         let address = "192.0.2.1".parse().unwrap();
-        assert!((0..10_000).all(|_| limits.check(address, Some(b"a")).is_ok()));
+        assert!((0..10_000).all(|_| limits.check_address(address).is_ok()));
+        assert!((0..10_000).all(|_| limits.check_credential(&SecretString::from("a")).is_ok()));
     }
 }

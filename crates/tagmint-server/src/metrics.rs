@@ -15,6 +15,7 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("tagmint_http_requests_total", "counter", "HTTP requests, by route and status."),
     ("tagmint_http_request_duration_seconds", "histogram", "Time from a request's headers to its answer, by route."),
     ("tagmint_rate_limited_total", "counter", "Requests refused by a rate limit, by bucket."),
+    ("tagmint_connections_refused_total", "counter", "Connections refused because too many were open."),
     ("tagmint_ledger_queue_length", "gauge", "Ledger entries that wait to be written."),
     ("tagmint_ledger_batch_size", "gauge", "Ledger entries in the last commit."),
     ("tagmint_ledger_failures_total", "counter", "Ledger writes that failed. While this grows nothing is minted."),
@@ -114,6 +115,8 @@ pub struct Figures {
     pub ledger_failures: Counter,
     /// Sessions opened.
     pub sessions_opened: Counter,
+    /// Connections refused because too many were open.
+    pub connections_refused: Counter,
     /// Times that the keys could not be read.
     pub key_reload_failures: Counter,
     routes: Vec<RouteFigures>,
@@ -147,6 +150,7 @@ impl Figures {
         Self {
             ledger_failures: metrics.counter("tagmint_ledger_failures_total", &[]),
             sessions_opened: metrics.counter("tagmint_sessions_opened_total", &[]),
+            connections_refused: metrics.counter("tagmint_connections_refused_total", &[]),
             key_reload_failures: metrics.counter("tagmint_signing_key_reload_failures_total", &[]),
             metrics,
             routes,

@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    pin::Pin,
     sync::Arc,
     time::Duration,
 };
@@ -11,16 +10,18 @@ use std::{
 use axum::Router;
 use axum_server::{
     Handle, Server,
-    accept::Accept,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
-use futures::future::{Ready, ready};
 use hyper_util::rt::TokioTimer;
 use rustls::ServerConfig;
-use tokio::{net::TcpStream, task::JoinHandle};
-use tokio_io_timeout::TimeoutStream;
+use tokio::task::JoinHandle;
 
-use crate::{app::App, router, settings::Limits};
+use crate::{
+    app::App,
+    connections::{GuardedAcceptor, OpenConnections},
+    router,
+    settings::Limits,
+};
 
 /// How often the end looks whether it has come.
 const POLL: Duration = Duration::from_millis(10);
@@ -63,8 +64,11 @@ struct Listening {
 pub fn serve(app: Arc<App>, listeners: Listeners) -> io::Result<Running> {
     let limits = app.settings.limits;
     let tls = listeners.tls.map(RustlsConfig::from_config);
-    let public = listen(listeners.public, router::public(&app), tls.clone(), &limits)?;
-    let admin = listen(listeners.admin, router::admin(&app), None, &limits)?;
+    // Each listener has its own count: whoever fills the public one leaves the operator's open.
+    let refused = &app.figures.connections_refused;
+    let open = || Arc::new(OpenConnections::new(&limits, &app.settings.trusted_proxies, refused.clone()));
+    let public = listen(listeners.public, router::public(&app), tls.clone(), &limits, open())?;
+    let admin = listen(listeners.admin, router::admin(&app), None, &limits, open())?;
     let keepers = [tokio::spawn(Arc::clone(&app).keep_keys()), tokio::spawn(Arc::clone(&app).keep_sessions())];
     Ok(Running { app, public, admin, keepers, tls })
 }
@@ -124,20 +128,26 @@ impl Running {
     }
 }
 
-fn listen(listener: TcpListener, router: Router, tls: Option<RustlsConfig>, limits: &Limits) -> io::Result<Listening> {
+fn listen(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<RustlsConfig>,
+    limits: &Limits,
+    open: Arc<OpenConnections>,
+) -> io::Result<Listening> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let handle = Handle::new();
     let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
     bound(&mut server, limits);
-    let idle = IdleTimeout(limits.idle_timeout);
+    let guarded = GuardedAcceptor { idle_timeout: limits.idle_timeout, open };
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let task = match tls {
         Some(config) => {
-            let acceptor = RustlsAcceptor::new(config).handshake_timeout(limits.handshake_timeout).acceptor(idle);
+            let acceptor = RustlsAcceptor::new(config).handshake_timeout(limits.handshake_timeout).acceptor(guarded);
             tokio::spawn(server.acceptor(acceptor).serve(service))
         }
-        None => tokio::spawn(server.acceptor(idle).serve(service)),
+        None => tokio::spawn(server.acceptor(guarded).serve(service)),
     };
     Ok(Listening { address, handle, task })
 }
@@ -157,23 +167,4 @@ fn bound<A>(server: &mut Server<SocketAddr, A>, limits: &Limits) {
         .max_concurrent_streams(256)
         .keep_alive_interval(limits.idle_timeout / 2)
         .keep_alive_timeout(limits.header_timeout);
-}
-
-/// Closes a connection that has been silent for so long: a peer that says nothing holds no socket for ever.
-#[derive(Debug, Clone, Copy)]
-struct IdleTimeout(Duration);
-
-impl<S> Accept<TcpStream, S> for IdleTimeout {
-    type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
-    type Service = S;
-    type Future = Ready<io::Result<(Self::Stream, S)>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        // Answers are small and whole: waiting to fill a segment only adds to the latency.
-        let nodelay = stream.set_nodelay(true);
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_read_timeout(Some(self.0));
-        stream.set_write_timeout(Some(self.0));
-        ready(nodelay.map(|()| (Box::pin(stream), service)))
-    }
 }

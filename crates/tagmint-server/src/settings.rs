@@ -33,6 +33,12 @@ pub struct Limits {
     pub per_credential: Rate,
     /// Requests of one address.
     pub per_address: Rate,
+    /// Requests of one address whose credential proved nothing. Each leaves a row in the ledger, so a stranger must not make many.
+    pub failed_per_address: Rate,
+    /// Connections that are open at once, from all addresses.
+    pub connections: usize,
+    /// Connections that are open at once from one address; loopback and trusted proxies are exempt.
+    pub connections_per_address: usize,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
     /// The largest set of request headers, in bytes.
@@ -63,6 +69,9 @@ impl Default for Limits {
         Self {
             per_credential: Rate { per_second: 100, burst: 2_000 },
             per_address: Rate { per_second: 200, burst: 4_000 },
+            failed_per_address: Rate { per_second: 2, burst: 1_000 },
+            connections: 10_000,
+            connections_per_address: 1_000,
             body_bytes: 64 * 1024,
             header_bytes: 32 * 1024,
             header_timeout: Duration::from_secs(10),

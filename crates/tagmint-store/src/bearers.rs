@@ -123,7 +123,7 @@ impl Bearers<'_> {
     pub async fn create(self, bearer: &NewBearer) -> Result<(), StoreError> {
         let doing = "store a bearer";
         let engine = &self.store.inner.engine;
-        let mut writer = engine.writer().await.map_err(engine.failed(doing))?;
+        let mut writer = engine.writer(doing).await?;
         let written = on_engine!(writer.executor(), connection => {
             sqlx::query(INSERT)
                 .bind(bearer.id.to_string())
@@ -161,6 +161,11 @@ impl Bearers<'_> {
         Ok(judged)
     }
 
+    /// The bearer of a secret, good or not, and not noted as used: for who administers it.
+    pub async fn get_by_secret(self, hash: SecretHash) -> Result<Option<BearerRecord>, StoreError> {
+        self.store.inner.bearer_lookup.find(hash).await
+    }
+
     /// The bearer of an id, good or not.
     pub async fn get(self, id: BearerId) -> Result<Option<BearerRecord>, StoreError> {
         self.get_where(GET, &id.to_string()).await
@@ -174,7 +179,7 @@ impl Bearers<'_> {
     async fn get_where(self, statement: &'static str, value: &str) -> Result<Option<BearerRecord>, StoreError> {
         let doing = BearerSource::DOING;
         let engine = &self.store.inner.engine;
-        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let mut reader = engine.reader(doing).await?;
         let found: Result<Option<Row>, _> = on_engine!(reader.executor(), connection => {
             sqlx::query_as(statement).bind(value).fetch_optional(connection).await
         });
@@ -185,7 +190,7 @@ impl Bearers<'_> {
     pub async fn list(self, filter: CredentialFilter, limit: u32) -> Result<Vec<BearerRecord>, StoreError> {
         let doing = "list the bearers";
         let engine = &self.store.inner.engine;
-        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let mut reader = engine.reader(doing).await?;
         let rows: Result<Vec<Row>, _> = on_engine!(reader.executor(), connection => {
             sqlx::query_as(LIST).bind(filter.active_at()).bind(i64::from(limit)).fetch_all(connection).await
         });
@@ -196,7 +201,7 @@ impl Bearers<'_> {
     pub async fn revoke(self, id: BearerId, now: Timestamp) -> Result<Revocation, StoreError> {
         let doing = "revoke a bearer";
         let engine = &self.store.inner.engine;
-        let mut writer = engine.writer().await.map_err(engine.failed(doing))?;
+        let mut writer = engine.writer(doing).await?;
         let revoked = on_engine!(writer.executor(), connection => {
             sqlx::query(REVOKE)
                 .bind(now.as_second())
@@ -261,7 +266,7 @@ async fn write_last_uses(engine: &Engine, uses: &HashMap<BearerId, i64>) -> Resu
     let doing = "note the bearers' last uses";
     let rows: Vec<_> = uses.iter().collect();
     let rows = serde_json::to_string(&rows).expect("ids and numbers are JSON");
-    let mut writer = engine.writer().await.map_err(engine.failed(doing))?;
+    let mut writer = engine.writer(doing).await?;
     let touched = on_engine!(writer.executor(), connection => {
         sqlx::query(TOUCH).bind(rows).execute(connection).await.map(|done| done.rows_affected())
     });

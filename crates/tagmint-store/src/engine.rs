@@ -3,12 +3,15 @@
 //! Everything else is one text for both. The second engine is one more variant in each enum here, one more arm in [`on_engine!`], a module
 //! beside `sqlite`, and its folder of migrations.
 
+mod same_file;
 mod sqlite;
 
 use std::sync::Arc;
 
 use sqlx::{Connection as _, Sqlite, SqliteConnection, SqlitePool, pool::PoolConnection, sqlite::SqliteConnectOptions};
+use tokio::sync::Mutex;
 
+use self::same_file::OpenFiles;
 use crate::{
     error::{Fault, StoreError},
     store::{DatabaseUrl, StoreOptions},
@@ -38,6 +41,12 @@ impl Lease {
     pub(crate) fn executor(&mut self) -> Executor<'_> {
         match self {
             Self::Sqlite(connection) => Executor::Sqlite(connection),
+        }
+    }
+
+    fn close_on_drop(&mut self) {
+        match self {
+            Self::Sqlite(connection) => connection.close_on_drop(),
         }
     }
 }
@@ -110,9 +119,7 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         if !self.finished {
-            match &mut self.lease {
-                Lease::Sqlite(connection) => connection.close_on_drop(),
-            }
+            self.lease.close_on_drop();
         }
     }
 }
@@ -130,7 +137,14 @@ pub(crate) struct Engine {
 
 #[derive(Debug, Clone)]
 enum Pools {
-    Sqlite { options: SqliteConnectOptions, readers: SqlitePool, writer: SqlitePool },
+    Sqlite {
+        options: SqliteConnectOptions,
+        readers: SqlitePool,
+        writer: SqlitePool,
+        files: Arc<OpenFiles>,
+        /// Open from the first check to the end: see [`OpenFiles`].
+        anchor: Arc<Mutex<Option<SqliteConnection>>>,
+    },
 }
 
 /// Whether a missing database is made and a due migration run.
@@ -157,42 +171,65 @@ impl Engine {
         failed(&self.name, doing)
     }
 
-    /// A connection for reading.
-    pub(crate) async fn reader(&self) -> Result<Lease, sqlx::Error> {
+    /// Whether the database's name still leads to the file that is open. Every way to a connection asks; who keeps one asks again before
+    /// using it.
+    pub(crate) fn check_in_place(&self) -> Result<(), StoreError> {
         match &self.pools {
-            Pools::Sqlite { readers, .. } => readers.acquire().await.map(Lease::Sqlite),
+            Pools::Sqlite { files, .. } => sqlite::check_in_place(files, &self.name),
+        }
+    }
+
+    /// A connection for reading.
+    pub(crate) async fn reader(&self, doing: &'static str) -> Result<Lease, StoreError> {
+        match &self.pools {
+            Pools::Sqlite { readers, .. } => self.lease(readers, doing).await,
         }
     }
 
     /// A connection for single statements that write.
-    pub(crate) async fn writer(&self) -> Result<Lease, sqlx::Error> {
+    pub(crate) async fn writer(&self, doing: &'static str) -> Result<Lease, StoreError> {
         match &self.pools {
-            Pools::Sqlite { writer, .. } => writer.acquire().await.map(Lease::Sqlite),
+            Pools::Sqlite { writer, .. } => self.lease(writer, doing).await,
         }
+    }
+
+    async fn lease(&self, pool: &SqlitePool, doing: &'static str) -> Result<Lease, StoreError> {
+        self.check_in_place()?;
+        let mut lease = pool.acquire().await.map(Lease::Sqlite).map_err(self.failed(doing))?;
+        // It may have been opened just now, on another file: such a one must not go into the pool.
+        self.check_in_place().inspect_err(|_| lease.close_on_drop())?;
+        Ok(lease)
     }
 
     /// A transaction that holds the write lock from its beginning: what it reads stays true until it commits.
-    pub(crate) async fn begin_write(&self) -> Result<Transaction, sqlx::Error> {
-        Transaction::begin(self.writer().await?, sqlite::BEGIN_WRITE).await
+    pub(crate) async fn begin_write(&self, doing: &'static str) -> Result<Transaction, StoreError> {
+        Transaction::begin(self.writer(doing).await?, sqlite::BEGIN_WRITE).await.map_err(self.failed(doing))
     }
 
     /// A transaction that sees one state of the database, however long it reads.
-    pub(crate) async fn begin_snapshot(&self) -> Result<Transaction, sqlx::Error> {
-        Transaction::begin(self.reader().await?, sqlite::BEGIN_SNAPSHOT).await
+    pub(crate) async fn begin_snapshot(&self, doing: &'static str) -> Result<Transaction, StoreError> {
+        Transaction::begin(self.reader(doing).await?, sqlite::BEGIN_SNAPSHOT).await.map_err(self.failed(doing))
     }
 
     /// A connection for one task that keeps it.
-    pub(crate) async fn connect(&self) -> Result<Connection, sqlx::Error> {
-        match &self.pools {
+    pub(crate) async fn connect(&self) -> Result<Connection, StoreError> {
+        self.check_in_place()?;
+        let connection = match &self.pools {
             Pools::Sqlite { options, .. } => SqliteConnection::connect_with(options).await.map(Connection::Sqlite),
-        }
+        };
+        let connection = connection.map_err(self.failed("open the database"))?;
+        self.check_in_place()?;
+        Ok(connection)
     }
 
     pub(crate) async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { readers, writer, .. } => {
+            Pools::Sqlite { readers, writer, anchor, .. } => {
                 readers.close().await;
                 writer.close().await;
+                if let Some(anchor) = anchor.lock().await.take() {
+                    Connection::Sqlite(anchor).close().await;
+                }
             }
         }
     }

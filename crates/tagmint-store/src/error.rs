@@ -86,6 +86,12 @@ pub enum StoreError {
         /// The database file.
         database: Arc<str>,
     },
+    /// Another file, or none, has the database's name now; or its log was removed.
+    #[error("{database}: the database file was replaced or removed under the running issuer; restart it")]
+    Replaced {
+        /// The database file.
+        database: Arc<str>,
+    },
     /// Another program's database.
     #[error("{database}: the database belongs to another program; check the configured path")]
     Foreign {
@@ -209,8 +215,16 @@ pub enum StoreError {
     /// A plan publishes more keys than were made for it.
     #[error("the plan publishes {0} keys at once; one at a time is made")]
     TooManyKeys(usize),
+    /// The keys and the ledger were sealed under another key file. Nothing was changed.
+    #[error(
+        "{database}: the key file is not the one that this database was made with; nothing was changed; put the right key file back"
+    )]
+    OtherKeyFile {
+        /// The database file.
+        database: Arc<str>,
+    },
     /// A key could not be sealed or opened.
-    #[error("{database}: signing key `{kid}`: {cause}")]
+    #[error("{database}: signing key `{kid}`: {cause}{}", way_out(*cause, kid))]
     Sealing {
         /// The database file.
         database: Arc<str>,
@@ -232,6 +246,18 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the database has been closed")]
     Closed,
+}
+
+/// What to do about a key that does not open.
+fn way_out(cause: SealingError, kid: &KeyId) -> String {
+    match cause {
+        SealingError::Unsealing => {
+            format!(
+                "; put the right key file back; if the others open, withdraw this one: `tagmint keys withdraw {kid}`"
+            )
+        }
+        _ => String::new(),
+    }
 }
 
 impl StoreError {

@@ -12,7 +12,8 @@ use tagmint_core::{
 use crate::{
     engine::{Executor, Transaction, expect_rows, is_taken, on_engine},
     error::{KeyChangeError, StoreError},
-    store::Store,
+    ledger::{StoredHead, read_head},
+    store::{Inner, Store},
 };
 
 /// A stored key, without its private half.
@@ -40,6 +41,7 @@ pub struct KeyCandidate<'k> {
 const LIST: &str = "SELECT kid, algorithm, jwks, certificate, private_key IS NOT NULL, published_at_ms, active_at_ms, retiring_at_ms, \
      withdrawn_at_ms FROM signing_keys ORDER BY published_at_ms, kid";
 const PRIVATE: &str = "SELECT algorithm, private_key FROM signing_keys WHERE kid = $1";
+const SEALED: &str = "SELECT kid, private_key FROM signing_keys WHERE private_key IS NOT NULL";
 const UNWIPED: &str = "SELECT count(*) FROM signing_keys WHERE withdrawn_at_ms <= $1 AND private_key IS NOT NULL";
 const PUBLISH: &str = "INSERT INTO signing_keys (kid, algorithm, jwks, certificate, private_key, published_at_ms, active_at_ms, \
      retiring_at_ms, withdrawn_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
@@ -86,7 +88,7 @@ impl Keys<'_> {
     /// All keys, withdrawn ones included, in the order of their publication.
     pub async fn list(self) -> Result<Vec<KeyRecord>, StoreError> {
         let engine = &self.store.inner.engine;
-        let mut reader = engine.reader().await.map_err(engine.failed("list the signing keys"))?;
+        let mut reader = engine.reader("list the signing keys").await?;
         self.list_with(reader.executor()).await
     }
 
@@ -103,7 +105,7 @@ impl Keys<'_> {
     pub async fn load_signing_key(self, kid: &KeyId, master_key: &MasterKey) -> Result<SigningKey, StoreError> {
         let doing = "load a signing key";
         let engine = &self.store.inner.engine;
-        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let mut reader = engine.reader(doing).await?;
         let found: Result<Option<PrivateRow>, _> = on_engine!(reader.executor(), connection => {
             sqlx::query_as(PRIVATE).bind(kid.as_str()).fetch_optional(connection).await
         });
@@ -126,7 +128,7 @@ impl Keys<'_> {
     pub async fn has_withdrawn_private(self, now: Timestamp) -> Result<bool, StoreError> {
         let doing = "look for withdrawn signing keys";
         let engine = &self.store.inner.engine;
-        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let mut reader = engine.reader(doing).await?;
         let found: Result<(i64,), _> = on_engine!(reader.executor(), connection => {
             sqlx::query_as(UNWIPED).bind(now.as_millisecond()).fetch_one(connection).await
         });
@@ -137,6 +139,8 @@ impl Keys<'_> {
     ///
     /// `plan` sees all keys as they are; no other process changes them until its answer is written. It may publish `candidate`, once.
     /// Returns the keys that were published or given new moments.
+    ///
+    /// Refused where `master_key` is not the one that the database was made with: a key sealed under another one could never sign.
     pub async fn change<E: Send>(
         self,
         now: Timestamp,
@@ -149,10 +153,12 @@ impl Keys<'_> {
         let engine = &self.store.inner.engine;
         // Sealed beforehand: the transaction does nothing that takes time.
         let sealed = self.seal(candidate.key, master_key, random)?;
-        let mut transaction = engine.begin_write().await.map_err(engine.failed(doing))?;
+        let mut transaction = engine.begin_write(doing).await?;
         let states: Vec<KeyState> =
             self.list_with(transaction.executor()).await?.into_iter().map(|record| record.state).collect();
-        let changes = plan(&states).map_err(KeyChangeError::Plan).and_then(|changes| {
+        let own_key_file = self.is_own_key_file(&mut transaction, master_key).await?;
+        let proven = own_key_file.then_some(()).ok_or_else(|| self.other_key_file().into());
+        let changes = proven.and_then(|()| plan(&states).map_err(KeyChangeError::Plan)).and_then(|changes| {
             let published = changes.iter().filter(|change| matches!(change, KeyChange::Publish(_))).count();
             if published > 1 { Err(StoreError::TooManyKeys(published).into()) } else { Ok(changes) }
         });
@@ -181,6 +187,30 @@ impl Keys<'_> {
         self.wipe(&mut transaction, now).await?;
         transaction.commit().await.map_err(engine.failed(doing))?;
         Ok(written)
+    }
+
+    /// Whether the database was made with this key file: it has sealed the ledger's head. Where that was altered, or there is none yet, the
+    /// file that opens every key will do: a compromised key can be withdrawn whatever was done to the ledger.
+    async fn is_own_key_file(self, transaction: &mut Transaction, master_key: &MasterKey) -> Result<bool, StoreError> {
+        let doing = "check the key file";
+        let Inner { engine, stamp, .. } = &*self.store.inner;
+        let stored = read_head(transaction.executor()).await.map_err(engine.failed(doing))?;
+        let genuine =
+            |StoredHead { head, seal }: &StoredHead| master_key.ledger_head_is_genuine(head.seq, &head.hash, seal);
+        if stored.as_ref().is_some_and(genuine) {
+            return Ok(true);
+        }
+        let sealed: Result<Vec<(String, Vec<u8>)>, _> =
+            on_engine!(transaction.executor(), connection => sqlx::query_as(SEALED).fetch_all(connection).await);
+        let sealed = sealed.map_err(engine.failed(doing))?;
+        let opens = |(kid, sealed): &(String, Vec<u8>)| {
+            kid.parse().is_ok_and(|kid| master_key.open(sealed, &stamp.issuer, &kid).is_ok())
+        };
+        Ok(if sealed.is_empty() { stored.is_none() } else { sealed.iter().all(opens) })
+    }
+
+    fn other_key_file(self) -> StoreError {
+        StoreError::OtherKeyFile { database: self.store.inner.engine.name().clone() }
     }
 
     fn seal(self, key: &SigningKey, master_key: &MasterKey, random: &dyn Random) -> Result<Vec<u8>, StoreError> {

@@ -112,7 +112,7 @@ impl Ledger<'_> {
     pub async fn page(self, query: &LedgerQuery, limit: u32) -> Result<Vec<LedgerRow>, StoreError> {
         let doing = "read the ledger";
         let engine = &self.store.inner.engine;
-        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let mut reader = engine.reader(doing).await?;
         if let Some(entry_id) = &query.entry_id {
             let found: Result<Vec<Row>, _> = on_engine!(reader.executor(), connection => {
                 sqlx::query_as(BY_ID).bind(entry_id).fetch_all(connection).await
@@ -141,7 +141,7 @@ impl Ledger<'_> {
     pub async fn head(self) -> Result<Option<StoredHead>, StoreError> {
         let doing = "read the ledger's head";
         let engine = &self.store.inner.engine;
-        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let mut reader = engine.reader(doing).await?;
         read_head(reader.executor()).await.map_err(engine.failed(doing))
     }
 
@@ -149,7 +149,7 @@ impl Ledger<'_> {
     pub async fn verify(self, master_key: &MasterKey) -> Result<VerifyReport, VerifyError> {
         let doing = "verify the ledger";
         let engine = &self.store.inner.engine;
-        let mut snapshot = engine.begin_snapshot().await.map_err(engine.failed(doing))?;
+        let mut snapshot = engine.begin_snapshot(doing).await?;
         let Some(stored) = read_head(snapshot.executor()).await.map_err(engine.failed(doing))? else {
             let rows = count_rows(snapshot.executor()).await.map_err(engine.failed(doing))?;
             return Err(VerifyError::HeadMissing { database: Arc::clone(engine.name()), rows });

@@ -135,9 +135,10 @@ impl<S: BatchSource> Worker<S> {
 
     /// Connects where there is no connection; drops one that failed, so that the next look-up begins with a fresh one.
     async fn fetch(&mut self, hashes: String) -> Result<Vec<(String, Stored<S::Record>)>, StoreError> {
+        self.engine.check_in_place()?;
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.engine.connect().await.map_err(self.engine.failed("open the database"))?,
+            None => self.engine.connect().await?,
         };
         let found = S::fetch(self.connection.insert(connection).executor(), hashes).await;
         found.map_err(|error| {

@@ -104,7 +104,7 @@ impl Sessions<'_> {
     pub async fn create(self, session: &NewSession) -> Result<(), StoreError> {
         let doing = "store a session";
         let engine = &self.store.inner.engine;
-        let mut writer = engine.writer().await.map_err(engine.failed(doing))?;
+        let mut writer = engine.writer(doing).await?;
         let written = on_engine!(writer.executor(), connection => {
             sqlx::query(INSERT)
                 .bind(session.id.to_string())
@@ -133,11 +133,16 @@ impl Sessions<'_> {
         }))
     }
 
+    /// The session of a secret, good or not: for who administers it.
+    pub async fn get_by_secret(self, hash: SecretHash) -> Result<Option<SessionRecord>, StoreError> {
+        self.store.inner.session_lookup.find(hash).await
+    }
+
     /// The session of an id, good or not.
     pub async fn get(self, id: SessionId) -> Result<Option<SessionRecord>, StoreError> {
         let doing = SessionSource::DOING;
         let engine = &self.store.inner.engine;
-        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let mut reader = engine.reader(doing).await?;
         let found: Result<Option<Row>, _> = on_engine!(reader.executor(), connection => {
             sqlx::query_as(GET).bind(id.to_string()).fetch_optional(connection).await
         });
@@ -148,7 +153,7 @@ impl Sessions<'_> {
     pub async fn list(self, filter: CredentialFilter, limit: u32) -> Result<Vec<SessionRecord>, StoreError> {
         let doing = "list the sessions";
         let engine = &self.store.inner.engine;
-        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let mut reader = engine.reader(doing).await?;
         let rows: Result<Vec<Row>, _> = on_engine!(reader.executor(), connection => {
             sqlx::query_as(LIST).bind(filter.active_at()).bind(i64::from(limit)).fetch_all(connection).await
         });
@@ -159,7 +164,7 @@ impl Sessions<'_> {
     pub async fn revoke(self, id: SessionId, now: Timestamp) -> Result<Revocation, StoreError> {
         let doing = "revoke a session";
         let engine = &self.store.inner.engine;
-        let mut writer = engine.writer().await.map_err(engine.failed(doing))?;
+        let mut writer = engine.writer(doing).await?;
         let revoked = on_engine!(writer.executor(), connection => {
             sqlx::query(REVOKE)
                 .bind(now.as_second())
@@ -182,7 +187,7 @@ impl Sessions<'_> {
         let engine = &self.store.inner.engine;
         let mut deleted = 0;
         loop {
-            let mut writer = engine.writer().await.map_err(engine.failed(doing))?;
+            let mut writer = engine.writer(doing).await?;
             let touched = on_engine!(writer.executor(), connection => {
                 sqlx::query(DELETE)
                     .bind(before.as_second())

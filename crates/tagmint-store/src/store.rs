@@ -178,7 +178,7 @@ impl Store {
     pub async fn check_readable(&self) -> Result<(), StoreError> {
         let engine = &self.inner.engine;
         let doing = "read from the database";
-        let mut reader = engine.reader().await.map_err(engine.failed(doing))?;
+        let mut reader = engine.reader(doing).await?;
         let found: Result<Option<(i64,)>, _> = on_engine!(reader.executor(), connection => {
             sqlx::query_as("SELECT id FROM stamp").fetch_optional(connection).await
         });
@@ -191,7 +191,7 @@ impl Store {
         const FILLER: [u8; 8192] = [0; 8192];
         let engine = &self.inner.engine;
         let doing = "write to the database";
-        let mut transaction = engine.begin_write().await.map_err(engine.failed(doing))?;
+        let mut transaction = engine.begin_write(doing).await?;
         let written = on_engine!(transaction.executor(), connection => {
             sqlx::query("INSERT INTO write_checks (at_ms, filler) VALUES ($1, $2)")
                 .bind(now.as_millisecond())

@@ -133,8 +133,8 @@ impl KeyContext {
             let KeyState { kid, algorithm, schedule } = state;
             tracing::info!(
                 %kid, %algorithm, phase = %schedule.phase(now), active_at = %schedule.active_at,
-                retiring_at = ?schedule.retiring_at.map(|t| t.to_string()),
-                withdrawn_at = ?schedule.withdrawn_at.map(|t| t.to_string()),
+                retiring_at = schedule.retiring_at.map(tracing::field::display),
+                withdrawn_at = schedule.withdrawn_at.map(tracing::field::display),
                 "signing key changed"
             );
         }

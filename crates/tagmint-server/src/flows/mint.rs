@@ -20,7 +20,7 @@ use tagmint_core::{
 use tagmint_store::{LedgerError, StoreError};
 
 use super::authenticate::{AuthenticateError, authenticate};
-use crate::app::App;
+use crate::{app::App, limits::TooMany};
 
 /// A request for a token, by whatever route it came.
 #[derive(Debug)]
@@ -66,6 +66,10 @@ pub enum MintError {
     /// The caller is not who it would have to be.
     #[error(transparent)]
     Unauthenticated(AuthenticateError),
+    /// Too many requests of this credential, or too many from this address whose credential proves nothing. Not recorded: the ledger must
+    /// not be filled by strangers.
+    #[error("too many requests by {}", .0.bucket)]
+    TooMany(TooMany),
     /// The rules say no.
     #[error("{}", denial(.0))]
     Denied(Denial),
@@ -109,6 +113,7 @@ impl MintError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unauthenticated(error) => error.code(),
+            Self::TooMany(_) => "too_many_requests",
             Self::Denied(denial) => denial.reason.code(),
             Self::Unsignable { .. } => "token_not_acceptable_to_aws",
             Self::NoSigningKey(_) => "no_signing_key",
@@ -177,11 +182,17 @@ async fn attempt(
     now: Timestamp,
     known: &mut Known,
 ) -> Result<(Minted, MintedEntry), MintError> {
+    if let Some(credential) = &command.credential {
+        app.limits.check_credential(credential).map_err(MintError::TooMany)?;
+    }
     let environment = app.settings.stamp.environment;
     let authenticated = match authenticate(&app.store, environment, now, command.credential.as_ref()).await {
         Ok(authenticated) => authenticated,
         Err(AuthenticateError::Store(error)) => return Err(MintError::Store(error)),
-        Err(error) => return Err(MintError::Unauthenticated(error)),
+        Err(error) => {
+            app.limits.check_failed(command.remote).map_err(MintError::TooMany)?;
+            return Err(MintError::Unauthenticated(error));
+        }
     };
     let identity = authenticated.into_identity();
     known.credential = Some(identity.credential.to_string());

@@ -58,7 +58,8 @@ pub async fn open(app: &App, auth_token: &SecretString) -> Result<OpenedSession,
         );
         return Err(BackendError::Outage(limits).into());
     }
-    let now = app.clock.now();
+    // Whole seconds, as they are stored and shown.
+    let now = Timestamp::from_second(app.clock.now().as_second()).unwrap_or_default();
     let backend_says = i64::try_from(answer.expires_in).map_or(SignedDuration::MAX, SignedDuration::from_secs);
     let lifetime = app.settings.session_lifetime.min(backend_says);
     let environment = app.settings.stamp.environment;

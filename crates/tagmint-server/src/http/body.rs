@@ -7,8 +7,12 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 use tagmint_core::json;
+use tokio::time::timeout_at;
 
-use super::problem::{BODY_TOO_LARGE, MALFORMED_BODY, MALFORMED_REQUEST, Problem};
+use super::{
+    context::RequestContext,
+    problem::{BODY_TIMEOUT, BODY_TOO_LARGE, MALFORMED_BODY, MALFORMED_REQUEST, Problem},
+};
 
 /// A JSON body without repeated members. The `Content-Type` is not looked at: there is no other form to confuse it with.
 #[derive(Debug)]
@@ -71,7 +75,13 @@ fn parameters(encoded: &[u8]) -> Result<Vec<(String, String)>, String> {
 }
 
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
+    let deadline = request.extensions().get::<RequestContext>().map(|context| context.body_deadline);
+    let whole = Bytes::from_request(request, state);
+    let body = match deadline {
+        Some(deadline) => timeout_at(deadline, whole).await.map_err(|_| Problem::new(&BODY_TIMEOUT))?,
+        None => whole.await,
+    };
+    body.map_err(|rejection: BytesRejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::new(&BODY_TOO_LARGE)
         } else {

@@ -10,7 +10,7 @@ use axum::{
     extract::{ConnectInfo, MatchedPath, Request, State},
     http::{
         HeaderValue, Method,
-        header::{ALLOW, AUTHORIZATION},
+        header::{ALLOW, CONTENT_LENGTH},
     },
     middleware::Next,
     response::{IntoResponse, Response},
@@ -18,11 +18,17 @@ use axum::{
 use tagmint_core::id::RequestId;
 use tokio::time::Instant;
 
-use super::problem::{self, Problem};
+use super::{
+    discovery::{DISCOVERY_PATH, JWKS_PATH},
+    problem::{self, Problem},
+};
 use crate::{app::App, client_address::client_address};
 
 /// Header that carries the request's id in every answer.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
+
+/// Routes that are never limited.
+const FREE_ROUTES: [&str; 6] = [DISCOVERY_PATH, JWKS_PATH, "/livez", "/readyz", "/healthz", "/metrics"];
 
 /// What a handler knows about its request beside its content.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +37,8 @@ pub struct RequestContext {
     pub id: RequestId,
     /// The caller's address.
     pub remote: IpAddr,
+    /// When the body must have arrived.
+    pub body_deadline: Instant,
 }
 
 /// The outermost layer.
@@ -43,12 +51,13 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     let Ok(id) = RequestId::generate(app.clock.now(), &*app.random) else {
         return Problem::new(&problem::INTERNAL).into_response();
     };
-    request.extensions_mut().insert(RequestContext { id, remote });
+    let body_deadline = started + app.settings.limits.header_timeout;
+    request.extensions_mut().insert(RequestContext { id, remote, body_deadline });
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or("(none)", MatchedPath::as_str);
 
-    let mut response = match limited(&app, &request, remote) {
+    let mut response = match refused(&app, &request, route, remote) {
         Some(problem) => problem.into_response(),
         None => match tokio::time::timeout(app.settings.limits.request_timeout, next.run(request)).await {
             Ok(response) => response,
@@ -70,21 +79,18 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     response
 }
 
+/// What is refused before a handler sees it: too many requests of an address, a body that says itself that it is too large.
+///
 /// Fetches of keys and probes are for everybody and cost nothing: they are never limited, so that AWS always gets its keys.
-fn limited(app: &App, request: &Request, remote: IpAddr) -> Option<Problem> {
-    let path = request.uri().path();
-    let free = request.method() == Method::GET
-        && (path.contains("/.well-known/") || matches!(path, "/livez" | "/readyz" | "/healthz" | "/metrics"));
-    if free {
-        return None;
+fn refused(app: &App, request: &Request, route: &str, remote: IpAddr) -> Option<Problem> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let free = reads && FREE_ROUTES.iter().any(|free| route.ends_with(free));
+    if !free && let Err(too_many) = app.limits.check_address(remote) {
+        return Some(app.too_many(too_many));
     }
-    let credential = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-    app.limits.check(remote, credential).err().map(|too_many| {
-        app.figures.rate_limited(too_many.bucket);
-        Problem::new(&problem::TOO_MANY_REQUESTS)
-            .detail(format!("The limit for this {} is reached; try again later.", too_many.bucket))
-            .retry_after(too_many.retry_after)
-    })
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let too_large = declared.is_some_and(|length| length > app.settings.limits.body_bytes as u64);
+    too_large.then(|| Problem::new(&problem::BODY_TOO_LARGE))
 }
 
 fn log(method: &Method, route: &str, status: u16, took: Duration, id: RequestId, remote: IpAddr) {

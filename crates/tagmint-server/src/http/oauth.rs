@@ -25,6 +25,23 @@ use crate::app::App;
 /// Path of the token endpoint below the issuer.
 pub const TOKEN_PATH: &str = "/oauth2/token";
 
+/// A token request (RFC 6749 §4.4.2). The client may authenticate by HTTP Basic instead of `client_secret`.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "describes the form; its parameters are read one by one, because unknown ones are ignored"
+)]
+pub struct OAuthTokenRequest {
+    /// `client_credentials`.
+    grant_type: String,
+    /// A bearer or session.
+    client_secret: Option<String>,
+    /// The token's `aud`.
+    audience: Option<String>,
+    /// The ARN of the one role that the token is for.
+    resource: Option<String>,
+}
+
 /// A token answer (RFC 6749 §5.1, RFC 8693 §2.2.1).
 #[derive(Serialize, ToSchema)]
 pub struct OAuthToken {
@@ -39,7 +56,8 @@ pub struct OAuthToken {
 }
 
 /// Mints a token for a client that authenticates with a bearer as its client secret.
-#[utoipa::path(post, path = TOKEN_PATH, tag = "oauth", responses(
+#[utoipa::path(post, path = TOKEN_PATH, tag = "oauth",
+    request_body(content = OAuthTokenRequest, content_type = "application/x-www-form-urlencoded"), responses(
     (status = 200, body = OAuthToken),
     (status = 400, description = "RFC 6749 §5.2 error"),
     (status = 401, description = "the client secret is not valid"),

@@ -13,9 +13,13 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
+use super::problem::ProblemDocument;
+
 /// The document's frame; the router adds the paths.
 #[derive(OpenApi)]
 #[openapi(
+    paths(openapi),
+    components(schemas(ProblemDocument)),
     info(title = "Tagmint", description = "A self-hosted OIDC issuer and credential broker for AWS session tags."),
     modifiers(&BearerScheme)
 )]
@@ -34,7 +38,8 @@ impl Modify for BearerScheme {
 #[derive(Debug, Clone)]
 pub struct Document(pub Bytes);
 
-/// Answers the document.
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "documents", responses((status = 200, body = Object)))]
 pub async fn openapi(State(document): State<Arc<Document>>) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], document.0.clone()).into_response()
 }

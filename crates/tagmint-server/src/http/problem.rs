@@ -15,6 +15,7 @@ use tagmint_core::{id::RequestId, rules::DenialReason};
 use crate::{
     backend::BackendError,
     flows::{authenticate::AuthenticateError, mint::MintError, session::OpenSessionError},
+    limits::TooMany,
 };
 
 /// A kind of problem, with its stable code. The reference page is made from [`CATALOGUE`].
@@ -71,7 +72,7 @@ problems! {
     UNSUPPORTED_GRANT_TYPE = "unsupported-grant-type", 400, "unsupported_grant_type", "The grant type is not supported",
         "The token endpoint takes the grant types that the discovery document lists.";
     TOO_MANY_REQUESTS = "too-many-requests", 429, "temporarily_unavailable", "Too many requests",
-        "The caller's address or credential has used up its rate. Wait as long as `Retry-After` says.";
+        "The caller's address or credential has used up its rate, or too many credentials that prove nothing came from the address. Wait as long as `Retry-After` says.";
     INTERNAL = "internal", 500, "server_error", "Something went wrong on our side",
         "An error that should not happen. The log has it under the request id.";
     BACKEND_UNAVAILABLE = "backend-unavailable", 503, "temporarily_unavailable", "The session backend is out of order",
@@ -84,10 +85,29 @@ problems! {
         "A signing key has to be published for the JWKS max-age before it signs, and none has been for so long: a compromised key was withdrawn. `Retry-After` says when one may sign.";
     STALE_KEYS = "stale-keys", 503, "temporarily_unavailable", "The signing keys are out of date",
         "The keys could not be read from the database for so long that another node may have rotated them. The log says why.";
+    BODY_TIMEOUT = "body-timeout", 408, "invalid_request", "The body did not arrive in time",
+        "The request body took longer to arrive than the issuer waits.";
     TIMEOUT = "timeout", 503, "temporarily_unavailable", "The request took too long",
         "The issuer gave up on the request. Try again.";
     SHUTTING_DOWN = "shutting-down", 503, "temporarily_unavailable", "The issuer is shutting down",
         "The issuer finishes what it has begun and takes nothing new. Try again.";
+}
+
+/// What a caller reads of a problem (RFC 9457): `application/problem+json`.
+#[derive(utoipa::ToSchema, serde::Serialize)]
+pub struct ProblemDocument {
+    /// The kind: `urn:tagmint:problem:CODE`.
+    r#type: String,
+    /// The kind in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What is wrong and what to do.
+    detail: String,
+    /// The rule that decided, where one did.
+    rule: Option<String>,
+    /// The request's id, as in `x-request-id` and the log.
+    request_id: String,
 }
 
 /// A problem to answer with. It travels in the response's extensions until the request's id is known to it.
@@ -244,7 +264,8 @@ impl From<AuthenticateError> for Problem {
             | AuthenticateError::Expired(_)
             | AuthenticateError::Revoked(_) => Self::new(&CREDENTIAL_INVALID).detail(sentence(&error.to_string())),
         };
-        problem.log_as(&error)
+        // A refused mint has its line already; elsewhere a refusal is the caller's affair.
+        if problem.kind.status < 500 { problem } else { problem.log_as(&error) }
     }
 }
 
@@ -258,6 +279,7 @@ impl From<(MintError, Timestamp)> for Problem {
         };
         let problem = match error {
             MintError::Unauthenticated(error) => return error.into(),
+            MintError::TooMany(too_many) => return too_many.into(),
             MintError::Denied(denial) => Self::new(&NOT_ALLOWED)
                 .detail(sentence(&denial.public_message()))
                 .oauth_error(match denial.reason {
@@ -276,6 +298,19 @@ impl From<(MintError, Timestamp)> for Problem {
             MintError::Signing(_) | MintError::Random(_) => Self::new(&INTERNAL),
         };
         if problem.kind.status < 500 { problem } else { problem.log_as(&log) }
+    }
+}
+
+impl From<TooMany> for Problem {
+    fn from(too_many: TooMany) -> Self {
+        let what = match too_many.bucket {
+            "credential" => "The limit for this credential is reached; try again later.",
+            "failed_authentication" => {
+                "Too many credentials that prove nothing came from this address; try again later."
+            }
+            _ => "The limit for this address is reached; try again later.",
+        };
+        Self::new(&TOO_MANY_REQUESTS).detail(what).retry_after(too_many.retry_after)
     }
 }
 

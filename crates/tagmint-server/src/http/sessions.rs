@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{bearer::BearerCredential, body::StrictJson, problem::Problem};
+use super::{
+    bearer::BearerCredential,
+    body::StrictJson,
+    problem::{Problem, ProblemDocument},
+};
 use crate::{app::App, flows::session};
 
 /// Asks for a session.
@@ -55,8 +59,8 @@ pub struct Session {
 /// Opens a session through the session backend.
 #[utoipa::path(post, path = "/v1/sessions", tag = "sessions", request_body = OpenSession, responses(
     (status = 201, body = OpenedSession),
-    (status = 401, description = "the backend refused the auth token"),
-    (status = 503, description = "the backend is out of order"),
+    (status = 401, description = "the backend refused the auth token", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 503, description = "the backend is out of order", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn open(State(app): State<Arc<App>>, StrictJson(body): StrictJson<OpenSession>) -> Result<Response, Problem> {
     let opened = session::open(&app, &body.auth_token).await?;
@@ -74,6 +78,7 @@ pub async fn current(
     State(app): State<Arc<App>>,
     BearerCredential(credential): BearerCredential,
 ) -> Result<Response, Problem> {
+    limit(&app, credential.as_ref())?;
     let found = session::current(&app, credential.as_ref()).await?;
     let answer = Session {
         id: found.id.to_string(),
@@ -91,6 +96,12 @@ pub async fn end(
     State(app): State<Arc<App>>,
     BearerCredential(credential): BearerCredential,
 ) -> Result<StatusCode, Problem> {
+    limit(&app, credential.as_ref())?;
     session::end(&app, credential.as_ref()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn limit(app: &App, credential: Option<&SecretString>) -> Result<(), Problem> {
+    let checked = credential.map_or(Ok(()), |credential| app.limits.check_credential(credential));
+    checked.map_err(|too_many| app.too_many(too_many))
 }

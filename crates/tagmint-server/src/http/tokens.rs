@@ -16,11 +16,11 @@ use super::{
     bearer::BearerCredential,
     body::{self, OptionalJson},
     context::RequestContext,
-    problem::{MALFORMED_REQUEST, Problem},
+    problem::{Problem, ProblemDocument},
 };
 use crate::{
     app::App,
-    flows::mint::{self, MintCommand, Minted},
+    flows::mint::{self, MintCommand, MintError, Minted},
 };
 
 /// Asks for a token. Every member is optional: the rule's own values stand for what is left out.
@@ -78,10 +78,10 @@ pub struct OidcJwt {
 /// Mints a token.
 #[utoipa::path(post, path = "/v1/tokens", tag = "tokens", security(("bearer" = [])), request_body = TokenRequest, responses(
     (status = 200, body = TokenAnswer),
-    (status = 400, description = "the body is malformed"),
-    (status = 401, description = "the credential is not valid"),
-    (status = 403, description = "the rules do not allow this; `rule` names the one that decided"),
-    (status = 503, description = "the ledger cannot be written, or no key may sign yet: nothing was released"),
+    (status = 400, description = "the body is malformed", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 401, description = "the credential is not valid", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 403, description = "the rules do not allow this; `rule` names the one that decided", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 503, description = "the ledger cannot be written, or no key may sign yet: nothing was released", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn create(
     State(app): State<Arc<App>>,
@@ -106,7 +106,11 @@ pub async fn create(
 /// Mints a token for clients of the GitHub Actions protocol (`ACTIONS_ID_TOKEN_REQUEST_URL`).
 #[utoipa::path(get, path = "/v1/id-token", tag = "tokens", security(("bearer" = [])),
     params(("audience" = Option<String>, Query, description = "the token's `aud`")),
-    responses((status = 200, body = IdToken)))]
+    responses(
+        (status = 200, body = IdToken),
+        (status = "4XX", description = "as for `POST /v1/tokens`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = "5XX", description = "as for `POST /v1/tokens`", body = ProblemDocument, content_type = "application/problem+json"),
+    ))]
 pub async fn id_token(
     State(app): State<Arc<App>>,
     Extension(context): Extension<RequestContext>,
@@ -115,15 +119,9 @@ pub async fn id_token(
 ) -> Result<Response, Problem> {
     let mut request = MintRequest::default();
     for (name, value) in body::query(raw.as_deref())? {
-        match name.as_str() {
-            "audience" => request.audience = Some(value),
-            // The protocol's URL carries parameters of its own (`?v=1`, `api-version`).
-            "v" | "api-version" => {}
-            other => {
-                let other: String = other.chars().take(40).collect();
-                return Err(Problem::new(&MALFORMED_REQUEST)
-                    .detail(format!("The query parameter `{other}` is not known here.")));
-            }
+        // The protocol's clients bring parameters of their own (`v`, `api-version`).
+        if name == "audience" {
+            request.audience = Some(value);
         }
     }
     let minted = run(&app, context, "GET /v1/id-token", credential, false, request).await?;
@@ -131,7 +129,11 @@ pub async fn id_token(
 }
 
 /// Mints a token for clients of the earlier broker; takes sessions alone.
-#[utoipa::path(post, path = "/v1/mint-oidc-jwt", tag = "tokens", security(("bearer" = [])), responses((status = 200, body = OidcJwt)))]
+#[utoipa::path(post, path = "/v1/mint-oidc-jwt", tag = "tokens", security(("bearer" = [])), responses(
+    (status = 200, body = OidcJwt),
+    (status = "4XX", description = "as for `POST /v1/tokens`", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = "5XX", description = "as for `POST /v1/tokens`", body = ProblemDocument, content_type = "application/problem+json"),
+))]
 pub async fn mint_oidc_jwt(
     State(app): State<Arc<App>>,
     Extension(context): Extension<RequestContext>,
@@ -156,8 +158,10 @@ pub(super) async fn run(
     let command =
         MintCommand { request_id: context.id, route, remote: context.remote, credential, session_only, request };
     mint::mint(app, command).await.map_err(|error| {
-        if !error.is_refusal() {
-            app.figures.mint_failed(error.code());
+        match error {
+            MintError::TooMany(too_many) => return app.too_many(too_many),
+            ref failed if !failed.is_refusal() => app.figures.mint_failed(failed.code()),
+            _ => {}
         }
         (error, app.clock.now()).into()
     })

@@ -148,7 +148,7 @@ impl Default for Setup {
             environment: Environment::Test,
             algorithm: Algorithm::Es256,
             issuer: "https://broker.example",
-            limits: Limits { per_credential: free, per_address: free, ..Limits::default() },
+            limits: Limits { per_credential: free, per_address: free, failed_per_address: free, ..Limits::default() },
             x5c: false,
             backend: true,
         }

@@ -61,6 +61,7 @@ async fn anything_but_the_agreed_answers_is_an_outage() {
         (answers("", StatusCode::INTERNAL_SERVER_ERROR), "500"),
         (answers("not json", StatusCode::OK), "not the agreed JSON"),
         (answers(r#"{"wallet":"0xa"}"#, StatusCode::OK), "missing field"),
+        (answers(r#"["0xa", 60]"#, StatusCode::OK), "JSON object"),
         (answers(r#"{"wallet":"","expires_in":60}"#, StatusCode::OK), "empty wallet"),
         (answers(r#"{"wallet":"0xa","expires_in":0}"#, StatusCode::OK), "no time to live"),
         (answers(r#"{"wallet":"0xa","wallet":"0xb","expires_in":60}"#, StatusCode::OK), "stands twice"),

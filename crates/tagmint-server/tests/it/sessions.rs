@@ -22,6 +22,7 @@ async fn open(issuer: &TestIssuer, body: &str) -> Answer {
 #[tokio::test]
 async fn a_session_lives_from_opening_to_ending() {
     let issuer = TestIssuer::start().await;
+    issuer.clock.advance(SignedDuration::from_nanos(917_166_249));
     let opened = open(&issuer, &json!({"auth_token": AUTH_TOKEN}).to_string()).await;
     assert_eq!((opened.status.as_u16(), opened.header("cache-control")), (201, "no-store"));
     let body = opened.json();
@@ -31,6 +32,7 @@ async fn a_session_lives_from_opening_to_ending() {
 
     let current = issuer.call(Method::GET, "/v1/sessions/current", session, "").await;
     assert_eq!(current.json()["subject"], WALLET);
+    assert_eq!(current.json()["expires_at"], body["expires_at"]);
     assert!(!String::from_utf8(current.body).unwrap().contains(session), "the secret is shown once");
 
     assert_eq!(issuer.call(Method::DELETE, "/v1/sessions/current", session, "").await.status, 204);
@@ -84,6 +86,7 @@ async fn malformed_questions_get_a_400_that_does_not_repeat_the_secret() {
         "",
         "{}",
         r#"{"auth_token": 1}"#,
+        r#"["federation-proof"]"#,
         r#"{"auth_token": "planted", "x": 1}"#,
         r#"{"auth_token":"planted","auth_token":"b"}"#,
     ] {

@@ -170,6 +170,35 @@ async fn oversized_headers_and_garbage_are_refused() {
 }
 
 #[tokio::test]
+async fn a_body_that_never_ends_is_the_callers_fault_and_a_huge_one_is_refused_at_once() {
+    let served = start(Limits { idle_timeout: Duration::from_secs(30), ..limits() }).await;
+    for (headers, status) in [("content-length: 100", "408"), ("content-length: 99999999", "413")] {
+        let mut stream = connect(&served, &[&rustls::version::TLS13]).await;
+        let request = format!("POST /v1/sessions HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n\r\n{{");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = vec![0; 12];
+        timeout(Duration::from_secs(3), stream.read_exact(&mut answer)).await.expect("it answers in time").unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"));
+    }
+    served.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn connections_beyond_the_most_are_closed_and_the_rest_is_served() {
+    let served = start(Limits { connections: 3, idle_timeout: Duration::from_secs(30), ..limits() }).await;
+    let held = [connect(&served, &[&rustls::version::TLS13]).await, connect(&served, &[&rustls::version::TLS13]).await];
+    let client = client(&served.certificates.ca_pem);
+    assert_eq!(client.get(url(&served, "/livez")).send().await.unwrap().status(), 200);
+    let mut refused = TcpStream::connect(served.running.public_address()).await.unwrap();
+    let mut rest = Vec::new();
+    let closed = timeout(Duration::from_secs(3), refused.read_to_end(&mut rest)).await.expect("it is closed at once");
+    assert!(closed.is_err() || rest.is_empty());
+    assert_eq!(client.get(url(&served, "/livez")).send().await.unwrap().status(), 200);
+    drop(held);
+    served.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_new_certificate_is_taken_up_without_dropping_a_connection() {
     let served =
         start(Limits { idle_timeout: Duration::from_secs(30), header_timeout: Duration::from_secs(30), ..limits() })

@@ -8,8 +8,9 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous},
 };
 use tagmint_core::environment::Stamp;
+use tokio::sync::Mutex;
 
-use super::{Engine, OpenMode, Pools, expect_rows, failed, fault};
+use super::{Engine, OpenMode, Pools, expect_rows, failed, fault, same_file::OpenFiles};
 use crate::{
     error::{Fault, StoreError},
     store::StoreOptions,
@@ -43,9 +44,15 @@ pub(super) async fn open(path: &Path, options: &StoreOptions, mode: OpenMode) ->
         .pragma("journal_size_limit", "67108864");
     let mut connection = SqliteConnection::connect_with(&connect).await.map_err(failed(&name, "open the database"))?;
     let settled = settle(&mut connection, &name, options, mode).await;
-    let closed = connection.close().await;
-    settled?;
-    closed.map_err(failed(&name, "close the database after checking it"))?;
+    let files = settled.and_then(|()| OpenFiles::of(path).map_err(unusable(&name)));
+    let files = files.and_then(|files| check_in_place(&files, &name).map(|()| files));
+    let files = match files {
+        Ok(files) => Arc::new(files),
+        Err(error) => {
+            let _ = connection.close().await;
+            return Err(error);
+        }
+    };
 
     let pool = || {
         SqlitePoolOptions::new()
@@ -60,15 +67,28 @@ pub(super) async fn open(path: &Path, options: &StoreOptions, mode: OpenMode) ->
             readers: pool().max_connections(options.readers.get()).connect_lazy_with(reading),
             writer: pool().max_connections(1).connect_lazy_with(connect.clone()),
             options: connect,
+            files,
+            anchor: Arc::new(Mutex::new(Some(connection))),
         },
         name,
     })
 }
 
+/// Whether the files' names lead to the same files still.
+pub(super) fn check_in_place(files: &OpenFiles, name: &Arc<str>) -> Result<(), StoreError> {
+    let in_place = files.in_place().map_err(unusable(name))?;
+    if in_place { Ok(()) } else { Err(StoreError::Replaced { database: Arc::clone(name) }) }
+}
+
+fn unusable(name: &Arc<str>) -> impl Fn(std::io::Error) -> StoreError {
+    let database = Arc::clone(name);
+    move |cause| StoreError::File { database: Arc::clone(&database), cause: cause.to_string().into() }
+}
+
 /// Makes an empty file that only its owner may read; SQLite gives its log the same mode. A file that is there is left alone, not even opened:
 /// closing it would drop the locks that this process holds on it.
 fn create_file(path: &Path, name: &Arc<str>, mode: OpenMode) -> Result<(), StoreError> {
-    let file = |cause: std::io::Error| StoreError::File { database: Arc::clone(name), cause: cause.to_string().into() };
+    let file = unusable(name);
     if mode == OpenMode::Existing {
         return match path.try_exists() {
             Ok(true) => Ok(()),
@@ -108,7 +128,7 @@ async fn settle(
     loop {
         let answer = sqlx::query("PRAGMA journal_mode = WAL").fetch_one(&mut *connection).await;
         match answer.and_then(|row| row.try_get::<String, _>(0)) {
-            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) if mode == "wal" => break,
             Ok(mode) => return Err(StoreError::NoWriteAheadLog { database: Arc::clone(name), mode }),
             Err(error) if fault(&error) == Fault::Locked && tokio::time::Instant::now() < deadline => {
                 tokio::time::sleep(BUSY_PAUSE).await;
@@ -116,6 +136,9 @@ async fn settle(
             Err(error) => return Err(failed(name, "switch on the write-ahead log")(error)),
         }
     }
+    // The first read opens the log.
+    let read = sqlx::query("SELECT id FROM stamp").fetch_one(connection).await;
+    read.map(|_| ()).map_err(failed(name, "read the stamp"))
 }
 
 async fn migrate(

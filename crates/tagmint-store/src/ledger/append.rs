@@ -47,8 +47,10 @@ impl Appender {
     }
 
     /// Writes the entries in this order, durably; returns the first one's sequence. After an error none is in the ledger, as far as is known,
-    /// and the next call begins anew.
+    /// and the next call begins anew. Rows in a file that has been replaced are in no ledger: nothing is written to it, and should it have
+    /// been replaced while it was written, this is an error too.
     pub(super) async fn append(&mut self, entries: &[&LedgerEntry]) -> Result<i64, LedgerError> {
+        self.engine.check_in_place()?;
         let written = match self.append_to_known_head(entries).await {
             Err(Attempt::HeadMoved) => self.append_under_lock(entries).await,
             Err(Attempt::Failed(error)) => Err(error),
@@ -57,6 +59,7 @@ impl Appender {
         match written {
             Ok((first, head)) => {
                 self.head = head;
+                self.engine.check_in_place()?;
                 Ok(first)
             }
             Err(error) => {
@@ -111,7 +114,7 @@ impl Appender {
     async fn connection(&mut self) -> Result<&mut Connection, LedgerError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.engine.connect().await.map_err(self.engine.failed("open the database"))?,
+            None => self.engine.connect().await?,
         };
         Ok(self.connection.insert(connection))
     }
@@ -196,7 +199,7 @@ fn genuine(stored: Option<StoredHead>, engine: &Engine, master_key: &MasterKey) 
 /// The stored head; that of an empty ledger is written where there is none.
 async fn head_to_start_from(engine: &Engine, stamp: &Stamp, master_key: &MasterKey) -> Result<LedgerHead, LedgerError> {
     let doing = "start the ledger";
-    let mut transaction = engine.begin_write().await.map_err(engine.failed(doing))?;
+    let mut transaction = engine.begin_write(doing).await?;
     let stored = read_head(transaction.executor()).await.map_err(engine.failed(doing))?;
     let rows = count_rows(transaction.executor()).await.map_err(engine.failed(doing))?;
     if stored.is_some() || rows > 0 {

@@ -26,7 +26,7 @@ fn addresses() {
 
 /// Runs a statement on the one connection that writes.
 async fn on_writer(store: &Store, statement: &'static str) {
-    let mut writer = store.inner.engine.writer().await.unwrap();
+    let mut writer = store.inner.engine.writer("test").await.unwrap();
     on_engine!(writer.executor(), connection => sqlx::query(statement).execute(connection).await.map(|_| ())).unwrap();
 }
 
