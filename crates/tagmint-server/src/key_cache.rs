@@ -18,15 +18,15 @@ use tagmint_core::{
     signing_key::{KeyId, Signer},
 };
 
-/// A published key: its state, its public form, and its signer where this process can sign with it.
+/// A published key: its state, its public form, and its signer where its private half opens.
 #[derive(Debug, Clone)]
 pub struct LoadedKey {
     /// Its lifecycle.
     pub state: KeyState,
     /// Its entry in the key set.
     pub jwk: Jwk,
-    /// Makes signatures under it.
-    pub signer: Arc<dyn Signer>,
+    /// Makes signatures under it; none where its private half does not open. It is published all the same: its tokens are about.
+    pub signer: Option<Arc<dyn Signer>>,
 }
 
 /// The key set at one moment.
@@ -34,9 +34,12 @@ pub struct LoadedKey {
 pub struct KeyView {
     from: Timestamp,
     until: Option<Timestamp>,
-    /// The key that signs; none for a while after a compromised key was withdrawn.
+    /// The key that signs; none for a while after a compromised key was withdrawn, and while [`unopened`](Self::unopened) should sign.
     pub signing: Option<Arc<dyn Signer>>,
-    /// When a key begins to sign, where none does.
+    /// The key whose turn it is to sign, where its private half does not open. No other signs in its place: whose turn it is, all nodes
+    /// must agree.
+    pub unopened: Option<KeyId>,
+    /// When the next key that opens begins to sign.
     pub signs_from: Option<Timestamp>,
     /// The JWKS document.
     pub jwks: Bytes,
@@ -93,7 +96,8 @@ impl KeyCache {
     /// The signers in memory, so that a reload need not open keys that it has already.
     pub fn signers(&self) -> HashMap<KeyId, Arc<dyn Signer>> {
         let loaded = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        loaded.keys.iter().map(|key| (key.state.kid.clone(), Arc::clone(&key.signer))).collect()
+        let signer = |key: &LoadedKey| Some((key.state.kid.clone(), Arc::clone(key.signer.as_ref()?)));
+        loaded.keys.iter().filter_map(signer).collect()
     }
 
     /// The states of the keys in memory.
@@ -116,7 +120,7 @@ impl KeyView {
         let mut algorithms: Vec<&'static str> = published.iter().map(|key| key.state.algorithm.as_str()).collect();
         algorithms.sort_unstable();
         algorithms.dedup();
-        let signing = ring.signing(now);
+        let signing = ring.signing(now).and_then(loaded);
         let moments = |key: &KeyState| {
             [
                 Some(key.schedule.published_at),
@@ -134,8 +138,14 @@ impl KeyView {
                 .max()
                 .unwrap_or(Timestamp::MIN),
             until: ring.next_change(now),
-            signing: signing.and_then(loaded).map(|key| Arc::clone(&key.signer)),
-            signs_from: states.iter().map(|key| key.schedule.active_at).filter(|moment| *moment > now).min(),
+            signing: signing.and_then(|key| key.signer.clone()),
+            unopened: signing.filter(|key| key.signer.is_none()).map(|key| key.state.kid.clone()),
+            signs_from: keys
+                .iter()
+                .filter(|key| key.signer.is_some())
+                .map(|key| key.state.schedule.active_at)
+                .filter(|moment| *moment > now)
+                .min(),
             jwks: jwks.into(),
             etag: format!("\"{tag}\""),
             algorithms,
@@ -171,7 +181,7 @@ mod tests {
         LoadedKey {
             state: KeyState { kid: key.kid().clone(), algorithm: Algorithm::Es256, schedule },
             jwk: Jwk::new(key.public(), None),
-            signer: Arc::new(key),
+            signer: Some(Arc::new(key)),
         }
     }
 
@@ -197,5 +207,24 @@ mod tests {
         let view = cache.view(at(1));
         assert!(view.signing.is_none());
         assert_eq!(view.signs_from, Some(at(50)));
+        assert_eq!(view.unopened, None);
+    }
+
+    #[test]
+    fn a_key_that_does_not_open_is_published_and_nothing_signs_in_its_turn() {
+        let (old, new, last) = (key(0, Some(100)), LoadedKey { signer: None, ..key(100, Some(200)) }, key(200, None));
+        let kids = [&old, &new, &last].map(|key| key.state.kid.clone());
+        let cache = KeyCache::new(vec![old, new, last], at(1));
+        let opened = cache.signers();
+        assert_eq!(kids.each_ref().map(|kid| opened.contains_key(kid)), [true, false, true]);
+        for (second, signing, unopened) in [(99, Some(0), None), (100, None, Some(1)), (200, Some(2), None)] {
+            let view = cache.view(at(second));
+            let expected = |index: Option<usize>| index.map(|index| &kids[index]);
+            assert_eq!(view.signing.as_ref().map(|signer| signer.kid()), expected(signing), "{second}");
+            assert_eq!(view.unopened.as_ref(), expected(unopened), "{second}");
+            let jwks = String::from_utf8_lossy(&view.jwks).into_owned();
+            assert!(kids.iter().all(|kid| jwks.contains(kid.as_str())), "{second}: {jwks}");
+        }
+        assert_eq!(cache.view(at(99)).signs_from, Some(at(200)), "not the one that cannot");
     }
 }

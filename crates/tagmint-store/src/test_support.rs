@@ -83,6 +83,14 @@ impl TestDatabase {
         bytes
     }
 
+    /// Moves files into another folder, or back again. The files: `tagmint.db`, and with these endings its log and the log's index.
+    pub(crate) fn move_to(&self, other: &Self, endings: &[&str]) {
+        for ending in endings {
+            let name = format!("tagmint.db{ending}");
+            std::fs::rename(self.folder.path().join(&name), other.folder.path().join(&name)).unwrap();
+        }
+    }
+
     /// What would be on disk had the process been killed now.
     pub(crate) fn after_a_kill(&self) -> Self {
         let copy = Self::sqlite();

@@ -93,7 +93,8 @@ impl KeyContext {
         self.change(|keys| KeyRing(keys).withdraw(now, kid, compromised, &policy)).await
     }
 
-    /// The keys that are or will be published, ready to sign. `known` signers are taken over instead of opened again.
+    /// The keys that are or will be published, ready to sign. `known` signers are taken over instead of opened again. A key whose private
+    /// half does not open comes without a signer: what the others signed must stay verifiable.
     pub async fn load(&self, known: &HashMap<KeyId, Arc<dyn Signer>>) -> Result<Vec<LoadedKey>, KeysError> {
         let now = self.clock.now();
         let mut loaded = Vec::new();
@@ -102,14 +103,29 @@ impl KeyContext {
                 continue;
             }
             let kid = &record.state.kid;
-            let signer: Arc<dyn Signer> = match known.get(kid) {
-                Some(signer) => Arc::clone(signer),
-                None => Arc::new(self.store.keys().load_signing_key(kid, &self.master_key).await?),
+            let signer = match known.get(kid) {
+                Some(signer) => Some(Arc::clone(signer)),
+                None => self.open(&record).await?,
             };
             let certificate = record.certificate_der.as_deref().filter(|_| self.settings.x5c);
             loaded.push(LoadedKey { jwk: Jwk::new(&record.public, certificate), state: record.state, signer });
         }
         Ok(loaded)
+    }
+
+    /// The key's signer; none where its private half is of no use. A database that fails is an error: it may answer the next time.
+    async fn open(&self, record: &KeyRecord) -> Result<Option<Arc<dyn Signer>>, KeysError> {
+        let KeyState { kid, schedule, .. } = &record.state;
+        let error = match self.store.keys().load_signing_key(kid, &self.master_key).await {
+            Ok(key) => return Ok(Some(Arc::new(key))),
+            Err(error) if is_for_good(&error, record) => error,
+            Err(error) => return Err(error.into()),
+        };
+        tracing::error!(
+            %kid, phase = %schedule.phase(self.clock.now()), %error,
+            "a signing key does not open: it stays published, and nothing is signed in its turn"
+        );
+        Ok(None)
     }
 
     async fn states(&self) -> Result<Vec<KeyState>, KeysError> {
@@ -139,5 +155,15 @@ impl KeyContext {
             );
         }
         Ok(changed)
+    }
+}
+
+/// Whether the same key will fail the same way the next time.
+const fn is_for_good(error: &StoreError, record: &KeyRecord) -> bool {
+    match error {
+        StoreError::Sealing { .. } | StoreError::Signing { .. } | StoreError::Row { .. } => true,
+        // Wiped since it was listed: withdrawn, so it must not be published again.
+        StoreError::KeyWiped(_) => !record.has_private,
+        _ => false,
     }
 }

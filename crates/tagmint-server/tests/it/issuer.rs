@@ -139,6 +139,8 @@ pub struct Setup {
     pub limits: Limits,
     pub x5c: bool,
     pub backend: bool,
+    /// The number of the key file that opens the signing keys. The ledger is always under the first.
+    pub key_file: u32,
 }
 
 impl Default for Setup {
@@ -151,6 +153,7 @@ impl Default for Setup {
             limits: Limits { per_credential: free, per_address: free, failed_per_address: free, ..Limits::default() },
             x5c: false,
             backend: true,
+            key_file: 1,
         }
     }
 }
@@ -192,7 +195,7 @@ impl TestIssuer {
             settings: settings.clone(),
             store: store.clone(),
             ledger,
-            master_key: master_key(1),
+            master_key: master_key(setup.key_file),
             rules: rules(),
             backend: setup.backend.then(|| Arc::new(backend.clone()) as Arc<dyn SessionBackend>),
             clock: Arc::new(clock.clone()),

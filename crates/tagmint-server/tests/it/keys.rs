@@ -1,10 +1,12 @@
 //! Rotation as relying parties see it, also with two nodes and the database gone.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::SignedDuration;
 use serde_json::json;
-use tagmint_core::signing_key::Algorithm;
+use tagmint_core::{clock::Clock, signing_key::Algorithm};
+use tagmint_server::{flows::keys::KeyContext, key_cache::KeyCache};
+use tagmint_testkit::keys::master_key;
 
 use crate::issuer::{Setup, TestIssuer};
 
@@ -118,4 +120,59 @@ async fn keys_of_both_algorithms_are_published_while_one_follows_the_other() {
     let session = new.open_session().await;
     let after = new.verify(&token(new.mint(&session, json!({})).await)).await.unwrap();
     assert_eq!(after.algorithm, Algorithm::Rs256);
+}
+
+/// An admin command that was given another key file.
+fn with_another_key_file(issuer: &TestIssuer) -> KeyContext {
+    KeyContext { master_key: master_key(2), ..issuer.keys() }
+}
+
+#[tokio::test]
+async fn another_key_file_changes_no_keys() {
+    let issuer = TestIssuer::start().await;
+    let session = issuer.open_session().await;
+    let kid = issuer.signing_kid(&session).await;
+    let admin = with_another_key_file(&issuer);
+    for refused in [admin.rotate(None).await, admin.withdraw(&kid.parse().unwrap(), true).await] {
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("the key file is not the one that this database was made with"), "{text}");
+    }
+    issuer.app.tend_keys().await.unwrap();
+    assert_eq!(issuer.published().await, std::slice::from_ref(&kid));
+    assert_eq!(issuer.signing_kid(&session).await, kid);
+}
+
+#[tokio::test]
+async fn a_next_key_that_does_not_open_hinders_nobody_before_its_turn() {
+    let issuer = TestIssuer::start().await;
+    issuer.clock.advance(SignedDuration::from_secs(1));
+    issuer.keys().rotate(Some(DAY)).await.unwrap();
+    let [old, next] = issuer.keys().load(&HashMap::new()).await.unwrap().try_into().unwrap();
+    let known = HashMap::from([(old.state.kid.clone(), old.signer.unwrap())]);
+    let (old, next) = (old.state.kid, next.state.kid);
+    let now = issuer.clock.now();
+    let cache = KeyCache::new(with_another_key_file(&issuer).load(&known).await.unwrap(), now);
+    let view = cache.view(now);
+    assert_eq!(view.signing.as_ref().map(|signer| signer.kid()), Some(&old));
+    let jwks = String::from_utf8(view.jwks.to_vec()).unwrap();
+    assert!(jwks.contains(old.as_str()) && jwks.contains(next.as_str()), "{jwks}");
+    let view = cache.view(now + DAY);
+    assert!(view.signing.is_none());
+    assert_eq!(view.unopened, Some(next));
+}
+
+#[tokio::test]
+async fn an_active_key_that_does_not_open_is_published_and_nothing_is_minted() {
+    let before = TestIssuer::start().await;
+    let session = before.open_session().await;
+    let token = before.mint(&session, json!({})).await.json()["token"].as_str().unwrap().to_owned();
+    let setup = Setup { key_file: 2, ..Setup::default() };
+    let issuer = TestIssuer::start_in(setup, Arc::clone(&before.dir), before.clock.clone()).await.unwrap();
+    assert_eq!(issuer.published().await, before.published().await);
+    issuer.verify(&token).await.unwrap();
+    issuer.mint(&session, json!({})).await.problem(503, "no-signing-key");
+    let ready = issuer.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    let checks = ready.json();
+    assert!(checks.to_string().contains("signing_key"), "{checks}");
 }

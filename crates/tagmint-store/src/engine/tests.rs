@@ -3,15 +3,22 @@
 use std::os::unix::fs::PermissionsExt;
 
 use sqlx::Connection as _;
-use tagmint_core::environment::Environment;
+use tagmint_core::{
+    environment::Environment,
+    key_schedule::{KeyChange, KeyState},
+};
+use tagmint_testkit::{
+    keys::{fresh_signing_key, master_key},
+    random::CountingRandom,
+};
 
 use super::{
     sqlite::{fault_of_code, migration_due},
     *,
 };
 use crate::{
-    Store,
-    test_support::{TestDatabase, engine_tests, session, stamp},
+    CredentialLookup, KeyCandidate, KeyChangeError, Store,
+    test_support::{TestDatabase, at, bearer, engine_tests, session, stamp},
 };
 
 async fn refused(options: &StoreOptions) -> StoreError {
@@ -95,11 +102,98 @@ engine_tests! {
         let holder = raw.begin_with("BEGIN IMMEDIATE").await.unwrap();
         let error = store.sessions().create(&session(1)).await.unwrap_err();
         assert_eq!(error.fault(), Some(Fault::Locked), "{error}");
-        assert!(store.check_writable(crate::test_support::at(0)).await.is_err());
+        assert!(store.check_writable(at(0)).await.is_err());
         store.check_readable().await.unwrap();
         holder.rollback().await.unwrap();
         store.sessions().create(&session(1)).await.unwrap();
     }
+}
+
+const ALL: &[&str] = &["", "-wal", "-shm"];
+
+fn is_replaced<T>(result: Result<T, StoreError>) -> bool {
+    match result.err() {
+        Some(StoreError::Replaced { database }) => database.ends_with("tagmint.db"),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Every way to the database that a running issuer has.
+async fn nothing_is_done(store: &Store) {
+    assert!(is_replaced(store.check_readable().await));
+    assert!(is_replaced(store.check_writable(at(0)).await));
+    assert!(is_replaced(store.keys().list().await));
+    assert!(is_replaced(store.keys().has_withdrawn_private(at(0)).await));
+    assert!(is_replaced(store.sessions().create(&session(2)).await));
+    assert!(is_replaced(store.sessions().find_by_secret(session(1).secret_hash, at(1)).await));
+    assert!(is_replaced(store.bearers().find_by_secret(bearer(1, "ci").secret_hash, at(1)).await));
+    assert!(is_replaced(store.bearers().revoke(bearer(1, "ci").id, at(1)).await));
+    assert!(is_replaced(store.ledger().head().await));
+    assert!(store.ledger_writer(master_key(1)).await.is_err());
+    let candidate = KeyCandidate { key: &fresh_signing_key(), certificate_der: None };
+    let plan = |_: &[KeyState]| -> Result<Vec<KeyChange>, StoreError> { panic!("nothing is planned") };
+    let changed = store.keys().change(at(0), &candidate, &master_key(1), &CountingRandom::default(), plan).await;
+    assert!(matches!(changed, Err(KeyChangeError::Store(StoreError::Replaced { .. }))));
+}
+
+#[tokio::test]
+async fn a_replaced_file_is_noticed_by_connections_of_all_ages() {
+    // Connections are opened when they are needed first: here before the file is replaced, and while it is.
+    for used_before in [true, false] {
+        let (database, aside) = (TestDatabase::sqlite(), TestDatabase::sqlite());
+        let store = database.open().await;
+        let copy = database.after_a_kill();
+        if used_before {
+            store.sessions().create(&session(1)).await.unwrap();
+            store.sessions().find_by_secret(session(1).secret_hash, at(1)).await.unwrap();
+            store.bearers().find_by_secret(bearer(1, "ci").secret_hash, at(1)).await.unwrap();
+            store.keys().list().await.unwrap();
+        }
+        database.move_to(&aside, ALL);
+        nothing_is_done(&store).await;
+        copy.move_to(&database, &["", "-wal"]);
+        nothing_is_done(&store).await;
+        // A restart takes the file that is there.
+        let restarted = database.open().await;
+        assert_eq!(restarted.sessions().get(session(1).id).await.unwrap(), None);
+        restarted.close().await;
+        std::fs::remove_file(database.path()).unwrap();
+        aside.move_to(&database, ALL);
+
+        store.check_writable(at(2)).await.unwrap();
+        if !used_before {
+            store.sessions().create(&session(1)).await.unwrap();
+        }
+        assert!(store.sessions().get(session(1).id).await.unwrap().is_some());
+        let found = store.sessions().find_by_secret(session(1).secret_hash, at(1)).await.unwrap();
+        assert!(matches!(found, CredentialLookup::Valid(_)), "{found:?}");
+        store.close().await;
+        assert!(database.open().await.sessions().get(session(1).id).await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn the_file_alone_and_the_log_alone_are_missed_as_well() {
+    for ending in ["", "-wal"] {
+        let (database, aside) = (TestDatabase::sqlite(), TestDatabase::sqlite());
+        let store = database.open().await;
+        database.move_to(&aside, &[ending]);
+        nothing_is_done(&store).await;
+        aside.move_to(&database, &[ending]);
+        store.sessions().create(&session(1)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_link_to_the_file_may_be_configured() {
+    let (database, target) = (TestDatabase::sqlite(), TestDatabase::sqlite());
+    std::os::unix::fs::symlink(target.path(), database.path()).unwrap();
+    std::fs::write(target.path(), "").unwrap();
+    let store = database.open().await;
+    store.check_writable(at(0)).await.unwrap();
+    std::fs::remove_file(database.path()).unwrap();
+    std::os::unix::fs::symlink(TestDatabase::sqlite().path(), database.path()).unwrap();
+    nothing_is_done(&store).await;
 }
 
 #[tokio::test]

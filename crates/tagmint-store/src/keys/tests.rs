@@ -128,6 +128,54 @@ engine_tests! {
         store.keys().load_signing_key(two.kid(), &master_key(1)).await.unwrap();
     }
 
+    async fn another_key_file_changes_nothing(database: TestDatabase) {
+        let store = database.open().await;
+        let change_under = async |number: u32| {
+            let key = fresh_signing_key();
+            let candidate = KeyCandidate { key: &key, certificate_der: None };
+            let plan = |_: &[KeyState]| -> Plan { Ok(vec![KeyChange::Publish(schedule(20, None))]) };
+            let random = CountingRandom::default();
+            store.keys().change(at(20), &candidate, &master_key(number), &random, plan).await.map(|_| ())
+        };
+        let refused = async |when: &str| {
+            let before = store.keys().list().await.unwrap();
+            let error = change_under(2).await.unwrap_err();
+            assert!(matches!(error, KeyChangeError::Store(StoreError::OtherKeyFile { .. })), "{when}: {error}");
+            assert!(error.to_string().contains("not the one that this database was made with"), "{error}");
+            assert_eq!(store.keys().list().await.unwrap(), before, "{when}");
+        };
+        // The ledger's head tells, with no key yet.
+        store.ledger_writer(master_key(1)).await.unwrap().close().await;
+        refused("no keys").await;
+        change_under(1).await.unwrap();
+        refused("a head and a key").await;
+
+        // The ledger was altered: the keys tell, and the operator can act still.
+        database.tamper("UPDATE ledger_head SET seal = 'ff'").await;
+        refused("an altered head").await;
+        change_under(1).await.unwrap();
+        database.tamper("DELETE FROM ledger_head").await;
+        refused("no head").await;
+        change_under(1).await.unwrap();
+
+        // One key of several that opens proves nothing: it may be the one that went wrong.
+        database.tamper("UPDATE signing_keys SET private_key = x'00' WHERE kid = (SELECT min(kid) FROM signing_keys)").await;
+        let error = change_under(1).await.unwrap_err();
+        assert!(matches!(error, KeyChangeError::Store(StoreError::OtherKeyFile { .. })), "{error}");
+    }
+
+    async fn a_key_that_does_not_open_can_be_withdrawn(database: TestDatabase) {
+        let store = database.open().await;
+        store.ledger_writer(master_key(1)).await.unwrap().close().await;
+        let key = published(&store, 0).await;
+        database.tamper("UPDATE signing_keys SET private_key = x'00'").await;
+        let error = store.keys().load_signing_key(key.kid(), &master_key(1)).await.unwrap_err();
+        assert!(error.to_string().contains(&format!("tagmint keys withdraw {}", key.kid())), "{error}");
+        let withdraw = KeyChange::Reschedule { kid: key.kid().clone(), schedule: schedule(0, Some(20)) };
+        change(&store, &fresh_signing_key(), 20, Ok(vec![withdraw])).await.unwrap();
+        assert!(!store.keys().list().await.unwrap()[0].has_private);
+    }
+
     async fn another_public_half_under_a_kid_is_refused(database: TestDatabase) {
         let store = database.open().await;
         published(&store, 0).await;

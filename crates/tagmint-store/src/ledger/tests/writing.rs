@@ -92,6 +92,58 @@ engine_tests! {
         assert!((2..=3).contains(&rows), "a row that was not waited for may be written: {rows}");
     }
 
+    async fn rows_of_a_replaced_file_are_not_acknowledged(database: TestDatabase) {
+        let (aside, restored) = (TestDatabase::sqlite(), TestDatabase::sqlite());
+        let store = database.open().await;
+        let writer = filled(&store, 2).await;
+        let backup = database.after_a_kill();
+        append(&writer, mint(3)).await;
+        let replaced = async |number| {
+            let error = writer.append(mint(number), PATIENCE).await.unwrap_err();
+            assert!(matches!(&error, LedgerError::Store(StoreError::Replaced { .. })), "{error}");
+            assert!(error.to_string().contains("replaced or removed under the running issuer; restart it"), "{error}");
+            assert!(writer.stats().failing);
+        };
+        database.move_to(&aside, &["", "-wal", "-shm"]);
+        replaced(4).await;
+        backup.move_to(&database, &["", "-wal"]);
+        replaced(5).await;
+        // Another process goes on with the file that is there.
+        let other = database.open().await;
+        assert_eq!(append(&super::writer(&other).await, mint(6)).await, 3);
+        replaced(7).await;
+        assert_eq!(verified(&other).await, 3);
+
+        database.move_to(&restored, &["", "-wal", "-shm"]);
+        aside.move_to(&database, &["", "-wal", "-shm"]);
+        assert_eq!(append(&writer, mint(8)).await, 4);
+        assert!(!writer.stats().failing);
+        assert_eq!(verified(&store).await, 4);
+        let ids: Vec<_> = store.ledger().page(&LedgerQuery::default(), 9).await.unwrap().into_iter().map(|row| row.entry_id).collect();
+        assert_eq!(ids, [1, 2, 3, 8].map(|number| mint(number).id()), "nothing was written to either file meanwhile");
+    }
+
+    async fn a_file_that_is_replaced_during_a_write_is_noticed(database: TestDatabase) {
+        let aside = TestDatabase::sqlite();
+        let store = database.open().await;
+        let writer = filled(&store, 1).await;
+        let mut raw = database.raw().await;
+        let holder = raw.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let waiting = tokio::spawn({
+            let writer = writer.clone();
+            async move { writer.append(mint(2), PATIENCE).await }
+        });
+        // Time to get as far as the lock.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        database.move_to(&aside, &["", "-wal", "-shm"]);
+        holder.rollback().await.unwrap();
+        let error = waiting.await.unwrap().unwrap_err();
+        assert!(matches!(&error, LedgerError::Store(StoreError::Replaced { .. })), "{error}");
+        aside.move_to(&database, &["", "-wal", "-shm"]);
+        assert_eq!(append(&writer, mint(3)).await, 3, "the row is there, although nobody was told so");
+        assert_eq!(verified(&store).await, 3);
+    }
+
     async fn a_damaged_connection_is_replaced(database: TestDatabase) {
         let store = database.open().await;
         let writer = filled(&store, 1).await;
