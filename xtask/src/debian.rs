@@ -27,6 +27,8 @@ const NEEDS: &[(Probe, &str, &str)] = &[
     (Program("unshare"), "util-linux", "shows radosgw alone the test issuer's authority"),
     (File("/etc/ssl/certs/ca-certificates.crt"), "ca-certificates", "the list that it is added to"),
     (Program("faketime"), "faketime", "runs the issuer in the past, for a token that has expired"),
+    (Program("node"), "nodejs", "runs the second judge on policy evaluation"),
+    (Program("npm"), "npm", "installs it"),
     (Module("ensurepip"), "python3-venv", "the virtual environment with boto3 and the AWS CLI"),
 ];
 

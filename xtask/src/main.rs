@@ -4,6 +4,7 @@
 //!
 //! - [`mod@test`] lists the steps of `cargo xtask test`; [`report`] runs them and prints the summary
 //! - [`architecture`], [`sizes`] and [`migrations`] are checks of our own
+//! - [`judge`] brings a second opinion on policies
 //! - [`deny`], [`debian`], [`python`] and [`tools`] bring what other checks need
 //! - [`process`] starts programs; [`workspace`] knows the paths
 
@@ -13,6 +14,7 @@
 mod architecture;
 mod debian;
 mod deny;
+mod judge;
 mod migrations;
 mod process;
 mod python;

@@ -13,7 +13,7 @@ use tagmint_core::{
     signing_key::{Algorithm, KeyId},
 };
 
-use crate::{durations, output::Format};
+use crate::{commands::explain::ExplainArgs, durations, output::Format, redact};
 
 /// Where the configuration is looked for.
 pub const DEFAULT_CONFIG: &str = "/etc/tagmint/tagmint.toml";
@@ -75,6 +75,13 @@ pub enum Command {
     /// Reads and verifies the record of every mint and refusal.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Tells why AWS STS would accept or refuse a token for a role, and what to do about it.
+    ///
+    /// Exit code 0: accepted, 1: refused. Nothing is sent to AWS, and the token is never shown. What it is not told it takes as
+    /// right, and says so: without --jwks or --fetch the signature, without --client-id the audience. With --format json:
+    /// `{"accepted", "error": {"code", "message"} | null, "checks": [{"check", "passed", "expected", "actual", "fix"?}],
+    /// "warnings": [{"id", "text"}]}`.
+    Explain(Box<ExplainArgs>),
     /// Prints a completion script for a shell.
     Completions {
         /// The shell.
@@ -157,7 +164,8 @@ pub enum KeysCommand {
 pub enum BearerCommand {
     /// Makes a bearer and shows its secret, once.
     Create {
-        /// Its name, which rules see as `identity.subject`. Unique among the bearers that are not revoked.
+        /// Its name, which rules see as `identity.subject`: letters, digits and `._-@`. Unique among the bearers that are not
+        /// revoked.
         #[arg(long, value_name = "NAME")]
         name: String,
         /// The only rule that it may use. Default: any rule that lets it.
@@ -180,9 +188,16 @@ pub enum BearerCommand {
         limit: u32,
     },
     /// Revokes a bearer. It works at once.
+    ///
+    /// A bearer that has leaked can be named by its secret: with `--secret-stdin`, because other users of this machine see the
+    /// arguments of every command, and shells keep them.
     Revoke {
-        /// Its id (`brr_…`) or name.
-        bearer: String,
+        /// Its id (`brr_…`), its name, or its secret (`tmb_…`; better with `--secret-stdin`).
+        #[arg(value_name = "BEARER", value_parser = named::<BearerName>, required_unless_present = "secret_stdin")]
+        bearer: Option<Named<BearerName>>,
+        /// Reads its secret from the first line of stdin.
+        #[arg(long, conflicts_with = "bearer")]
+        secret_stdin: bool,
     },
 }
 
@@ -199,9 +214,16 @@ pub enum SessionCommand {
         limit: u32,
     },
     /// Revokes a session. It works at once.
+    ///
+    /// A session that has leaked can be named by its secret: with `--secret-stdin`, because other users of this machine see the
+    /// arguments of every command, and shells keep them.
     Revoke {
-        /// Its id (`ses_…`).
-        id: SessionId,
+        /// Its id (`ses_…`) or its secret (`tms_…`; better with `--secret-stdin`).
+        #[arg(value_name = "SESSION", value_parser = named::<SessionId>, required_unless_present = "secret_stdin")]
+        session: Option<Named<SessionId>>,
+        /// Reads its secret from the first line of stdin.
+        #[arg(long, conflicts_with = "session")]
+        secret_stdin: bool,
     },
 }
 
@@ -289,12 +311,42 @@ fn rule_name(text: &str) -> Result<RuleName, String> {
     RuleName::parse(text).map_err(|error| error.to_string())
 }
 
+/// How a credential is named on the command line.
+#[derive(Debug, Clone)]
+pub enum Named<I> {
+    /// By its id or name.
+    Plainly(I),
+    /// By its secret, or by what has the beginning of one. It does not print.
+    Secret(SecretString),
+}
+
+/// A bearer's id or name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BearerName(pub String);
+
+impl std::str::FromStr for BearerName {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// What begins like a secret is never an error here: clap's message would repeat it.
+fn named<I: std::str::FromStr>(text: &str) -> Result<Named<I>, I::Err> {
+    if redact::looks_like_a_secret(text) {
+        Ok(Named::Secret(SecretString::from(text)))
+    } else {
+        text.parse().map(Named::Plainly)
+    }
+}
+
 /// A secret on the command line. The error does not repeat it.
 fn secret(text: &str) -> Result<SecretString, String> {
     if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(SecretString::from(text)) }
 }
 
-fn attribute(text: &str) -> Result<(String, String), String> {
+pub(crate) fn attribute(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("give KEY=VALUE")?;
     if key.is_empty() {
         Err("the key is empty; give KEY=VALUE".to_owned())
@@ -337,6 +389,8 @@ mod tests {
         assert_eq!("2026-01-31T12:00:00Z".parse(), Ok(Since::At("2026-01-31T12:00:00Z".parse().unwrap())));
         assert!("yesterday".parse::<Since>().is_err());
         assert!(duration("0s").is_err());
+        assert!(matches!(named::<SessionId>("tms_cut"), Ok(Named::Secret(_))));
+        assert!(named::<SessionId>("nonsense").is_err());
         let hash = "AB".repeat(32);
         assert_eq!(head(&format!("7:{hash}")), Ok(LedgerHead { seq: 7, hash: hash.to_lowercase() }));
         assert!(head("7").is_err() && head("-1:ab").is_err() && head(&format!("x:{hash}")).is_err());

@@ -68,8 +68,7 @@ pub fn key_context(config: &Config, store: Store, master_key: Arc<MasterKey>) ->
 /// The session backend as it is configured. In prod an answer of the mock counts as an outage.
 pub fn session_backend(config: &Config) -> Result<Option<Arc<dyn SessionBackend>>, CliError> {
     let Some(backend) = &config.session_backend else { return Ok(None) };
-    let extra_root =
-        backend.ca_file.as_deref().map(|file| files::read("the session backend's CA file", file)).transpose()?;
+    let extra_root = backend.ca_file.as_deref().map(files::ca_bundle).transpose()?;
     let refuse_mock = config.environment() == tagmint_core::environment::Environment::Prod;
     let client = HttpSessionBackend::new(&backend.url, backend.timeout, extra_root.as_deref(), refuse_mock)
         .map_err(|error| CliError::BackendClient(deepest(&error)))?;

@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
-use tagmint_core::random::RandomUnavailable;
+use tagmint_core::{ledger::LedgerFault, random::RandomUnavailable, sealing::SealingError};
 use tagmint_server::{app::StartError, flows::keys::KeysError, x509::CertificateError};
-use tagmint_store::{LedgerError, StoreError, VerifyError};
+use tagmint_store::{Fault, LedgerError, StoreError, VerifyError};
 
 use crate::config::{ConfigError, files::FileError};
 
@@ -20,9 +20,12 @@ pub enum CliError {
     /// A file that the configuration names cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// `check` found something.
+    /// `check` found something in the configuration or in the files that it names.
     #[error("{0}")]
     Check(String),
+    /// `check` found nothing wrong with the configuration, but the database does not answer as it should.
+    #[error("{0}")]
+    Unusable(String),
     /// There is no client for the session backend.
     #[error("the session backend's TLS client cannot be made: {0}")]
     BackendClient(String),
@@ -35,6 +38,16 @@ pub enum CliError {
     /// The ledger is not as it was written.
     #[error("the ledger does not verify: {0}")]
     Verify(#[from] VerifyError),
+    /// The ledger does not hold a head that was noted before.
+    #[error("{message}")]
+    NotHeld {
+        /// The row that was noted.
+        seq: i64,
+        /// How many rows were checked and found good in themselves.
+        rows: u64,
+        /// What was found instead.
+        message: String,
+    },
     /// The keys cannot be read or changed so.
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -87,8 +100,8 @@ impl CliError {
             Self::Config(_) | Self::Check(_) => "config",
             Self::File(_) => "file",
             Self::BackendClient(_) => "session_backend",
-            Self::Store(_) => "database",
-            Self::Ledger(_) | Self::Verify(_) => "ledger",
+            Self::Store(_) | Self::Unusable(_) => "database",
+            Self::Ledger(_) | Self::Verify(_) | Self::NotHeld { .. } => "ledger",
             Self::Keys(_) => "keys",
             Self::Start(_) => "start",
             Self::Certificate(_) => "certificate",
@@ -101,16 +114,119 @@ impl CliError {
     }
 
     /// 1 refused or failed, 2 usage, 3 configuration. 4 is kept for what could not be reached.
-    pub const fn status(&self) -> u8 {
+    pub fn status(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
-            Self::Config(_) | Self::File(_) | Self::Check(_) | Self::BackendClient(_) => 3,
+            Self::Config(_)
+            | Self::File(_)
+            | Self::Check(_)
+            | Self::BackendClient(_)
+            | Self::Start(StartError::MockBackend)
+            | Self::Ledger(LedgerError::Seal { .. }) => 3,
+            Self::Store(error)
+            | Self::Ledger(LedgerError::Store(error))
+            | Self::Verify(VerifyError::Store(error))
+            | Self::Keys(KeysError::Store(error))
+            | Self::Start(StartError::Keys(KeysError::Store(error)))
+                if is_configuration(error) =>
+            {
+                3
+            }
             _ => 1,
+        }
+    }
+
+    /// The first bad row of a ledger that does not verify, where one can be named, and how many rows before it are good.
+    pub fn ledger_row(&self) -> Option<(Option<i64>, u64)> {
+        match self {
+            Self::Verify(VerifyError::Fault { fault, rows }) => {
+                let seq = match fault {
+                    LedgerFault::Dropped { expected, .. } => Some(*expected),
+                    LedgerFault::Unchained { seq } | LedgerFault::Altered { seq } | LedgerFault::Column { seq, .. } => {
+                        Some(*seq)
+                    }
+                    // The rows agree with the head up to the lesser of both.
+                    LedgerFault::Cut { expected, found } => Some((*expected).min(*found) + 1),
+                    LedgerFault::Seal => None,
+                };
+                Some((seq, *rows))
+            }
+            Self::Verify(VerifyError::HeadMissing { .. }) => Some((None, 0)),
+            Self::NotHeld { seq, rows, .. } => Some((Some(*seq), *rows)),
+            _ => None,
         }
     }
 
     /// The process's exit code.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status())
+    }
+}
+
+/// Whether the database is sound, and the configuration names the wrong one, the wrong folder or the wrong key file.
+const fn is_configuration(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::NoFolder { .. }
+            | StoreError::Missing { .. }
+            | StoreError::Foreign { .. }
+            | StoreError::OtherStamp { .. }
+            | StoreError::OtherKeyFile { .. }
+            | StoreError::Database { fault: Fault::NotADatabase, .. }
+            | StoreError::Sealing { cause: SealingError::Unsealing, .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_wrong_configuration_has_one_code_whoever_finds_it() {
+        let database: Arc<str> = "k.db".into();
+        let foreign = || StoreError::Foreign { database: Arc::clone(&database) };
+        let fault = |fault| StoreError::Database {
+            database: Arc::clone(&database),
+            doing: "open the database",
+            fault,
+            cause: "x".into(),
+        };
+        for error in [
+            CliError::Store(foreign()),
+            CliError::Store(fault(Fault::NotADatabase)),
+            CliError::Store(StoreError::NoFolder { database: Arc::clone(&database), folder: "x".to_owned() }),
+            CliError::Store(StoreError::Missing { database: Arc::clone(&database) }),
+            CliError::Store(StoreError::OtherKeyFile { database: Arc::clone(&database) }),
+            CliError::Ledger(LedgerError::Store(foreign())),
+            CliError::Ledger(LedgerError::Seal { database: Arc::clone(&database) }),
+            CliError::Keys(KeysError::Store(foreign())),
+            CliError::Start(StartError::Keys(KeysError::Store(foreign()))),
+            CliError::Start(StartError::MockBackend),
+            CliError::Check("x".to_owned()),
+        ] {
+            assert_eq!(error.status(), 3, "{error}");
+        }
+        for error in [
+            CliError::Store(fault(Fault::DiskFull)),
+            CliError::Store(fault(Fault::Locked)),
+            CliError::Ledger(LedgerError::HeadMissing { database: Arc::clone(&database) }),
+            CliError::Verify(VerifyError::Fault { fault: LedgerFault::Seal, rows: 3 }),
+            CliError::Unusable("x".to_owned()),
+        ] {
+            assert_eq!(error.status(), 1, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_first_bad_row_is_named() {
+        let row = |fault| CliError::Verify(VerifyError::Fault { fault, rows: 4 }).ledger_row();
+        assert_eq!(row(LedgerFault::Dropped { expected: 5, found: 7 }), Some((Some(5), 4)));
+        assert_eq!(row(LedgerFault::Altered { seq: 5 }), Some((Some(5), 4)));
+        assert_eq!(row(LedgerFault::Cut { expected: 9, found: 4 }), Some((Some(5), 4)));
+        assert_eq!(row(LedgerFault::Cut { expected: 3, found: 4 }), Some((Some(4), 4)));
+        assert_eq!(row(LedgerFault::Seal), Some((None, 4)));
+        assert_eq!(CliError::Refused(String::new()).ledger_row(), None);
     }
 }

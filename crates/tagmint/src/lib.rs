@@ -7,6 +7,7 @@
 //! | [`compose`] | from settings to a running issuer and its end |
 //! | [`local`] | an issuer on this machine with nothing configured, for `dev` and `demo` |
 //! | [`output`], [`error`], [`logging`] | data on stdout, talk and logs on stderr, exit codes |
+//! | [`redact`] | secrets that were typed where they do not belong |
 //! | [`docs`] | the reference pages, made from the code |
 //! | [`surroundings`], [`durations`] | the process's environment; durations as people write them |
 
@@ -20,9 +21,10 @@ pub mod error;
 pub mod local;
 pub mod logging;
 pub mod output;
+pub mod redact;
 pub mod surroundings;
 
-use std::{ffi::OsString, path::Path, process::ExitCode};
+use std::{borrow::Cow, ffi::OsString, io::Write, path::Path, process::ExitCode};
 
 use clap::{Parser, error::ErrorKind};
 
@@ -63,7 +65,10 @@ fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
         || args.iter().any(|arg| arg == "--format=json");
     if informs || !json {
         // A closed pipe is nothing to report.
-        let _ = error.print();
+        let _ = match redact::secrets(&error.render().to_string()) {
+            Cow::Borrowed(_) => error.print(),
+            Cow::Owned(clean) => write!(anstream::stderr(), "{clean}"),
+        };
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     }
     let text = error.render().to_string();
@@ -74,7 +79,7 @@ fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
 
 async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), CliError> {
     let quiet = || {
-        logging::init_quiet();
+        logging::init_quiet(output.is_json());
         Config::load(file)
     };
     match command {
@@ -82,11 +87,12 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
         Command::Dev(args) => commands::dev::run(args, output).await,
         Command::Demo => commands::demo::run(output).await,
         Command::MockBackend(args) => commands::mock_backend::run(args, output).await,
-        Command::Check => commands::check::run(&quiet()?, output),
+        Command::Check => commands::check::run(&quiet()?, output).await,
         Command::Keys(command) => commands::keys::run(command, &quiet()?, output).await,
         Command::Bearer(command) => commands::bearer::run(command, &quiet()?, output).await,
         Command::Session(command) => commands::session::run(command, &quiet()?, output).await,
         Command::Ledger(command) => commands::ledger::run(command, &quiet()?, output).await,
+        Command::Explain(args) => commands::explain::run(*args, output).await,
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man { out } => commands::shell::man(out.as_deref(), output),
         Command::Docs { out } => docs::write(&out, output),

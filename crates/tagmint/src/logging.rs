@@ -35,7 +35,7 @@ pub fn init(log: &Log) {
     }
 }
 
-/// Begins to log as a command does that runs for a moment: warnings and errors, as text.
-pub fn init_quiet() {
-    init(&Log { level: "warn".to_owned(), json: false });
+/// Begins to log as a command does that runs for a moment: warnings and errors alone.
+pub fn init_quiet(json: bool) {
+    init(&Log { level: "warn".to_owned(), json });
 }

@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{config::ConfigError, error::CliError};
+use crate::{config::ConfigError, error::CliError, redact};
 
 /// How data and errors are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,26 +47,32 @@ impl Output {
         }
     }
 
-    /// Says something to a person that is no data.
+    /// Says something to a person that is no data. Programs are not talked to.
     pub fn talk(self, text: &str) {
-        // A closed stderr must not end a command.
-        let _ = writeln!(anstream::stderr(), "{text}");
+        if self.format == Format::Text {
+            tell(text);
+        }
     }
 
     /// Tells an error.
     pub fn error(self, error: &CliError) {
         let message = error.to_string();
+        let message = redact::secrets(&message);
         match self.format {
             Format::Json => {
                 let mut told = json!({"code": error.code(), "message": message});
                 if let CliError::Config(ConfigError::Invalid { problems, .. }) = error {
                     told["problems"] = json!(problems);
                 }
-                self.talk(&json!({"error": told}).to_string());
+                if let Some((seq, rows_checked)) = error.ledger_row() {
+                    told["seq"] = json!(seq);
+                    told["rows_checked"] = json!(rows_checked);
+                }
+                tell(&json!({"error": told}).to_string());
             }
             Format::Text => {
                 let red = anstyle::AnsiColor::Red.on_default().bold();
-                self.talk(&format!("{red}error:{red:#} {message}"));
+                tell(&format!("{red}error:{red:#} {message}"));
             }
         }
     }
@@ -74,13 +80,19 @@ impl Output {
     /// Warns of something that does not stop the command.
     pub fn warn(self, message: &str) {
         match self.format {
-            Format::Json => self.talk(&json!({"warning": message}).to_string()),
+            Format::Json => tell(&json!({"warning": message}).to_string()),
             Format::Text => {
                 let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-                self.talk(&format!("{yellow}warning:{yellow:#} {message}"));
+                tell(&format!("{yellow}warning:{yellow:#} {message}"));
             }
         }
     }
+}
+
+/// Writes a line to stderr.
+fn tell(text: &str) {
+    // A closed stderr must not end a command.
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// Writes a line of data. A reader that has gone (`| head`) is no error.

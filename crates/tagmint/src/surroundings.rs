@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tagmint_server::settings::Limits;
 
 /// systemd's folder of credentials (`LoadCredential=`).
 pub fn credentials_directory() -> Option<PathBuf> {
@@ -27,7 +28,38 @@ pub fn raise_open_files() -> Option<u64> {
     maximum
 }
 
+/// Open files that connections must leave: the database and its log, the listeners, certificates, questions to the session backend.
+const RESERVED_FILES: u64 = 64;
+
+/// Lowers the most connections to what the limit of open files allows: when all are taken, the database must still open its own.
+pub fn leave_files_for_the_database(open_files: Option<u64>, limits: &mut Limits) {
+    let room = open_files.and_then(|most| usize::try_from(most.saturating_sub(RESERVED_FILES)).ok());
+    if let Some(room) = room.filter(|room| *room < limits.connections) {
+        tracing::warn!(
+            configured = limits.connections,
+            allowed = room,
+            "fewer connections than `limits.connections`: the limit of open files is low"
+        );
+        limits.connections = room.max(1);
+    }
+}
+
 /// The path in full, so that it can be pasted elsewhere.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_the_database() {
+        let after = |open_files| {
+            let mut limits = Limits { connections: 1_000, ..Limits::default() };
+            leave_files_for_the_database(open_files, &mut limits);
+            limits.connections
+        };
+        assert_eq!([after(None), after(Some(1_064)), after(Some(1_063)), after(Some(10))], [1_000, 1_000, 999, 1]);
+    }
 }

@@ -11,10 +11,10 @@ use tagmint_core::signing_key::Algorithm;
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench")]
 pub(crate) struct Args {
-    /// Seconds of each measurement. Default: 5, or 1 with `--quick`.
+    /// Seconds of each measurement. Default: 4, or 1 with `--quick`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: Option<u32>,
-    /// How many times each measurement is made; the results are added up. Default: 2, or 1 with `--quick`.
+    /// How many times each measurement is made; the median counts. Default: 3, or 1 with `--quick`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
     /// A look in half a minute; too short for figures to be quoted.
@@ -74,12 +74,12 @@ impl Transport {
 impl Args {
     /// The length of each measurement.
     pub(crate) fn span(&self) -> Duration {
-        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 1 } else { 5 }).into())
+        Duration::from_secs(self.seconds.unwrap_or(if self.quick { 1 } else { 4 }).into())
     }
 
     /// How many times each measurement is made.
     pub(crate) fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 1 } else { 2 })
+        self.rounds.unwrap_or(if self.quick { 1 } else { 3 })
     }
 
     /// Whether a part is wanted.

@@ -56,7 +56,8 @@ impl Target {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.problem(&error))?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.problem(&error))?;
         // An error of the connection comes out of the request that is under way.
         tokio::spawn(async move { drop(connection.await) });
         Ok(sender)
@@ -75,7 +76,13 @@ impl Connection {
     }
 
     /// Sends JSON, with a credential where there is one.
-    pub(crate) async fn post(&mut self, path: &str, credential: Option<&str>, json: Bytes, expected: StatusCode) -> Result<Bytes, BenchError> {
+    pub(crate) async fn post(
+        &mut self,
+        path: &str,
+        credential: Option<&str>,
+        json: Bytes,
+        expected: StatusCode,
+    ) -> Result<Bytes, BenchError> {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)
@@ -87,7 +94,11 @@ impl Connection {
         self.send(request.body(Full::new(json)), expected).await
     }
 
-    async fn send(&mut self, request: Result<Request<Full<Bytes>>, hyper::http::Error>, expected: StatusCode) -> Result<Bytes, BenchError> {
+    async fn send(
+        &mut self,
+        request: Result<Request<Full<Bytes>>, hyper::http::Error>,
+        expected: StatusCode,
+    ) -> Result<Bytes, BenchError> {
         let to = &self.authority;
         let problem = |problem: String| BenchError::Connection { to: to.clone(), problem };
         let request = request.map_err(|error| problem(error.to_string()))?;

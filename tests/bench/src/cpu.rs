@@ -45,8 +45,14 @@ fn of_us() -> Duration {
 fn of_machine() -> Duration {
     // cpu user nice system idle iowait irq softirq steal … (proc_stat(5))
     let text = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let fields: Vec<u64> =
-        text.lines().next().unwrap_or_default().split_ascii_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
+    let fields: Vec<u64> = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .skip(1)
+        .filter_map(|field| field.parse().ok())
+        .collect();
     ticks(&fields, &[0, 1, 2, 5, 6, 7])
 }
 
@@ -64,7 +70,8 @@ fn ticks(fields: &[u64], wanted: &[usize]) -> Duration {
 fn children(pid: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let parent = |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|text| stat(&text).get(PPID).copied());
+    let parent =
+        |pid: u32| fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|text| stat(&text).get(PPID).copied());
     pids.filter(|child| parent(*child) == Some(pid.into())).collect()
 }
 

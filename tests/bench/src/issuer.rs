@@ -115,7 +115,8 @@ impl<'s> Issuer<'s> {
         let key = MasterKey::generate_file(&SystemRandom).map_err(|error| BenchError::wrong(error.to_string()))?;
         write(&dir.join("key"), key.as_bytes())?;
 
-        let backend = site.tagmint(["mock-backend", "--listen", "127.0.0.1:0", "--auth-token", AUTH_TOKEN, "--format", "json"]);
+        let backend =
+            site.tagmint(["mock-backend", "--listen", "127.0.0.1:0", "--auth-token", AUTH_TOKEN, "--format", "json"]);
         let backend = TagmintProcess::start_command(backend)?;
         let config = dir.join("tagmint.toml");
         write(&config, configuration(port, algorithm, transport, backend.field("url")?).as_bytes())?;
@@ -161,9 +162,7 @@ impl Site {
 /// As an operator would write it, with the limits off and the log quiet: a measurement asks for more than a limit allows.
 fn configuration(port: u16, algorithm: Algorithm, transport: Transport, backend: &str) -> String {
     let tls = match transport {
-        Transport::Tls => {
-            "mode = \"files\"\ncertificate = \"../certificate.pem\"\nkey = \"../certificate-key.pem\""
-        }
+        Transport::Tls => "mode = \"files\"\ncertificate = \"../certificate.pem\"\nkey = \"../certificate-key.pem\"",
         Transport::Plain => "mode = \"proxy\"",
     };
     format!(

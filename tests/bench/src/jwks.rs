@@ -27,8 +27,6 @@ const PATH: &str = "/.well-known/jwks.json";
 const CONNECTIONS: u32 = 64;
 /// How long nginx may take to listen.
 const READY_LIMIT: Duration = Duration::from_secs(10);
-/// Each server is measured so many times a round.
-const TURNS_A_ROUND: u32 = 2;
 
 /// What this part needs, with the Debian packages that bring it.
 const PROGRAMS: [(&[&str], &str); 2] = [(&["nginx", "/usr/sbin/nginx"], "nginx"), (&["wrk"], "wrk")];
@@ -51,7 +49,8 @@ impl Programs {
 }
 
 fn is_there(program: &str) -> bool {
-    let tried = Command::new(program).arg("-v").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let tried =
+        Command::new(program).arg("-v").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     !tried.is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
@@ -66,15 +65,15 @@ pub(crate) async fn measure(site: &Site, programs: &Programs, args: &Args) -> Re
     }
     let mut ours = JwksRow::new("tagmint");
     let mut theirs = JwksRow::new("nginx");
-    for _ in 0..args.rounds() * TURNS_A_ROUND {
-        for (row, pid, port) in [
-            (&mut ours, issuer.pid(), issuer.target.address.port()),
-            (&mut theirs, nginx.daemon.pid(), nginx.port),
-        ] {
+    for _ in 0..args.rounds() {
+        for (row, pid, port) in
+            [(&mut ours, issuer.pid(), issuer.target.address.port()), (&mut theirs, nginx.daemon.pid(), nginx.port)]
+        {
             let before = Reading::take(pid)?;
             let text = wrk(programs.wrk, port, args.span()).await?;
             let spent = Reading::take(pid)?.since(before);
-            let (requests, took) = read(&text).ok_or_else(|| BenchError::wrong(format!("wrk failed or met errors:\n{text}")))?;
+            let (requests, took) =
+                read(&text).ok_or_else(|| BenchError::wrong(format!("wrk failed or met errors:\n{text}")))?;
             row.add(requests, took, spent);
         }
     }
@@ -127,7 +126,8 @@ impl Nginx {
         let mut command = Command::new(program);
         command.arg("-p").arg(&dir).arg("-c").arg(&config).arg("-e").arg(dir.join("error.log"));
         let mut daemon = Daemon::spawn("nginx", &mut command, "nginx", &dir.join("output.log"))?;
-        daemon.wait_ready("nginx listening", READY_LIMIT, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())?;
+        daemon
+            .wait_ready("nginx listening", READY_LIMIT, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())?;
         Ok(Self { daemon, port })
     }
 }

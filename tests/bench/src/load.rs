@@ -40,6 +40,12 @@ impl Caller {
         Ok(Self { connection, authorization: format!("Bearer {session}") })
     }
 
+    /// Takes a fresh connection: a server closes those that have been idle for long.
+    pub(crate) async fn reconnect(&mut self, target: &Target) -> Result<(), BenchError> {
+        self.connection = target.connect().await?;
+        Ok(())
+    }
+
     /// Mints one token; returns the answer's body.
     pub(crate) async fn mint(&mut self) -> Result<Bytes, BenchError> {
         let body = Bytes::from(format!(r#"{{"audience":"{AUDIENCE}"}}"#));

@@ -34,9 +34,13 @@ pub(crate) struct Machine {
 impl Machine {
     /// Looks at the machine and at the folder for the databases, which must be on a disk.
     pub(crate) fn look(folder: &Path) -> Result<Self, BenchError> {
-        let kind = rustix::fs::statfs(folder).map_err(|error| BenchError::file("look at", folder)(error.into()))?.f_type;
+        let kind =
+            rustix::fs::statfs(folder).map_err(|error| BenchError::file("look at", folder)(error.into()))?.f_type;
         if u32::try_from(kind).is_ok_and(|kind| kind == TMPFS) {
-            let text = format!("{} is in memory: the ledger would not be durable; name a folder on a disk with --dir", folder.display());
+            let text = format!(
+                "{} is in memory: the ledger would not be durable; name a folder on a disk with --dir",
+                folder.display()
+            );
             return Err(BenchError::wrong(text));
         }
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

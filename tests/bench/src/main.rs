@@ -4,7 +4,7 @@
 //! - [`jwks`]: its key set over TLS, against nginx
 //!
 //! [`issuer`] runs the server, [`load`] and [`client`] ask it, [`cpu`] reads what that cost, [`signature`] is the yardstick, [`report`]
-//! works out the ratios. docs/benchmarks.md says what each figure means.
+//! works out the ratios and [`numbers`] writes them. docs/benchmarks.md says what each figure means.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the figures go to the terminal")]
 
@@ -17,6 +17,7 @@ mod jwks;
 mod load;
 mod machine;
 mod mints;
+mod numbers;
 mod report;
 mod signature;
 
@@ -52,7 +53,8 @@ async fn run(args: &Args) -> Result<(), BenchError> {
     let beside = us.parent().unwrap_or(Path::new("."));
     let binary = args.binary.clone().unwrap_or_else(|| beside.join("tagmint"));
     if !binary.is_file() {
-        let text = format!("{} is not there: `cargo xtask bench` builds it; or name one with --binary", binary.display());
+        let text =
+            format!("{} is not there: `cargo xtask bench` builds it; or name one with --binary", binary.display());
         return Err(BenchError::wrong(text));
     }
     let site = Site::prepare(args.dir.as_deref().unwrap_or(beside), binary)?;

@@ -60,6 +60,9 @@ async fn one_issuer(
         for row in &mut rows {
             let count = usize::try_from(row.concurrency).unwrap_or(usize::MAX);
             let mut some: Vec<Caller> = callers.drain(..count.min(callers.len())).collect();
+            for caller in &mut some {
+                caller.reconnect(&issuer.target).await?;
+            }
             let outcome = load::run(&mut some, issuer.pid(), span).await?;
             callers.append(&mut some);
             let after = bare(&bare_key, span)?;
@@ -75,7 +78,9 @@ async fn one_issuer(
     drop(callers);
     let ledger_rows = issuer.finish()?;
     if ledger_rows != answers {
-        return Err(BenchError::wrong(format!("{answers} tokens were handed out and the ledger has {ledger_rows} rows")));
+        return Err(BenchError::wrong(format!(
+            "{answers} tokens were handed out and the ledger has {ledger_rows} rows"
+        )));
     }
     for row in &mut rows {
         row.finish();
@@ -113,7 +118,8 @@ fn verify(answers: &[Bytes], jwks: &[u8], issuer: &str, algorithm: Algorithm) ->
     let mut ids = HashSet::new();
     for answer in answers {
         let verified = jws::verify(&token(answer)?, &keys, &expected);
-        let verified = verified.map_err(|error| BenchError::wrong(format!("a minted token does not verify: {error}")))?;
+        let verified =
+            verified.map_err(|error| BenchError::wrong(format!("a minted token does not verify: {error}")))?;
         let id = verified.claims.get("jti").and_then(Value::as_str).unwrap_or_default().to_owned();
         if verified.algorithm != algorithm || !ids.insert(id.clone()) {
             return Err(BenchError::wrong(format!("the token {id} was minted twice or with {}", verified.algorithm)));

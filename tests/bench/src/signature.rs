@@ -15,7 +15,7 @@ use aws_lc_rs::{
 };
 use tagmint_core::signing_key::Algorithm;
 
-use crate::{cpu, error::BenchError};
+use crate::{cpu, error::BenchError, numbers::per};
 
 /// Signatures between two looks at the clock, about a millisecond of work.
 const AT_ONCE: u64 = 16;
@@ -115,12 +115,6 @@ impl Slice {
     }
 }
 
-/// Microseconds of one of `count`; 0 of none.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub(crate) fn per(time: Duration, count: u64) -> f64 {
-    if count == 0 { 0.0 } else { time.as_secs_f64() * 1e6 / count as f64 }
-}
-
 impl std::ops::AddAssign for Slice {
     fn add_assign(&mut self, more: Self) {
         self.signatures += more.signatures;
@@ -142,7 +136,8 @@ mod tests {
     #[test]
     fn both_algorithms_sign_and_cost_something() {
         for algorithm in [Algorithm::Rs256, Algorithm::Es256] {
-            let bare = BareKey::generate(algorithm, vec![b'x'; 900]).unwrap().measure(Duration::from_millis(20)).unwrap();
+            let bare =
+                BareKey::generate(algorithm, vec![b'x'; 900]).unwrap().measure(Duration::from_millis(20)).unwrap();
             for slice in [bare.alone, bare.loaded] {
                 assert!(slice.signatures >= AT_ONCE && slice.micros() > 1.0, "{algorithm}: {slice:?}");
             }

@@ -13,12 +13,14 @@ use tagmint_core::{
 use tagmint_store::{BearerRecord, CredentialFilter, NewBearer, Revocation, Store};
 
 use crate::{
-    cli::BearerCommand,
+    cli::{BearerCommand, BearerName, Named},
+    commands::presented,
     compose,
     config::Config,
     durations,
     error::CliError,
     output::{Output, pairs, table},
+    redact,
 };
 
 /// Longest name, in characters.
@@ -38,7 +40,7 @@ pub async fn run(command: BearerCommand, config: &Config, output: Output) -> Res
             make(create(name, rule, expires, attributes), config, &store, output).await
         }
         BearerCommand::List { all, limit } => list(all, limit, &store, output).await,
-        BearerCommand::Revoke { bearer } => revoke(&bearer, &store, output).await,
+        BearerCommand::Revoke { bearer, .. } => revoke(bearer, config, &store, output).await,
     };
     store.close().await;
     result
@@ -63,10 +65,13 @@ pub async fn create(
     environment: Environment,
     store: &Store,
 ) -> Result<(NewBearer, IssuedSecret), CliError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._:/@-".contains(c);
+    if redact::looks_like_a_secret(&wish.name) {
+        return Err(CliError::Usage("a bearer's name cannot begin as a secret does".to_owned()));
+    }
+    // No slash: rules make prefixes of names, and `ci/nightly` would lie below the prefix of `ci`.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
     if wish.name.is_empty() || wish.name.len() > MAX_NAME || !wish.name.chars().all(plain) {
-        let message =
-            format!("`{}` is not a bearer's name: use 1 to {MAX_NAME} letters, digits and `._:/@-`", wish.name);
+        let message = format!("`{}` is not a bearer's name: use 1 to {MAX_NAME} letters, digits and `._-@`", wish.name);
         return Err(CliError::Usage(message));
     }
     if wish.name.starts_with(BearerId::PREFIX) {
@@ -164,13 +169,28 @@ async fn list(all: bool, limit: u32, store: &Store, output: Output) -> Result<()
     Ok(())
 }
 
-async fn revoke(named: &str, store: &Store, output: Output) -> Result<(), CliError> {
-    let found = match named.parse::<BearerId>() {
-        Ok(id) => store.bearers().get(id).await?,
-        Err(_) => store.bearers().get_by_name(named).await?,
+async fn revoke(
+    named: Option<Named<BearerName>>,
+    config: &Config,
+    store: &Store,
+    output: Output,
+) -> Result<(), CliError> {
+    let bearers = store.bearers();
+    let (found, called) = match presented::or_stdin(named)? {
+        Named::Secret(secret) => {
+            let hash = presented::hash(&secret, SecretKind::Bearer, config.environment())?;
+            (bearers.get_by_secret(hash).await?, "of this secret".to_owned())
+        }
+        Named::Plainly(BearerName(name)) => {
+            let found = match name.parse::<BearerId>() {
+                Ok(id) => bearers.get(id).await?,
+                Err(_) => bearers.get_by_name(&name).await?,
+            };
+            (found, format!("`{name}`"))
+        }
     };
     let Some(bearer) = found else {
-        return Err(CliError::NotFound(format!("there is no bearer `{named}`; `tagmint bearer list` shows them")));
+        return Err(CliError::NotFound(format!("there is no bearer {called}; `tagmint bearer list` shows them")));
     };
     match store.bearers().revoke(bearer.id, SystemClock.now()).await? {
         Revocation::Done => output.data(&json!({"id": bearer.id, "name": bearer.name, "state": "revoked"}), || {

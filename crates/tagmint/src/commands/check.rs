@@ -1,9 +1,17 @@
 //! `tagmint check`.
 
+use std::path::Path;
+
 use serde_json::json;
+use tagmint_core::sealing::MasterKey;
+use tagmint_store::{LedgerError, LedgerQuery, Store, StoreError};
 
 use crate::{
-    config::{Config, Tls, files},
+    compose,
+    config::{
+        Config, Tls,
+        files::{self, FileState},
+    },
     durations,
     error::CliError,
     output::{Output, pairs, table},
@@ -11,9 +19,18 @@ use crate::{
 };
 
 /// Says what a configuration means and whether its files can be used.
-pub fn run(config: &Config, output: Output) -> Result<(), CliError> {
-    let files = files::inspect(config, surroundings::credentials_directory().as_deref());
-    let bad = files.iter().filter(|file| !file.ok).count();
+pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
+    let mut files = files::inspect(config, surroundings::credentials_directory().as_deref());
+    let bad_before = files.iter().filter(|file| !file.ok).count();
+    let found = database(config).await;
+    let status = found.as_ref().err().map(CliError::status);
+    files.push(FileState {
+        what: "database",
+        file: config.database.display().to_string(),
+        ok: found.is_ok(),
+        state: found.map_or_else(|error| error.to_string(), str::to_owned),
+    });
+    let bad = bad_before + usize::from(status.is_some());
     let settings = &config.settings;
     let rotation = &settings.rotation;
     let tls = match &config.tls {
@@ -62,9 +79,54 @@ pub fn run(config: &Config, output: Output) -> Result<(), CliError> {
     for warning in &config.warnings {
         output.warn(warning);
     }
-    match bad {
-        0 => Ok(()),
-        1 => Err(CliError::Check("one file cannot be used".to_owned())),
-        several => Err(CliError::Check(format!("{several} files cannot be used"))),
+    let message = match bad {
+        0 => return Ok(()),
+        1 => "one file cannot be used".to_owned(),
+        several => format!("{several} files cannot be used"),
+    };
+    // `serve` would end with the same code.
+    if bad_before == 0 && status == Some(1) { Err(CliError::Unusable(message)) } else { Err(CliError::Check(message)) }
+}
+
+/// Looks at the database as `serve` does, but makes and changes nothing.
+async fn database(config: &Config) -> Result<&'static str, CliError> {
+    let file = &config.database;
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        let (database, folder) = (file.to_string_lossy().into(), folder.to_string_lossy().into());
+        return Err(StoreError::NoFolder { database, folder }.into());
+    }
+    if !file.try_exists().unwrap_or(true) {
+        return Ok("is made at the first start");
+    }
+    let store = match compose::open_existing(config).await {
+        Ok(store) => store,
+        // Both are for `serve` to mend.
+        Err(CliError::Store(StoreError::Missing { .. })) => return Ok("is empty, and filled at the first start"),
+        Err(CliError::Store(StoreError::OlderSchema { .. })) => {
+            return Ok("is of an older version, and migrated at the next start");
+        }
+        Err(error) => return Err(error),
+    };
+    // What is wrong with the key file itself has a line of its own.
+    let master_key = compose::master_key(config).ok();
+    let sealed = match &master_key {
+        Some(master_key) => seal(config, &store, master_key).await,
+        None => Ok("belongs to this issuer; the ledger's seal was not checked, for want of the key file"),
+    };
+    store.close().await;
+    sealed
+}
+
+/// Whether the ledger's head is sealed under the key file.
+async fn seal(config: &Config, store: &Store, master_key: &MasterKey) -> Result<&'static str, CliError> {
+    let database = || config.database.to_string_lossy().into();
+    match store.ledger().head().await? {
+        Some(stored) if master_key.ledger_head_is_genuine(stored.head.seq, &stored.head.hash, &stored.seal) => {
+            Ok("belongs to this issuer and this key file")
+        }
+        Some(_) => Err(LedgerError::Seal { database: database() }.into()),
+        None if store.ledger().page(&LedgerQuery::default(), 1).await?.is_empty() => Ok("belongs to this issuer"),
+        None => Err(LedgerError::HeadMissing { database: database() }.into()),
     }
 }

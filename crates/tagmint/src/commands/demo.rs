@@ -32,7 +32,7 @@ const TAGS_CLAIM: &str = "https://aws.amazon.com/tags";
 
 /// Runs every step and tells what was proved.
 pub async fn run(output: Output) -> Result<(), CliError> {
-    logging::init(&crate::config::Log { level: "error".to_owned(), json: false });
+    logging::init(&crate::config::Log { level: "error".to_owned(), json: output.is_json() });
     let folder = tempfile::tempdir().map_err(|source| CliError::Io { what: "a temporary folder", source })?;
     let options = LocalOptions { dir: folder.path().to_owned(), listen: ([127, 0, 0, 1], 0).into(), algorithm: None };
     let local = local::start(options).await?;

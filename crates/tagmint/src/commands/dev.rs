@@ -20,7 +20,7 @@ pub const WALLET: &str = local::WALLET;
 
 /// Runs a local issuer until it is told to end.
 pub async fn run(args: DevArgs, output: Output) -> Result<(), CliError> {
-    logging::init(&Log { level: "info".to_owned(), json: false });
+    logging::init(&Log { level: "info".to_owned(), json: output.is_json() });
     surroundings::raise_open_files();
     let signals = Signals::listen()?;
     let dir = args.dir.unwrap_or_else(default_dir);

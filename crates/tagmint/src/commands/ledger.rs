@@ -12,7 +12,7 @@ use tagmint_core::{
     clock::{Clock, SystemClock},
     ledger::{LedgerEntry, LedgerHead, LedgerRow, Outcome},
 };
-use tagmint_store::{LedgerOrder, LedgerQuery, Store};
+use tagmint_store::{LedgerOrder, LedgerQuery, Store, VerifyReport};
 
 use crate::{
     cli::{LedgerCommand, OutcomeArg, Since},
@@ -99,7 +99,7 @@ async fn verify(expected: Option<&LedgerHead>, config: &Config, store: &Store, o
     let master_key = compose::master_key(config)?;
     let report = store.ledger().verify(&master_key).await?;
     if let Some(expected) = expected {
-        holds(expected, &report.head, config, store).await?;
+        holds(expected, &report, config, store).await?;
     }
     let noted = format!("{}:{}", report.head.seq, report.head.hash);
     let data = json!({"verified": true, "rows": report.rows, "head": report.head, "expected_head_held": expected.map(|_| true)});
@@ -116,11 +116,12 @@ async fn verify(expected: Option<&LedgerHead>, config: &Config, store: &Store, o
 }
 
 /// Whether the ledger still holds a head that was noted before.
-async fn holds(expected: &LedgerHead, head: &LedgerHead, config: &Config, store: &Store) -> Result<(), CliError> {
-    if expected.seq > head.seq {
-        return Err(CliError::Refused(format!(
+async fn holds(expected: &LedgerHead, report: &VerifyReport, config: &Config, store: &Store) -> Result<(), CliError> {
+    let not_held = |message| CliError::NotHeld { seq: expected.seq, rows: report.rows, message };
+    if expected.seq > report.head.seq {
+        return Err(not_held(format!(
             "the ledger ends at row {}, and row {} was noted: the database was put back to an earlier state",
-            head.seq, expected.seq
+            report.head.seq, expected.seq
         )));
     }
     let found = if expected.seq == 0 {
@@ -132,7 +133,7 @@ async fn holds(expected: &LedgerHead, head: &LedgerHead, config: &Config, store:
     if found == expected.hash {
         return Ok(());
     }
-    Err(CliError::Refused(format!(
+    Err(not_held(format!(
         "row {} has the hash {found}, and {} was noted: the ledger was written anew, or the head is another issuer's",
         expected.seq, expected.hash
     )))

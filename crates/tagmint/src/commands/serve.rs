@@ -15,12 +15,13 @@ use crate::{
 
 /// Runs an issuer until it is told to end.
 pub async fn run(file: &Path, output: Output) -> Result<(), CliError> {
-    let config = Config::load(file)?;
+    let mut config = Config::load(file)?;
     logging::init(&config.log);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let open_files = surroundings::raise_open_files();
+    surroundings::leave_files_for_the_database(open_files, &mut config.settings.limits);
     let signals = Signals::listen()?;
     let public = compose::bind(config.public)?;
     let admin = compose::bind(config.admin)?;

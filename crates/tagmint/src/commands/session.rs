@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 use tagmint_core::{
     clock::{Clock, SystemClock},
     id::SessionId,
+    issued_secret::SecretKind,
 };
 use tagmint_store::{CredentialFilter, Revocation, SessionRecord, Store};
 
 use crate::{
-    cli::SessionCommand,
+    cli::{Named, SessionCommand},
+    commands::presented,
     compose,
     config::Config,
     durations,
@@ -21,7 +23,7 @@ pub async fn run(command: SessionCommand, config: &Config, output: Output) -> Re
     let store = compose::open_existing(config).await?;
     let result = match command {
         SessionCommand::List { all, limit } => list(all, limit, &store, output).await,
-        SessionCommand::Revoke { id } => revoke(id, &store, output).await,
+        SessionCommand::Revoke { session, .. } => revoke(session, config, &store, output).await,
     };
     store.close().await;
     result
@@ -66,7 +68,20 @@ async fn list(all: bool, limit: u32, store: &Store, output: Output) -> Result<()
     Ok(())
 }
 
-async fn revoke(id: SessionId, store: &Store, output: Output) -> Result<(), CliError> {
+async fn revoke(
+    named: Option<Named<SessionId>>,
+    config: &Config,
+    store: &Store,
+    output: Output,
+) -> Result<(), CliError> {
+    let id = match presented::or_stdin(named)? {
+        Named::Plainly(id) => id,
+        Named::Secret(secret) => {
+            let hash = presented::hash(&secret, SecretKind::Session, config.environment())?;
+            let unknown = || CliError::NotFound("there is no session of this secret; it has ended".to_owned());
+            store.sessions().get_by_secret(hash).await?.ok_or_else(unknown)?.id
+        }
+    };
     match store.sessions().revoke(id, SystemClock.now()).await? {
         Revocation::Done => output.data(&json!({"id": id, "state": "revoked"}), || format!("session {id} is revoked")),
         Revocation::AlreadyRevoked => Err(CliError::Refused(format!("session {id} had been revoked before"))),

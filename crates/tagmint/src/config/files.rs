@@ -6,6 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use serde::Serialize;
 use tagmint_core::sealing::{MasterKey, SealingError};
 use tagmint_server::tls::{self, TlsError};
@@ -57,9 +61,9 @@ pub enum FileError {
     /// Certificate and key.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The database's folder is not there.
-    #[error("the database's folder {} does not exist; make it, owned by the user that runs tagmint", .0.display())]
-    NoFolder(PathBuf),
+    /// No certificates to trust.
+    #[error("the session backend's CA file {} does not hold certificates in PEM, and nothing else", .0.display())]
+    CaBundle(PathBuf),
 }
 
 /// The state of one file.
@@ -75,7 +79,7 @@ pub struct FileState {
     pub state: String,
 }
 
-/// Looks at every file that a configuration names. `credentials` is systemd's folder of credentials.
+/// Looks at every file that a configuration names but the database. `credentials` is systemd's folder of credentials.
 pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
     let mut states = Vec::new();
     let mut note = |what, file: String, found: Result<&str, FileError>| {
@@ -90,19 +94,20 @@ pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
         note("TLS", both, tls(certificate, key).map(|_| "certificate and key belong together"));
     }
     if let Some(ca_file) = config.session_backend.as_ref().and_then(|backend| backend.ca_file.as_ref()) {
-        let found = read("the session backend's CA file", ca_file);
-        note("session backend CA", ca_file.display().to_string(), found.map(|_| "readable"));
+        let found = ca_bundle(ca_file).map(|_| "holds certificates");
+        note("session backend CA", ca_file.display().to_string(), found);
     }
-    note("database", config.database.display().to_string(), database(&config.database));
     states
 }
 
-fn database(file: &Path) -> Result<&'static str, FileError> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.is_dir() {
-        return Err(FileError::NoFolder(folder.to_owned()));
-    }
-    Ok(if file.exists() { "exists" } else { "is made at the first start" })
+/// Reads the PEM file with the certificates to trust at the session backend.
+pub fn ca_bundle(file: &Path) -> Result<Vec<u8>, FileError> {
+    let pem = read("the session backend's CA file", file)?;
+    let good = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().is_ok_and(|found| {
+        let mut roots = RootCertStore::empty();
+        !found.is_empty() && found.into_iter().all(|certificate| roots.add(certificate).is_ok())
+    });
+    if good { Ok(pem) } else { Err(FileError::CaBundle(file.to_owned())) }
 }
 
 /// Reads the key under which signing keys are encrypted.
@@ -176,6 +181,25 @@ mod tests {
         assert!(error.contains("32 random bytes") && !error.contains("not a key"), "{error}");
         let error = master_key(&SecretSource::File(folder.path().join("none")), None).unwrap_err();
         assert!(matches!(error, FileError::Read { .. }));
+    }
+
+    #[test]
+    fn a_ca_file_holds_certificates() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        let made = tagmint_server::x509::local_certificates(jiff::Timestamp::from_second(1_790_000_000).unwrap(), 1);
+        let made = made.unwrap();
+        for (text, good) in [
+            (made.ca_pem.clone(), true),
+            (format!("{0}{0}", made.ca_pem), true),
+            (String::new(), false),
+            ("no certificate".to_owned(), false),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned(), false),
+            (made.key_pem.to_string(), false),
+        ] {
+            fs::write(&file, &text).unwrap();
+            assert_eq!(ca_bundle(&file).is_ok(), good, "{text}");
+        }
     }
 
     #[test]

@@ -148,7 +148,7 @@ pub struct RawKeys {
     /// credential of that name.
     #[schemars(example = "credential:tagmint-key")]
     pub key_file: PathText,
-    /// The algorithm of new keys. STS takes both; ES256 costs a tenth.
+    /// The algorithm of new keys. STS takes both; ES256 costs a fraction of the CPU (docs/benchmarks.md).
     #[serde(default = "default_algorithm")]
     pub algorithm: RawAlgorithm,
     /// How long a key signs before the next one follows. At least one day and longer than `publish_ahead`.
@@ -265,6 +265,13 @@ pub struct RawLimits {
     pub per_credential: RawRate,
     /// Requests of one address (of one /64 with IPv6).
     pub per_address: RawRate,
+    /// Requests of one address whose credential proves nothing. Each leaves a row in the ledger, so a stranger must not make
+    /// many; beyond the rate they are refused without one.
+    pub failed_per_address: RawRate,
+    /// Connections that are open at once, from all addresses. The limit of open files of the process lowers it.
+    pub connections: u64,
+    /// Connections that are open at once from one address. Loopback and trusted proxies are exempt.
+    pub connections_per_address: u64,
     /// The largest request body, in bytes. 1,024 to 1,048,576.
     pub body_bytes: u64,
     /// The largest set of request headers, in bytes. 8,192 to 1,048,576.
@@ -299,6 +306,9 @@ impl Default for RawLimits {
         Self {
             per_credential: rate(limits.per_credential),
             per_address: rate(limits.per_address),
+            failed_per_address: rate(limits.failed_per_address),
+            connections: limits.connections as u64,
+            connections_per_address: limits.connections_per_address as u64,
             body_bytes: limits.body_bytes as u64,
             header_bytes: limits.header_bytes as u64,
             header_timeout: seconds(limits.header_timeout),

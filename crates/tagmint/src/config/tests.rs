@@ -60,7 +60,8 @@ fn a_good_configuration_becomes_settings() {
     assert!(config.settings.optional_claims.roles && config.settings.optional_claims.source_identity);
     assert_eq!(config.settings.limits.per_address, tagmint_server::settings::Limits::default().per_address);
     assert_eq!(config.rules.names().map(ToString::to_string).collect::<Vec<_>>(), ["wallet"]);
-    assert_eq!(config.warnings, Vec::<String>::new());
+    let pinned = GOOD.replace("[rule.tags]", "roles = [\"arn:aws:iam::111122223333:role/data\"]\n[rule.tags]");
+    assert_eq!(parse(&pinned).unwrap().warnings, Vec::<String>::new());
 }
 
 #[test]
@@ -69,6 +70,14 @@ fn what_is_allowed_but_hardly_meant_is_warned_of() {
         .replace("[listen]", "[listen]\nadmin = \"0.0.0.0:1\"\nadmin_anywhere = true")
         .replace("https://broker.example.org", "https://localhost:8443")
         .replace("[session_backend]\nurl = \"https://backend.example.org/base\"", "");
+    let unpinned = parse(&text).unwrap().warnings;
+    assert!(unpinned.iter().any(|warning| warning.starts_with("the rule `wallet` names no `roles`")), "{unpinned:?}");
+    let proxied = GOOD.replace("0.0.0.0:8443", "127.0.0.1:8443").replace("\"files\"", "\"proxy\"");
+    let proxied = proxied.replace("certificate = \"tls/chain.pem\"\nkey = \"/etc/tls/key.pem\"\n", "");
+    let one = "all callers look like one";
+    assert!(parse(&proxied).unwrap().warnings.iter().any(|warning| warning.contains(one)));
+    let named = proxied.replace("\"proxy\"", "\"proxy\"\ntrusted_proxies = [\"127.0.0.1\"]");
+    assert!(!parse(&named).unwrap().warnings.iter().any(|warning| warning.contains(one)));
     let (text, _) = text.split_once("[[rule]]").unwrap();
     insta::assert_snapshot!(parse(text).unwrap().warnings.join("\n"), @r"
     there is no [[rule]]: no rule, no token

@@ -97,6 +97,18 @@ fn warnings(raw: &RawConfig, settings: &Settings) -> Vec<String> {
     if raw.rule.is_empty() {
         warnings.push("there is no [[rule]]: no rule, no token".to_owned());
     }
+    for rule in raw.rule.iter().filter(|rule| rule.roles.is_empty()) {
+        warnings.push(format!(
+            "the rule `{}` names no `roles`: its tokens are good for every role whose trust policy takes them",
+            rule.name
+        ));
+    }
+    if raw.tls.mode == RawTlsMode::Proxy && raw.tls.trusted_proxies.is_empty() {
+        warnings.push(
+            "`tls.mode` is `proxy` and `tls.trusted_proxies` is empty: all callers look like one, and share one rate limit"
+                .to_owned(),
+        );
+    }
     if raw.listen.admin_anywhere {
         warnings.push("`listen.admin_anywhere` is set: whoever reaches that address reads the metrics".to_owned());
     }
@@ -294,6 +306,9 @@ impl Check<'_> {
         Limits {
             per_credential: self.rate("limits.per_credential", raw.per_credential),
             per_address: self.rate("limits.per_address", raw.per_address),
+            failed_per_address: self.rate("limits.failed_per_address", raw.failed_per_address),
+            connections: self.count("limits.connections", raw.connections),
+            connections_per_address: self.count("limits.connections_per_address", raw.connections_per_address),
             body_bytes: self.bytes("limits.body_bytes", raw.body_bytes, (1_024, 1_048_576)),
             header_bytes: self.bytes("limits.header_bytes", raw.header_bytes, (8_192, 1_048_576)),
             header_timeout,
@@ -312,6 +327,13 @@ impl Check<'_> {
             );
         }
         Rate { per_second: raw.per_second, burst: raw.burst }
+    }
+
+    fn count(&mut self, path: &str, value: u64) -> usize {
+        if !(16..=1_000_000).contains(&value) {
+            self.problem(path, format!("`{value}` is out of bounds; 16 to 1000000 are allowed"));
+        }
+        usize::try_from(value).unwrap_or(usize::MAX)
     }
 
     fn bytes(&mut self, path: &str, value: u64, (least, most): (u64, u64)) -> usize {

@@ -156,6 +156,9 @@ url = "http://{backend}"
 lifetime = "12h"
 
 [limits]
+# 0: no limit, so that load tests see the issuer and not its limits. Real issuers keep the defaults.
+per_credential = {{ per_second = 0, burst = 0 }}
+per_address = {{ per_second = 0, burst = 0 }}
 shutdown_grace = "5s"
 
 [log]

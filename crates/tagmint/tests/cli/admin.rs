@@ -1,11 +1,17 @@
 //! The operator's commands, against the database of a running issuer.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write, path::Path, process::Stdio};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use tagmint_core::{
+    environment::Environment,
+    issued_secret::{IssuedSecret, SecretKind},
+    random::SystemRandom,
+};
 use tempfile::{TempDir, tempdir};
 
-use crate::process::{Running, failure, json as run_json, run};
+use crate::process::{Running, failure, json as run_json, run, tagmint};
 
 fn dev() -> (Running, String, TempDir) {
     let folder = tempdir().expect("a folder");
@@ -55,6 +61,9 @@ async fn bearers_are_made_used_and_revoked() {
     assert_eq!(failure(create("nightly", "ci"), 1)["code"], "database");
     assert_eq!(failure(create("other", "none"), 1)["code"], "not_found");
     assert_eq!(failure(create("no spaces", "ci"), 2)["code"], "usage");
+    // It would have a prefix below another bearer's.
+    let slash = failure(create("nightly/x", "ci"), 2);
+    assert!(slash["message"].as_str().unwrap().ends_with("use 1 to 64 letters, digits and `._-@`"), "{slash}");
     assert_eq!(failure(create("brr_x", "ci"), 2)["code"], "usage");
 
     run_json(["bearer", "revoke", "nightly", "--config", &config]);
@@ -144,6 +153,7 @@ async fn the_ledger_is_listed_verified_and_exported() {
     let (lost, rewritten) = (second.replacen("2:", "9:", 1), second.replacen("2:", "1:", 1));
     let put_back = failure(ledger(&["verify", "--expect-head", &lost]), 1);
     assert!(put_back["message"].as_str().unwrap().contains("put back to an earlier state"), "{put_back}");
+    assert_eq!((&put_back["seq"], &put_back["rows_checked"]), (&json!(9), &json!(3)));
     let anew = failure(ledger(&["verify", "--expect-head", &rewritten]), 1);
     assert!(anew["message"].as_str().unwrap().contains("written anew"), "{anew}");
 
@@ -159,21 +169,113 @@ async fn the_ledger_is_listed_verified_and_exported() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_issuers_key_or_configuration_does_not_open_a_database() {
-    let (dev, config, folder) = dev();
+    let (mut dev, config, folder) = dev();
     let text = fs::read_to_string(&config).unwrap();
     let other = folder.path().join("dev/other.toml");
     fs::write(&other, text.replace("issuer = \"https://localhost", "issuer = \"https://127.0.0.1")).unwrap();
-    let refused = failure(["keys", "list", "--config", other.to_str().unwrap()], 1);
+    let other = other.to_str().unwrap();
+    let refused = failure(["keys", "list", "--config", other], 3);
     assert!(refused["message"].as_str().unwrap().contains("belongs to the issuer"), "{refused}");
-    fs::write(&other, text.replace("path = \"issuer", "path = \"none")).unwrap();
-    let missing = failure(["bearer", "list", "--config", other.to_str().unwrap()], 1);
+    assert_eq!(checked(other, 3), refused["message"].as_str().unwrap());
+    fs::write(other, text.replace("path = \"issuer", "path = \"none")).unwrap();
+    let missing = failure(["bearer", "list", "--config", other], 3);
     assert!(missing["message"].as_str().unwrap().contains("no issuer's data"), "{missing}");
-    let key = tagmint_core::sealing::MasterKey::generate_file(&tagmint_core::random::SystemRandom).unwrap();
+    let key = tagmint_core::sealing::MasterKey::generate_file(&SystemRandom).unwrap();
     let key_file = Path::new(dev.field("config")).with_file_name("key");
     // Written over in place, so that its mode stays.
     fs::write(key_file, key.as_bytes()).unwrap();
     let sealed = failure(["ledger", "verify", "--config", &config], 1);
     assert!(sealed["message"].as_str().unwrap().contains("seal is not genuine"), "{sealed}");
+    assert_eq!((&sealed["seq"], &sealed["rows_checked"]), (&json!(null), &json!(0)));
+
+    // What `serve` refuses `check` refuses, in the same words and with the same code.
+    dev.signal(Signal::TERM);
+    assert_eq!(dev.end(), Some(0));
+    let refused = failure(["serve", "--config", &config], 3);
+    assert!(refused["message"].as_str().unwrap().contains("the key file is another one"), "{refused}");
+    assert_eq!(checked(&config, 3), refused["message"].as_str().unwrap());
+
+    let database = format!("issuer-{}.db", dev.field("issuer").rsplit_once(':').unwrap().1);
+    let database = Path::new(&config).with_file_name(database);
+    fs::write(&database, "this is no database, but long enough to be one for a look at its first page".repeat(99))
+        .unwrap();
+    let refused = failure(["serve", "--config", &config], 3);
+    assert_eq!(checked(&config, 3), refused["message"].as_str().unwrap());
+}
+
+/// What `check` says of the database that it refuses.
+fn checked(config: &str, code: i32) -> String {
+    let output = run(["check", "--config", config, "--format", "json"]);
+    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).expect("stdout is JSON");
+    let files = told["files"].as_array().unwrap();
+    let database = files.iter().find(|file| file["what"] == "database").unwrap();
+    assert_eq!(database["ok"], false, "{told}");
+    database["state"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leaked_secrets_revoke_and_are_not_repeated() {
+    let (dev, config, _folder) = dev();
+    let (bearer, session) = (dev.field("bearer").to_owned(), dev.field("session").to_owned());
+    let unissued = IssuedSecret::generate(SecretKind::Bearer, Environment::Test, &SystemRandom).unwrap();
+    let other_world = IssuedSecret::generate(SecretKind::Session, Environment::Prod, &SystemRandom).unwrap();
+    let cut = &bearer[..20];
+    for (command, secret, code) in [
+        ("bearer", unissued.expose(), 1),
+        ("bearer", cut, 1),
+        ("bearer", session.as_str(), 1),
+        ("bearer", other_world.expose(), 1),
+        ("session", bearer.as_str(), 1),
+        ("session", "tms_test_short", 1),
+        ("keys", bearer.as_str(), 2),
+        ("ledger", bearer.as_str(), 2),
+    ] {
+        for format in ["text", "json"] {
+            let verb = if command == "keys" { "withdraw" } else { "revoke" };
+            let output = run([command, verb, secret, "--config", &config, "--format", format]);
+            assert_eq!(output.status.code(), Some(code), "{command}");
+            let said = [output.stdout, output.stderr].concat();
+            let said = String::from_utf8(said).unwrap();
+            assert!(!said.contains(secret) && !said.is_empty(), "{command}: {said}");
+        }
+    }
+    let before = run_json(["bearer", "list", "--config", &config]);
+    assert_eq!(run_json(["bearer", "revoke", &bearer, "--config", &config])["name"], "dev");
+    let after = run_json(["bearer", "list", "--all", "--config", &config]);
+    // Who revokes it has not used it.
+    assert_eq!(after[0]["last_used_at"], before[0]["last_used_at"]);
+    assert_eq!(dev.post("/v1/tokens", &bearer, json!({})).await.status(), 401);
+    assert_eq!(failure(["bearer", "revoke", &bearer, "--config", &config], 1)["code"], "refused");
+
+    let mut revoke = tagmint(["session", "revoke", "--secret-stdin", "--config", &config, "--format", "json"]);
+    let mut child = revoke.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(format!("{session}\n").as_bytes()).unwrap();
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(dev.post("/v1/tokens", &session, json!({})).await.status(), 401);
+    assert_eq!(failure(["session", "revoke", "--config", &config], 2)["code"], "usage");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_reads_json_alone() {
+    let (_dev, config, _folder) = dev();
+    for command in [
+        &["bearer", "create", "--name", "quiet"][..],
+        &["keys", "rotate", "--after", "2m"],
+        &["ledger", "list"],
+        &["ledger", "verify"],
+        &["ledger", "export"],
+    ] {
+        let output = run(command.iter().chain(&["--config", &config, "--format", "json"]));
+        assert!(output.status.success(), "{command:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{command:?}");
+        assert!(!run(command.iter().chain(&["--config", &config])).stderr.is_empty(), "{command:?} talks to people");
+    }
+    let output = run(["check", "--config", &config, "--format", "json"]);
+    assert!(output.status.success());
+    for line in String::from_utf8(output.stderr).unwrap().lines() {
+        assert!(serde_json::from_str::<Value>(line).unwrap()["warning"].is_string(), "{line}");
+    }
 }
 
 fn lines(file: &Path) -> Vec<Value> {

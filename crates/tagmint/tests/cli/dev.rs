@@ -51,6 +51,10 @@ async fn a_local_issuer_mints_from_the_first_line_on() {
     let figures = reqwest::get(format!("{}/metrics", dev.field("admin"))).await.unwrap().text().await.unwrap();
     assert!(figures.contains("tagmint_mints_total"), "{figures}");
 
+    // Nobody who tries things out is told to slow down.
+    let limits = tagmint::config::Config::load(std::path::Path::new(dev.field("config"))).unwrap().settings.limits;
+    assert_eq!((limits.per_credential.per_second, limits.per_address.per_second), (0, 0));
+
     dev.signal(Signal::TERM);
     assert_eq!(dev.end(), Some(0), "{}", dev.stderr());
 }

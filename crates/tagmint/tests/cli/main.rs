@@ -3,5 +3,7 @@
 mod admin;
 mod dev;
 mod exit_codes;
+mod explain;
+mod guides;
 mod process;
 mod serve;

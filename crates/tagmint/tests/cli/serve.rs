@@ -106,7 +106,8 @@ async fn secrets_never_reach_the_log() {
         let answer: Value = answer.json().await.unwrap();
         tokens.push(answer["token"].as_str().unwrap().to_owned());
     }
-    let mistyped = format!("{}0", &session[..session.len() - 1]);
+    let (head, last) = session.split_at(session.len() - 1);
+    let mistyped = format!("{head}{}", if last == "0" { '1' } else { '0' });
     let unknown = "tms_test_plantedplantedplantedplantedplantedplantedplanted";
     let foreign = "planted-basic-credential";
     for credential in [mistyped.as_str(), unknown, foreign] {

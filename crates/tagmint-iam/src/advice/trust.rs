@@ -1,0 +1,185 @@
+//! What to do about a trust policy that doesn't allow.
+
+mod condition;
+
+use super::{
+    Advice,
+    claims::Claims,
+    diff::{Comparison, likeness},
+};
+use crate::{
+    condition::ConditionTrace,
+    evaluate::{Decision, Outcome, StatementRef, StatementTrace},
+    policy::{Effect, Policy, Principals},
+    provider::OidcProvider,
+    web_identity::Check,
+};
+
+const TAG: &str = "sts:TagSession";
+const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
+
+/// A statement's place in words, counted from 1 as people do.
+pub(super) fn place(at: &StatementRef) -> String {
+    at.sid.as_ref().map_or_else(|| format!("statement {}", at.statement + 1), |sid| format!("statement {sid:?}"))
+}
+
+/// The statement that decided, or the one that came nearest to allowing.
+fn telling(decision: &Decision) -> Option<&StatementTrace> {
+    if let Some(first) = decision.decisive.first() {
+        return decision.statements.iter().find(|statement| statement.at == *first);
+    }
+    let allows = decision.statements.iter().filter(|statement| statement.effect == Effect::Allow);
+    allows.min_by_key(|statement| {
+        let failed = statement.conditions.iter().filter(|condition| !condition.passed).count();
+        (!statement.action, statement.principal == Some(false), failed)
+    })
+}
+
+/// The conditions behind a decision, and the principal when it is the obstacle, each as a check.
+pub(super) fn condition_checks(policy: &Policy, action: &str, decision: &Decision) -> Vec<Check> {
+    let Some(statement) = telling(decision).filter(|statement| statement.action) else { return Vec::new() };
+    let denies = decision.outcome == Outcome::ExplicitDeny;
+    let at = format!("{action}, {}", place(&statement.at));
+    let mut checks = Vec::new();
+    if statement.principal == Some(false) {
+        let named = named_principals(policy, statement).join(", ");
+        checks.push(Check {
+            check: "trust-principal",
+            passed: false,
+            expected: format!("{at}: the provider is a principal"),
+            actual: if named.is_empty() { "no federated principal".to_owned() } else { named },
+            fix: None,
+        });
+    }
+    for condition in &statement.conditions {
+        let wanted = format!("{} {} {}", condition.operator, condition.key, condition.expected.join(" | "));
+        checks.push(Check {
+            check: "trust-condition",
+            // A true condition of a denial is what refuses.
+            passed: condition.passed != denies,
+            expected: if denies { format!("{at}, which denies: not {wanted}") } else { format!("{at}: {wanted}") },
+            actual: condition.actual.as_ref().map_or_else(|| "no such key".to_owned(), |values| values.join(" | ")),
+            fix: None,
+        });
+    }
+    checks
+}
+
+/// What decided, in words.
+pub(super) fn outcome(decision: &Decision) -> String {
+    let verb = if decision.is_allowed() { "allows" } else { "denies" };
+    decision.decisive.first().map_or_else(|| "no statement allows it".to_owned(), |at| format!("{} {verb}", place(at)))
+}
+
+/// The nearest fix of a refusal.
+pub(super) fn advice(
+    policy: &Policy,
+    action: &str,
+    decision: &Decision,
+    provider: &OidcProvider,
+    claims: &Claims,
+) -> Advice {
+    let Some(statement) = telling(decision) else {
+        return plain(format!("the trust policy has no Allow statement: add one for {action} with {}", provider.arn()));
+    };
+    let at = place(&statement.at);
+    if decision.outcome == Outcome::ExplicitDeny {
+        return denied(statement, &at, action);
+    }
+    if !statement.action {
+        return missing_action(action, claims, provider);
+    }
+    if statement.principal == Some(false) {
+        return principal(policy, statement, &at, provider);
+    }
+    let Some(failed) = statement.conditions.iter().find(|condition| !condition.passed) else {
+        return plain(format!("{at} does not apply; allow {action} to {}", provider.arn()));
+    };
+    let comparison = compared(failed, &at);
+    Advice { fix: condition::fix(failed, provider, claims), comparison }
+}
+
+fn plain(fix: String) -> Advice {
+    Advice { fix, comparison: None }
+}
+
+fn missing_action(action: &str, claims: &Claims, provider: &OidcProvider) -> Advice {
+    plain(match action {
+        TAG => format!(
+            "the token carries session tags ({}), so the trust policy has to allow {TAG}, too: add it beside \
+             sts:AssumeRoleWithWebIdentity in `Action`",
+            claims.tag_keys().join(", ")
+        ),
+        SET_SOURCE_IDENTITY => format!(
+            "the token carries a source identity, so the trust policy has to allow {SET_SOURCE_IDENTITY}, too: add it beside \
+             sts:AssumeRoleWithWebIdentity in `Action`"
+        ),
+        other => format!("no statement names {other}: add an Allow statement for it with {}", provider.arn()),
+    })
+}
+
+fn named_principals(policy: &Policy, trace: &StatementTrace) -> Vec<String> {
+    let statement = policy.statements.get(trace.at.statement);
+    match statement.and_then(|statement| statement.principal.as_ref()).map(|element| &element.principals) {
+        Some(Principals::Listed { federated, aws, .. }) => federated.iter().chain(aws).cloned().collect(),
+        Some(Principals::Everyone) => vec!["*".to_owned()],
+        None => Vec::new(),
+    }
+}
+
+fn principal(policy: &Policy, statement: &StatementTrace, at: &str, provider: &OidcProvider) -> Advice {
+    let arn = provider.arn();
+    let named = named_principals(policy, statement);
+    let nearest = named.iter().filter(|name| name.starts_with("arn:")).max_by_key(|name| likeness(name, arn));
+    let Some(nearest) = nearest else {
+        return plain(format!(
+            "the principal of {at} does not admit tokens of an identity provider (`*` and AWS principals never do): write \
+             \"Principal\": {{\"Federated\": \"{arn}\"}}"
+        ));
+    };
+    let fix = if nearest.trim_end_matches('/') == arn.trim_end_matches('/') {
+        format!("the principal of {at} differs from the provider in a slash at the end: write {arn}")
+    } else if nearest.eq_ignore_ascii_case(arn) {
+        format!("the principal of {at} differs from the provider in letters' case, which counts: write {arn}")
+    } else {
+        format!("the principal of {at} is not the token's provider: write {arn}")
+    };
+    let comparison = Comparison::new(format!("Principal, {at}"), ("policy", nearest), ("provider", Some(arn)));
+    Advice { fix, comparison: Some(comparison) }
+}
+
+/// A denial, and the trap that a negated operator is true for a missing key.
+fn denied(statement: &StatementTrace, at: &str, action: &str) -> Advice {
+    let absent = |condition: &&ConditionTrace| condition.actual.is_none() && condition.operator.contains("Not");
+    if let Some(trap) = statement.conditions.iter().find(absent) {
+        return plain(format!(
+            "{at} denies {action}: its {} on {} is true for a request without the key, and this one has none. Where the key may be missing, \
+             add \"Null\": {{\"{}\": \"false\"}} to the denial; otherwise have the issuer set it",
+            trap.operator, trap.key, trap.key
+        ));
+    }
+    let decisive = statement.conditions.first();
+    let why = decisive.map_or_else(String::new, |condition| {
+        let found = condition.actual.as_ref().map_or_else(|| "absent".to_owned(), |values| values.join(", "));
+        format!(" because {} is {found}", condition.key)
+    });
+    plain(format!("{at} denies {action}{why}. A denial wins over every Allow: change its conditions, or the token"))
+}
+
+/// The policy's value that is most like the request's, beside it.
+fn compared(condition: &ConditionTrace, at: &str) -> Option<Comparison> {
+    let what = format!("{} {}, {at}", condition.operator, condition.key);
+    let Some(actual) = condition.actual.as_ref().and_then(|values| values.first()) else {
+        let wanted = condition.expected.join(" | ");
+        return Some(Comparison::new(what, ("policy", &wanted), ("token", None)));
+    };
+    if condition.operator == "Null" {
+        return None;
+    }
+    Some(Comparison::new(what, ("policy", nearest(condition, actual)?), ("token", Some(actual))))
+}
+
+/// The value of the policy that is most like a value of the request; the first of equally alike ones.
+pub(super) fn nearest<'a>(condition: &'a ConditionTrace, actual: &str) -> Option<&'a str> {
+    condition.expected.iter().map(String::as_str).rev().max_by_key(|expected| likeness(expected, actual))
+}

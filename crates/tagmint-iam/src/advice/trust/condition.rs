@@ -1,0 +1,219 @@
+//! The nearest fix of one false condition.
+
+use super::nearest;
+use crate::{
+    advice::{
+        claims::{Claims, Maker},
+        subject::{IDS_SINCE, RepositorySubject},
+    },
+    condition::ConditionTrace,
+    pattern,
+    provider::OidcProvider,
+};
+
+/// What to change so that the condition becomes true.
+pub(super) fn fix(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims) -> String {
+    let actual = condition.actual.as_ref().filter(|values| !values.is_empty());
+    let Some(actual) = actual else { return absent(condition, provider, claims) };
+    let key = &condition.key;
+    if condition.operator == "Null" {
+        return format!("the policy demands that the request has no {key}, and it has: {}", actual.join(", "));
+    }
+    if condition.operator.contains("Not") {
+        return format!("the policy excludes {:?} as {key}: change the policy, or the token", actual.join(", "));
+    }
+    if let Some(variable) = condition.expected.iter().find(|expected| expected.contains("${")) {
+        return format!(
+            "the policy's value {variable:?} holds a variable that was not filled in, and then it matches nothing: policy variables need \
+             \"Version\": \"2012-10-17\", and a key of this request that has one value"
+        );
+    }
+    if key.eq_ignore_ascii_case("sts:RoleAuthorizedByIdp") {
+        return "the policy demands that the token pins the role: have the issuer put the role's ARN into the claim \
+                https://aws.amazon.com/roles"
+            .to_owned();
+    }
+    let value = actual.first().map(String::as_str).unwrap_or_default();
+    let Some(expected) = nearest(condition, value) else {
+        return format!("the policy has no value for {key}: add {value:?}");
+    };
+    let about = Compared { condition, expected, value };
+    about
+        .wildcard()
+        .or_else(|| about.letters())
+        .or_else(|| about.repository(claims))
+        .or_else(|| about.audience(provider))
+        .unwrap_or_else(|| about.otherwise())
+}
+
+/// A value of the policy and one of the request that doesn't fit it.
+struct Compared<'a> {
+    condition: &'a ConditionTrace,
+    expected: &'a str,
+    value: &'a str,
+}
+
+impl Compared<'_> {
+    /// Wildcards where they are plain characters.
+    fn wildcard(&self) -> Option<String> {
+        let plain = self.condition.operator.contains("StringEquals");
+        let like =
+            |pattern: &String| pattern.contains(['*', '?']) && pattern::matches(&pattern::parse(pattern), self.value);
+        let meant = self.condition.expected.iter().find(|expected| like(expected))?;
+        plain.then(|| {
+            let operator = self.condition.operator.replace("StringEqualsIgnoreCase", "StringLike");
+            let operator = operator.replace("StringEquals", "StringLike");
+            format!(
+                "under {} `*` and `?` are plain characters: put {meant:?} under {operator}",
+                self.condition.operator
+            )
+        })
+    }
+
+    /// Letters' case, blanks, a slash.
+    fn letters(&self) -> Option<String> {
+        let (expected, value) = (self.expected, self.value);
+        let like = self.condition.operator.contains("Like");
+        let same = |a: &str, b: &str| if like { pattern::matches(&pattern::parse(a), b) } else { a == b };
+        if same(&expected.to_lowercase(), &value.to_lowercase()) {
+            return Some(format!("letters' case counts: write {:?} in the policy", cased(expected, value)));
+        }
+        if same(expected.trim(), value.trim()) {
+            return Some(format!("the two differ in blanks alone: write {value:?} in the policy"));
+        }
+        if same(expected.trim_end_matches('/'), value.trim_end_matches('/')) {
+            return Some(format!("the two differ in a slash at the end: write {value:?} in the policy"));
+        }
+        None
+    }
+
+    /// GitHub's subjects.
+    fn repository(&self, claims: &Claims) -> Option<String> {
+        let (policy, token) = (RepositorySubject::parse(self.expected)?, RepositorySubject::parse(self.value)?);
+        let value = self.value;
+        if policy.with_ids != token.with_ids && policy.same_names(&token) {
+            return Some(if token.with_ids {
+                format!(
+                    "the policy has GitHub's old subject; repositories created, renamed or transferred since {IDS_SINCE} have ids in it: \
+                     write {value:?} in the policy"
+                )
+            } else {
+                format!(
+                    "the policy has GitHub's subject with ids; this repository still has the old one, as those that were not created, renamed \
+                     or transferred since {IDS_SINCE}: write {value:?} in the policy, and bind repository_id beside it"
+                )
+            });
+        }
+        if !policy.same_names(&token) {
+            return Some(format!(
+                "the token is from {}/{}, the policy is for {}/{}: run the workflow there, or let the policy have {value:?}",
+                token.owner, token.name, policy.owner, policy.name
+            ));
+        }
+        if let (Some(environment), Some(_)) = (token.environment(), policy.git_ref()) {
+            let branch = claims.text("ref").unwrap_or("its ref");
+            return Some(format!(
+                "the job runs in the environment {environment:?}, and then the subject names the environment instead of the branch ({branch}): \
+                 write {value:?} in the policy and protect the environment's branches on GitHub, or take `environment:` out of the job"
+            ));
+        }
+        if let (Some(environment), None) = (policy.environment(), token.environment()) {
+            return Some(format!(
+                "the policy wants the environment {environment:?}, and the job names none: add `environment: {environment}` to the job, \
+                 or let the policy have {value:?}"
+            ));
+        }
+        if token.rest == "pull_request" {
+            return Some(
+                "the token is from a pull request, and the policy wants something else. Run the job on push, or think hard before the policy \
+                 takes pull requests"
+                    .to_owned(),
+            );
+        }
+        if let (Some(policy), Some(token)) = (policy.git_ref(), token.git_ref()) {
+            return Some(format!(
+                "the policy is for {policy}, the workflow ran on {token}: run it there, or let the policy have {value:?}"
+            ));
+        }
+        None
+    }
+
+    fn audience(&self, provider: &OidcProvider) -> Option<String> {
+        let is_audience = self.condition.key.eq_ignore_ascii_case(&format!("{}:aud", provider.url()));
+        is_audience.then(|| {
+            format!(
+                "the token is for the audience {:?}, the policy wants {:?}: ask the issuer for that audience, or change the policy",
+                self.value, self.expected
+            )
+        })
+    }
+
+    fn otherwise(&self) -> String {
+        let Compared { condition, expected, value } = self;
+        format!(
+            "{} is {value:?} in the token, the policy wants {expected:?}: correct the one that is wrong",
+            condition.key
+        )
+    }
+}
+
+/// The policy's value with the letters of the request's where it has no wildcards.
+fn cased(expected: &str, value: &str) -> String {
+    if !expected.contains(['*', '?']) {
+        return value.to_owned();
+    }
+    let start = expected.find(['*', '?']).unwrap_or(expected.len());
+    let (fixed, rest) = expected.split_at(start);
+    let of_value: String = value.chars().take(fixed.chars().count()).collect();
+    format!("{of_value}{rest}")
+}
+
+/// The request lacks the key.
+fn absent(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims) -> String {
+    let key = &condition.key;
+    let lower = key.to_lowercase();
+    let url = provider.url();
+    if let Some(tag) = lower.strip_prefix("aws:requesttag/") {
+        let name = key.get(key.len() - tag.len()..).unwrap_or(tag);
+        let tags = claims.tag_keys();
+        let has =
+            if tags.is_empty() { "no session tags at all".to_owned() } else { format!("the tags {}", tags.join(", ")) };
+        return format!(
+            "the policy demands the session tag {name:?}, and the token has {has}: have the issuer put it into the claim \
+             https://aws.amazon.com/tags, as {{\"principal_tags\": {{{name:?}: [\"…\"]}}}}"
+        );
+    }
+    if lower == "aws:tagkeys" || lower == "sts:transitivetagkeys" {
+        let what = if lower == "aws:tagkeys" { "session tags" } else { "transitive session tags" };
+        return format!(
+            "the policy demands {what}, and the token has none: have the issuer put them into https://aws.amazon.com/tags"
+        );
+    }
+    if lower == "sts:sourceidentity" {
+        return "the policy demands a source identity, and the token has none: have the issuer set https://aws.amazon.com/source_identity"
+            .to_owned();
+    }
+    if let Some(rest) = lower.strip_prefix("https://") {
+        return format!("condition keys of a provider begin with its host, without the scheme: write {rest:?}");
+    }
+    if let Some(claim) = lower.strip_prefix(&format!("{}:", url.to_lowercase())) {
+        if claim == "environment" && claims.maker() == Maker::GitHub {
+            return "the policy wants an environment, and the job names none: add `environment:` to the job".to_owned();
+        }
+        return if claims.has(claim) {
+            format!(
+                "the token has the claim {claim:?}, but AWS makes no condition key of it for this issuer. What a policy must see has to be in \
+                 the subject or in a session tag"
+            )
+        } else {
+            format!("the token has no claim {claim:?}: correct the key's name, or have the issuer set it")
+        };
+    }
+    if let Some((issuer, claim)) = key.rsplit_once(':')
+        && claims.has(claim)
+        && issuer.contains('.')
+    {
+        return format!("the key belongs to another provider than the token's: write {:?}", format!("{url}:{claim}"));
+    }
+    format!("requests of this kind have no key {key}: take the condition out, or correct the key's name")
+}

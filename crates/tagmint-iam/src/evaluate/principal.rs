@@ -1,0 +1,128 @@
+//! Whom a statement admits (IAM user guide, "AWS JSON policy elements: Principal").
+
+use serde::Serialize;
+
+use crate::{
+    arn::{Arn, is_account},
+    policy::{Effect, PrincipalElement, Principals},
+};
+
+/// Who makes a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Caller {
+    /// The holder of an identity provider's token, who isn't anybody in AWS yet.
+    WebIdentity {
+        /// The provider's ARN, or its host for the providers that AWS knows by itself.
+        provider: String,
+    },
+    /// A role's session.
+    RoleSession {
+        /// The role's ARN.
+        role_arn: String,
+        /// The session's ARN (`arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION`).
+        session_arn: String,
+    },
+    /// An IAM user, or an account's root.
+    User {
+        /// The ARN.
+        arn: String,
+    },
+    /// An AWS service.
+    Service {
+        /// Its name, as `cloudtrail.amazonaws.com`.
+        name: String,
+    },
+    /// Nobody known.
+    Anonymous,
+}
+
+impl Caller {
+    /// The account that the caller belongs to.
+    pub fn account(&self) -> Option<&str> {
+        let arn = match self {
+            Self::WebIdentity { provider } => provider,
+            Self::RoleSession { role_arn, .. } => role_arn,
+            Self::User { arn } => arn,
+            Self::Service { .. } | Self::Anonymous => return None,
+        };
+        Arn::split(arn).filter(Arn::has_account).map(|arn| arn.account)
+    }
+}
+
+/// How a statement admits a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Admission {
+    /// It doesn't.
+    None,
+    /// As a member of an account: the account's own policies have to pass it on.
+    Account,
+    /// By name, or as everyone.
+    Direct,
+    /// The very session, or everyone whose `aws:PrincipalArn` is asked for: session policies don't limit it.
+    Session,
+}
+
+pub(super) fn admission(element: &PrincipalElement, caller: &Caller, effect: Effect) -> Admission {
+    let star = match caller {
+        // Recorded answer of STS: an allowance to `{"AWS": "*"}` admits no web identity. Nothing says that a denial spares it, too.
+        Caller::WebIdentity { .. } if effect == Effect::Allow && !element.negated => Admission::None,
+        // `"*"` and `{"AWS": "*"}` are the same, and anonymous callers are among them (guide, "All principals"). So are services: denials
+        // for everyone need `aws:PrincipalIsAWSService` to spare them (guide, "AWS global condition context keys").
+        _ => Admission::Direct,
+    };
+    let named = named(&element.principals, caller, star);
+    match (element.negated, named) {
+        (false, named) => named,
+        // With Deny, `NotPrincipal` spares whom it names; a role's session is spared where the role or its account is named.
+        (true, Admission::None) => Admission::Direct,
+        // With Allow, naming an account alone doesn't exclude each of its members.
+        (true, Admission::Account) if effect == Effect::Allow => Admission::Direct,
+        (true, _) => Admission::None,
+    }
+}
+
+/// Whether a statement is for everyone: `"*"`, or `*` among the principals of AWS.
+pub(super) fn is_for_everyone(element: &PrincipalElement) -> bool {
+    let everyone = match &element.principals {
+        Principals::Everyone => true,
+        Principals::Listed { aws, .. } => aws.iter().any(|name| name == "*"),
+    };
+    everyone && !element.negated
+}
+
+/// How a caller is named; `star` says how `*` does it.
+fn named(principals: &Principals, caller: &Caller, star: Admission) -> Admission {
+    match principals {
+        Principals::Everyone => star,
+        Principals::Listed { aws, federated, service, canonical_user: _ } => match caller {
+            Caller::WebIdentity { provider } if federated.iter().any(|name| name == provider || name == "*") => {
+                Admission::Direct
+            }
+            Caller::Service { name } if service.iter().any(|listed| listed == name) => Admission::Direct,
+            _ => aws.iter().map(|name| named_aws(name, caller, star)).max().unwrap_or(Admission::None),
+        },
+    }
+}
+
+fn named_aws(name: &str, caller: &Caller, star: Admission) -> Admission {
+    if name == "*" {
+        return star;
+    }
+    let (arns, account): (&[(&String, Admission)], _) = match caller {
+        Caller::RoleSession { role_arn, session_arn } => {
+            (&[(session_arn, Admission::Session), (role_arn, Admission::Direct)], caller.account())
+        }
+        Caller::User { arn } => (&[(arn, Admission::Direct)], caller.account()),
+        _ => return Admission::None,
+    };
+    if let Some((_, admission)) = arns.iter().find(|(arn, _)| *arn == name) {
+        return *admission;
+    }
+    let named_account = if is_account(name) {
+        Some(name)
+    } else {
+        Arn::split(name).filter(|arn| arn.service == "iam" && arn.resource == "root").map(|arn| arn.account)
+    };
+    if named_account.is_some() && named_account == account { Admission::Account } else { Admission::None }
+}

@@ -1,0 +1,154 @@
+//! Registered claims: presence, issuer, times, audience, subject.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    LEEWAY_SECONDS, StsCode, StsError,
+    checks::{Checks, shown},
+    token::{ClaimText, Token},
+};
+use crate::provider::OidcProvider;
+
+/// Claims that a token has to have (recorded for `iss`, `sub`, `aud` and `exp`; `iat` by AWS's requirements of an ID token).
+const REQUIRED: [&str; 5] = ["iss", "sub", "aud", "exp", "iat"];
+
+/// Presence alone: `null` is present.
+pub(super) fn check_present(token: &Token<'_>, checks: &mut Checks) -> Result<(), StsError> {
+    for name in REQUIRED {
+        if !token.claims.contains_key(name) {
+            let fix = format!("put `{name}` into the token");
+            return Err(checks.fail(
+                "claim-presence",
+                REQUIRED.join(", "),
+                format!("no `{name}`"),
+                fix,
+                StsError::missing_claim(name),
+            ));
+        }
+    }
+    checks.pass("claim-presence", REQUIRED.join(", "), "all present");
+    Ok(())
+}
+
+/// `iss` is the registered URL with `https://` before it, byte for byte.
+pub(super) fn check_issuer<'a>(
+    token: &Token<'_>,
+    provider: Option<&'a OidcProvider>,
+    checks: &mut Checks,
+) -> Result<&'a OidcProvider, StsError> {
+    let issuer = text("iss", token, checks)?;
+    match provider {
+        Some(provider) if provider.issuer() == issuer => {
+            checks.pass("claim-issuer", provider.issuer(), issuer);
+            Ok(provider)
+        }
+        _ => {
+            let expected = provider.map_or_else(|| "a registered issuer".to_owned(), OidcProvider::issuer);
+            let fix = "register the issuer in the role's account, byte for byte as `iss` has it";
+            let error = StsCode::InvalidIdentityToken
+                .with(format!("No OpenIDConnect provider found in your account for {issuer}"));
+            Err(checks.fail("claim-issuer", expected, shown(&issuer), fix, error))
+        }
+    }
+}
+
+/// `exp`, `nbf` and `iat` with five minutes of leeway. The words name the time that was compared: five minutes off (recorded).
+pub(super) fn check_times(token: &Token<'_>, now: Timestamp, checks: &mut Checks) -> Result<(), StsError> {
+    let (exp, nbf, iat) = (time("exp", token, checks)?, time("nbf", token, checks)?, time("iat", token, checks)?);
+    let earliest = now.as_second() - LEEWAY_SECONDS;
+    let latest = now.as_second() + LEEWAY_SECONDS;
+    if let Some(exp) = exp {
+        let expected = format!("after {earliest} (now less {LEEWAY_SECONDS} s)");
+        if earliest >= exp {
+            let error = StsCode::ExpiredToken.with(format!(
+                "Token expired: current date/time {earliest} must be before the expiration date/time {exp}"
+            ));
+            return Err(checks.fail("claim-exp", expected, exp.to_string(), "get a fresh token", error));
+        }
+        checks.pass("claim-exp", expected, exp.to_string());
+    }
+    if let Some(nbf) = nbf {
+        let expected = format!("at most {latest} (now and {LEEWAY_SECONDS} s)");
+        if latest < nbf {
+            let error = StsCode::InvalidIdentityToken.with(format!(
+                "Token not yet valid: current date/time {latest} must be after or equal to the not-before date/time {nbf}"
+            ));
+            return Err(checks.fail("claim-nbf", expected, nbf.to_string(), "set the issuer's clock right", error));
+        }
+        checks.pass("claim-nbf", expected, nbf.to_string());
+    }
+    if let Some(iat) = iat {
+        let expected = format!("at most {latest} (now and {LEEWAY_SECONDS} s)");
+        if latest < iat {
+            let error = StsCode::InvalidIdentityToken.with(format!("Token issued in the future: {iat}"));
+            return Err(checks.fail("claim-iat", expected, iat.to_string(), "set the issuer's clock right", error));
+        }
+        checks.pass("claim-iat", expected, iat.to_string());
+    }
+    Ok(())
+}
+
+/// A time in whole seconds, as a number or as a text of one. Fractions and `null` are refused (recorded).
+fn time(name: &'static str, token: &Token<'_>, checks: &mut Checks) -> Result<Option<i64>, StsError> {
+    let Some(value) = token.claims.get(name) else { return Ok(None) };
+    let seconds = match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    if seconds.is_none() {
+        let error = StsCode::InvalidIdentityToken.with("Invalid timestamp in token claims.");
+        let fix = format!("write `{name}` as an integer");
+        return Err(checks.fail("claim-times", "whole seconds", shown(&format!("{name}: {value}")), fix, error));
+    }
+    Ok(seconds)
+}
+
+/// The audience: `azp` where the token has one, otherwise the single `aud`; it has to be one of the provider's client ids.
+pub(super) fn check_audience(
+    token: &Token<'_>,
+    provider: &OidcProvider,
+    checks: &mut Checks,
+) -> Result<String, StsError> {
+    let audience = match token.claims.get("azp") {
+        Some(azp) if !azp.is_null() => ClaimText(azp).to_string(),
+        _ => match token.claims.get("aud") {
+            Some(Value::Array(list)) if list.len() > 1 => {
+                let error = StsCode::InvalidIdentityToken
+                    .with("Token audience contains more than one audience while authorized party is not present");
+                let fix = "send one audience, or name the client in `azp`";
+                let actual = format!("{} audiences and no azp", list.len());
+                return Err(checks.fail("claim-audience", "one audience, or azp", actual, fix, error));
+            }
+            Some(Value::Array(list)) => list.first().map(|only| ClaimText(only).to_string()).unwrap_or_default(),
+            _ => text("aud", token, checks)?,
+        },
+    };
+    let expected = format!("one of the provider's client ids: {}", provider.client_ids().join(", "));
+    if provider.client_ids().contains(&audience) {
+        checks.pass("claim-audience", expected, audience.clone());
+        return Ok(audience);
+    }
+    let fix = "register the audience as a client id of the provider, or ask for a token with a registered one";
+    Err(checks.fail("claim-audience", expected, shown(&audience), fix, StsError::not_validated()))
+}
+
+/// The subject, of any length and type (recorded for one letter and for a number).
+pub(super) fn check_subject(token: &Token<'_>, checks: &mut Checks) -> Result<String, StsError> {
+    let subject = text("sub", token, checks)?;
+    checks.pass("claim-subject", "a text", shown(&subject));
+    Ok(subject)
+}
+
+/// A claim that is present, as text. STS stumbles over `null` (recorded for `sub`).
+fn text(name: &str, token: &Token<'_>, checks: &mut Checks) -> Result<String, StsError> {
+    match token.claims.get(name) {
+        None => Err(StsError::missing_claim(name)),
+        Some(Value::Null) => {
+            let fix = format!("write `{name}` as a string");
+            Err(checks.fail("claim-type", "a string", format!("`{name}` is null"), fix, StsError::stumbled()))
+        }
+        Some(value) => Ok(ClaimText(value).to_string()),
+    }
+}

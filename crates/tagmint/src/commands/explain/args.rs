@@ -1,0 +1,80 @@
+//! The arguments of `tagmint explain`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::cli::attribute;
+
+/// The token, the role, and what AWS knows of them.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("policies").args(["role_policies", "bucket_policy"]).multiple(true)))]
+pub struct ExplainArgs {
+    /// The file with the token; `-` for stdin.
+    #[arg(long, value_name = "FILE")]
+    pub token: PathBuf,
+    /// The file with the role's trust policy.
+    #[arg(long, value_name = "FILE")]
+    pub trust_policy: PathBuf,
+    /// The role's ARN, to check the roles that the token is pinned to. Default: the first of them.
+    #[arg(long, value_name = "ARN")]
+    pub role_arn: Option<String>,
+    /// The URL that the OIDC provider is registered with in IAM. Default: the one in the trust policy's principal.
+    #[arg(long, value_name = "URL")]
+    pub provider_url: Option<String>,
+    /// A client id (audience) of the provider in IAM; can be given several times. Default: not checked.
+    #[arg(long = "client-id", value_name = "AUDIENCE")]
+    pub client_ids: Vec<String>,
+    /// The file with the issuer's key set, to check the signature.
+    #[arg(long, value_name = "FILE", conflicts_with = "fetch")]
+    pub jwks: Option<PathBuf>,
+    /// Fetches the issuer's discovery document and key set as STS does, to check the signature.
+    #[arg(long)]
+    pub fetch: bool,
+    /// Further certificate authorities to trust with --fetch, as PEM.
+    #[arg(long, value_name = "FILE", requires = "fetch")]
+    pub ca_file: Option<PathBuf>,
+    /// Explains what a stand-in for AWS on this machine would say: an issuer on loopback may have a port there.
+    #[arg(long)]
+    pub localaws: bool,
+    /// The moment to explain for: RFC 3339, or seconds since 1970. Default: now.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub now: Option<Timestamp>,
+    /// An action that the session is to do then, as `s3:GetObject`.
+    #[arg(long, value_name = "ACTION", requires = "resource", requires = "policies")]
+    pub action: Option<String>,
+    /// The ARN of what it does it to, as `arn:aws:s3:::BUCKET/KEY`.
+    #[arg(long, value_name = "ARN", requires = "action")]
+    pub resource: Option<String>,
+    /// The file with a policy of the role; can be given several times.
+    #[arg(long = "role-policy", value_name = "FILE", requires = "action")]
+    pub role_policies: Vec<PathBuf>,
+    /// The file with the bucket's policy. The bucket is taken to be of the role's account.
+    #[arg(long, value_name = "FILE", requires = "action")]
+    pub bucket_policy: Option<PathBuf>,
+    /// A condition key of the action, as `s3:prefix=team/`; can be given several times.
+    #[arg(long = "context", value_name = "KEY=VALUE", value_parser = attribute, requires = "action")]
+    pub context: Vec<(String, String)>,
+    /// Nothing is passed here; a token that was is not repeated.
+    #[arg(hide = true, num_args = 0.., value_name = "NOTHING")]
+    pub stray: Vec<SecretString>,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let seconds = || Timestamp::from_second(text.parse().ok()?).ok();
+    let moment = text.parse().ok().or_else(seconds);
+    moment.ok_or_else(|| "give a moment such as `2026-01-31T12:00:00Z`, or seconds since 1970".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_read_in_both_forms() {
+        assert_eq!(moment("1769860800"), moment("2026-01-31T12:00:00Z"));
+        assert!(moment("soon").is_err());
+    }
+}
