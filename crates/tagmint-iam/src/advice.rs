@@ -1,6 +1,6 @@
 //! Why a token is refused, what to do about it, and what is unsafe where it is accepted.
 //!
-//! [`Question::explain`] asks [`web_identity::verdict`] and, where it is wanted, [`evaluate::access`], and adds to their traces what helps a
+//! [`Question::explain`] asks [`web_identity::verdict`] and, where it is wanted, [`crate::evaluate::access`], and adds to their traces what helps a
 //! person: each condition as a check of its own, the failing texts side by side, the nearest fix, and warnings.
 
 mod access;

@@ -72,9 +72,9 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         let rules =
             config.rule_notes.iter().map(|rule| [rule.name.clone(), rule.description.clone().unwrap_or_default()]);
         let mark = |ok| if ok { "ok" } else { "WRONG" }.to_owned();
-        let states =
+        let parts =
             files.iter().map(|file| [mark(file.ok), file.what.to_owned(), file.file.clone(), file.state.clone()]);
-        format!("{summary}\n\n{}\n\n{}", table(["rule", "for"], rules), table(["", "file", "where", "state"], states))
+        format!("{summary}\n\n{}\n\n{}", table(["rule", "for"], rules), table(["", "file", "where", "state"], parts))
     })?;
     for warning in &config.warnings {
         output.warn(warning);

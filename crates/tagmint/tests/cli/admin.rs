@@ -208,10 +208,10 @@ fn checked(config: &str, code: i32) -> String {
     let output = run(["check", "--config", config, "--format", "json"]);
     assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
     let told: Value = serde_json::from_slice(&output.stdout).expect("stdout is JSON");
-    let files = told["files"].as_array().unwrap();
-    let database = files.iter().find(|file| file["what"] == "database").unwrap();
+    let files = told["files"].as_array().expect("a list of files");
+    let database = files.iter().find(|file| file["what"] == "database").expect("the database is listed");
     assert_eq!(database["ok"], false, "{told}");
-    database["state"].as_str().unwrap().to_owned()
+    database["state"].as_str().expect("a state").to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
