@@ -20,6 +20,7 @@ mod process;
 mod python;
 mod report;
 mod sizes;
+mod terraform;
 mod test;
 mod tools;
 mod workspace;

@@ -3,7 +3,7 @@
 use crate::process::{self, Failure, Notes};
 use crate::report::{self, Mode, Step};
 use crate::workspace::Workspace;
-use crate::{architecture, debian, deny, judge, migrations, python, sizes, tools};
+use crate::{architecture, debian, deny, judge, migrations, python, sizes, terraform, tools};
 
 /// The crate that compiles the AWS SDK and needs system packages: left out of a fast run.
 const E2E: &str = "tagmint-e2e";
@@ -112,6 +112,9 @@ fn e2e(workspace: &Workspace, _: Mode) -> Result<Notes, Failure> {
     process::run(workspace.cargo(&["build", "--package", "tagmint"]))?;
     let mut command = workspace.cargo(&["test", "--no-fail-fast", "--package", E2E]);
     command.env("TAGMINT_E2E_PYTHON", python::interpreter(workspace));
+    if let Some(plugins) = terraform::plugins() {
+        command.env(terraform::PLUGINS, plugins);
+    }
     process::run(command)?;
     Ok(Vec::new())
 }

@@ -13,7 +13,12 @@ use tagmint_core::{
     signing_key::{Algorithm, KeyId},
 };
 
-use crate::{commands::explain::ExplainArgs, durations, output::Format, redact};
+use crate::{
+    commands::{explain::ExplainArgs, localaws::LocalawsArgs},
+    durations,
+    output::Format,
+    redact,
+};
 
 /// Where the configuration is looked for.
 pub const DEFAULT_CONFIG: &str = "/etc/tagmint/tagmint.toml";
@@ -61,6 +66,12 @@ pub enum Command {
     ///
     /// It accepts one auth token and vouches for one wallet. A prod issuer refuses to start against it.
     MockBackend(MockBackendArgs),
+    /// Runs the stand-in for AWS on this machine: STS, the IAM around it and S3, which enforce.
+    ///
+    /// One endpoint for all three (S3 by path). Tokens are verified against the issuer's documents, policies decide as on AWS.
+    /// With `--format json` it prints one line when it is ready:
+    /// `{"endpoint", "access_key_id", "secret_access_key", "account", "region"}`; the keys are the administrator's.
+    Localaws(LocalawsArgs),
     /// Checks the configuration and the files that it names.
     Check,
     /// Looks after the signing keys.

@@ -7,6 +7,7 @@ pub mod dev;
 pub mod explain;
 pub mod keys;
 pub mod ledger;
+pub mod localaws;
 pub mod mock_backend;
 mod presented;
 pub mod serve;

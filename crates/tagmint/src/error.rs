@@ -82,6 +82,9 @@ pub enum CliError {
     /// No secret could be made.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
+    /// The stand-in for AWS does not start.
+    #[error(transparent)]
+    Localaws(#[from] tagmint_localaws::aws::StartError),
 }
 
 fn listen_hint(error: &std::io::Error) -> &'static str {
@@ -110,6 +113,7 @@ impl CliError {
             Self::NotFound(_) => "not_found",
             Self::Refused(_) => "refused",
             Self::Random(_) => "randomness",
+            Self::Localaws(_) => "localaws",
         }
     }
 

@@ -87,6 +87,7 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
         Command::Dev(args) => commands::dev::run(args, output).await,
         Command::Demo => commands::demo::run(output).await,
         Command::MockBackend(args) => commands::mock_backend::run(args, output).await,
+        Command::Localaws(args) => commands::localaws::run(args, output).await,
         Command::Check => commands::check::run(&quiet()?, output).await,
         Command::Keys(command) => commands::keys::run(command, &quiet()?, output).await,
         Command::Bearer(command) => commands::bearer::run(command, &quiet()?, output).await,

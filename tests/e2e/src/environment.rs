@@ -8,6 +8,8 @@ use crate::error::GuardError;
 const BINARY: &str = "TAGMINT_BIN";
 /// Names a Python with boto3 and awscli. `cargo xtask test` sets it.
 const PYTHON: &str = "TAGMINT_E2E_PYTHON";
+/// Names a directory with Terraform's AWS provider, for machines that do not reach Terraform's registry.
+const TERRAFORM_PLUGINS: &str = "TAGMINT_TERRAFORM_PLUGINS";
 
 /// The `tagmint` binary under test: `TAGMINT_BIN`, or the one in the target directory that this
 /// test program was built into (`target/debug` or `target/release`).
@@ -33,6 +35,24 @@ pub fn python() -> Result<PathBuf, GuardError> {
     let path = variable(PYTHON).unwrap_or_else(|| root.join("target/xtask/venv/bin/python"));
     let fix = "`cargo xtask test` makes it; or name a Python with boto3 in TAGMINT_E2E_PYTHON";
     prepared("the Python with boto3", path, fix)
+}
+
+/// A Terraform, and where it finds the AWS provider.
+#[derive(Debug)]
+pub struct Terraform {
+    /// The program.
+    pub program: PathBuf,
+    /// The directory for `terraform init -plugin-dir`; none to ask Terraform's registry.
+    pub plugins: Option<PathBuf>,
+}
+
+/// Terraform from `PATH`, with the providers of the directory in `TAGMINT_TERRAFORM_PLUGINS`.
+pub fn terraform() -> Result<Terraform, GuardError> {
+    let path = variable("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|dir| dir.join("terraform")).find(|program| program.exists());
+    let fix = "install Terraform 1.x, which Debian does not package, so that it is on the PATH";
+    let program = prepared("terraform", found.unwrap_or_else(|| PathBuf::from("terraform")), fix)?;
+    Ok(Terraform { program, plugins: variable(TERRAFORM_PLUGINS) })
 }
 
 /// The path, if something is there.

@@ -38,7 +38,7 @@ mod wait;
 
 pub use ceph::{AdminKeys, CephGuard, CephOptions};
 pub use daemon::Daemon;
-pub use environment::python;
+pub use environment::{Terraform, python, terraform};
 pub use error::GuardError;
 pub use ports::free_port;
 pub use tagmint::TagmintProcess;

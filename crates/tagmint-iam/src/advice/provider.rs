@@ -54,7 +54,7 @@ impl Registered {
             "IAM registers issuers on https alone: serve the issuer on https, and register that URL".to_owned()
         } else if authority.contains(':') {
             "IAM registers no issuer on another port than 443: serve the issuer on 443, with a URL and an `iss` without port. \
-             (a stand-in for AWS on this machine takes issuers with a port: --localaws explains what it would say)"
+             (`tagmint localaws` takes issuers with a port: --localaws explains what it would say)"
                 .to_owned()
         } else if self.url.contains(['?', '#']) {
             "a provider's URL has no query and no fragment: register the bare issuer".to_owned()

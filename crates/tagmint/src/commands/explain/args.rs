@@ -36,7 +36,7 @@ pub struct ExplainArgs {
     /// Further certificate authorities to trust with --fetch, as PEM.
     #[arg(long, value_name = "FILE", requires = "fetch")]
     pub ca_file: Option<PathBuf>,
-    /// Explains what a stand-in for AWS on this machine would say: an issuer on loopback may have a port there.
+    /// Explains what `tagmint localaws` would say: an issuer on loopback may have a port there.
     #[arg(long)]
     pub localaws: bool,
     /// The moment to explain for: RFC 3339, or seconds since 1970. Default: now.

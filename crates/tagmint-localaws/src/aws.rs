@@ -1,0 +1,190 @@
+//! The stand-in as a whole: its state, and how requests see and change it.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tagmint_core::{
+    clock::Clock,
+    random::{Random, RandomUnavailable},
+};
+use tagmint_iam::policy::Policy;
+
+use crate::{
+    account::Account,
+    authorize::{self, Denied, Question},
+    fetch::Fetcher,
+    ids::Ids,
+    query::QueryError,
+    s3::Storage,
+    seed::{Seed, SeedError},
+    sessions::Sessions,
+};
+
+/// What the stand-in is started with.
+#[derive(Debug)]
+pub struct Settings {
+    /// The folder that keeps everything but sessions; none for one that goes away at the end.
+    pub data: Option<PathBuf>,
+    /// A PEM bundle of roots, besides the system's, for fetching issuers' documents.
+    pub ca_pem: Option<Vec<u8>>,
+    /// What to set up at the start.
+    pub seed: Option<Seed>,
+    /// Whether refusals are logged with their trace.
+    pub explain: bool,
+    /// What `aws:SecureTransport` says of the requests, which come over plain HTTP.
+    pub secure_transport: bool,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids and secrets.
+    pub random: Arc<dyn Random>,
+}
+
+/// Why the stand-in does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file or folder.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file of the account cannot be read.
+    #[error("{path} is not a file of this version of localaws: {problem}")]
+    Account {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        problem: serde_json::Error,
+    },
+    /// The client for issuers' documents: a wrong `--ca-file`, or a system without roots.
+    #[error("the TLS client for issuers' documents cannot be made (are there root certificates on this system?): {0}")]
+    Client(#[from] reqwest::Error),
+    /// The seed.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+    /// No secret could be made.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+}
+
+/// The running stand-in.
+#[derive(Debug)]
+pub struct Aws {
+    account: Mutex<Account>,
+    file: PathBuf,
+    /// The sessions that STS opened.
+    pub(crate) sessions: Sessions,
+    /// Buckets and objects.
+    pub(crate) storage: Storage,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Ids,
+    pub(crate) explain: bool,
+    pub(crate) secure_transport: bool,
+    /// Goes away with the stand-in.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Aws {
+    /// Opens the folder, and sets up what the seed asks for and isn't there yet.
+    pub fn open(settings: Settings) -> Result<Self, StartError> {
+        let Settings { data, ca_pem, seed, explain, secure_transport, clock, random } = settings;
+        let ids = Ids::new(random);
+        let (dir, temporary) = if let Some(dir) = data {
+            (dir, None)
+        } else {
+            let dir = tempfile::tempdir().map_err(|source| StartError::Io { path: std::env::temp_dir(), source })?;
+            (dir.path().to_owned(), Some(dir))
+        };
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            |source| StartError::Io { path, source }
+        };
+        fs::create_dir_all(&dir).map_err(io(&dir))?;
+        let file = dir.join("account.json");
+        let account = match fs::read(&file) {
+            Ok(text) => {
+                serde_json::from_slice(&text).map_err(|problem| StartError::Account { path: file.clone(), problem })?
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Account::new(&ids)?,
+            Err(source) => return Err(StartError::Io { path: file, source }),
+        };
+        let storage = Storage::open(&dir.join("s3")).map_err(io(&dir))?;
+        let aws = Self {
+            account: Mutex::new(account),
+            file,
+            sessions: Sessions::default(),
+            storage,
+            fetcher: Fetcher::new(ca_pem.as_deref())?,
+            clock,
+            ids,
+            explain,
+            secure_transport,
+            _temporary: temporary,
+        };
+        if let Some(seed) = seed {
+            seed.apply(&aws)?;
+        }
+        aws.save(&aws.account()).map_err(io(&aws.file))?;
+        Ok(aws)
+    }
+
+    /// The account, for reading.
+    pub fn account(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the account: all of it, on disk too, or nothing.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Account) -> Result<T, QueryError>) -> Result<T, QueryError> {
+        let mut account = self.account();
+        let mut changed = account.clone();
+        let result = change(&mut changed)?;
+        self.save(&changed).map_err(|error| {
+            QueryError::new(500, "ServiceFailure", format!("{} cannot be written: {error}", self.file.display()))
+        })?;
+        *account = changed;
+        Ok(result)
+    }
+
+    /// Asks the engine; a refusal is explained in the log where that is wanted.
+    pub(crate) fn allow(&self, question: Question<'_>) -> Result<(), Box<Denied>> {
+        let decided = authorize::decide(&self.account(), question);
+        if let Err(denied) = &decided {
+            self.explain(|| denied.trace());
+        }
+        decided
+    }
+
+    /// Asks the engine whether a role can be taken on; a refusal is explained too.
+    pub(crate) fn trust(&self, trust: &Policy, question: Question<'_>) -> Result<(), Box<Denied>> {
+        let decided = authorize::decide_trust(&self.account(), trust, question);
+        if let Err(denied) = &decided {
+            self.explain(|| denied.trace());
+        }
+        decided
+    }
+
+    /// Logs why something was refused, where that is wanted.
+    pub(crate) fn explain(&self, trace: impl FnOnce() -> String) {
+        if self.explain {
+            tracing::info!(target: "localaws::explain", "{}", trace());
+        }
+    }
+
+    /// Written beside and renamed, so that a crash leaves the old or the new file. It holds the administrator's secret.
+    fn save(&self, account: &Account) -> std::io::Result<()> {
+        let text = serde_json::to_vec_pretty(account)?;
+        let new = self.file.with_extension("new");
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&new, &self.file)
+    }
+}
