@@ -40,7 +40,9 @@ pub enum InvalidClaim {
         character: char,
     },
     /// Not the ARN of an IAM role.
-    #[error("`{0}` is not a role ARN of the form `arn:aws:iam::123456789012:role/NAME`")]
+    #[error(
+        "`{0}` is not a role ARN of the form `arn:aws:iam::123456789012:role/NAME`, with a name of at most 64 characters"
+    )]
     RoleArn(String),
     /// A lifetime outside the limits.
     #[error("a token lifetime of {0} s; the limits are {MIN_LIFETIME_SECONDS} to {MAX_LIFETIME_SECONDS} s")]
@@ -124,6 +126,9 @@ text_claim!(
 pub struct RoleArn(String);
 
 impl RoleArn {
+    /// Longest role name and longest path, both its outer slashes counted (service model of IAM, `roleNameType` and `pathType`).
+    const MAX_NAME_AND_PATH: (usize, usize) = (64, 512);
+
     /// Checks `arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME`.
     pub fn parse(text: &str) -> Result<Self, InvalidClaim> {
         let invalid = || InvalidClaim::RoleArn(text.chars().take(200).collect());
@@ -131,9 +136,13 @@ impl RoleArn {
         let mut next = || parts.next().unwrap_or_default();
         let (arn, partition, service, region, account, resource) = (next(), next(), next(), next(), next(), next());
         let name_character = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
-        let segments_fit = resource
-            .strip_prefix("role/")
-            .is_some_and(|name| name.split('/').all(|part| !part.is_empty() && part.bytes().all(name_character)));
+        let segments_fit = resource.strip_prefix("role/").is_some_and(|path_and_name| {
+            let (path, name) = path_and_name.rsplit_once('/').unwrap_or(("", path_and_name));
+            let (max_name, max_path) = Self::MAX_NAME_AND_PATH;
+            name.len() <= max_name
+                && path.len() + 2 <= max_path
+                && path_and_name.split('/').all(|part| !part.is_empty() && part.bytes().all(name_character))
+        });
         let fits = arn == "arn"
             && matches!(partition, "aws" | "aws-cn" | "aws-us-gov")
             && service == "iam"
@@ -300,6 +309,16 @@ mod tests {
         ] {
             assert!(matches!(RoleArn::parse(bad), Err(InvalidClaim::RoleArn(_))), "{bad}");
         }
+    }
+
+    #[test]
+    fn role_names_and_paths_are_no_longer_than_iams() {
+        let arn = |path: usize, name: usize| {
+            let path = if path == 0 { String::new() } else { format!("{}/", "p".repeat(path)) };
+            RoleArn::parse(&format!("arn:aws:iam::123456789012:role/{path}{}", "n".repeat(name)))
+        };
+        assert!(arn(0, 64).is_ok() && arn(510, 64).is_ok());
+        assert!(arn(0, 65).is_err() && arn(511, 64).is_err());
     }
 
     #[test]

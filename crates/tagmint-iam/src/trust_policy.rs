@@ -62,6 +62,10 @@ pub fn check(text: &str) -> Result<Policy, IamError> {
     let policy = Policy::parse(text).map_err(|error| malformed(words(&error)))?;
     policy.require(Kind::Trust).map_err(|error| malformed(words(&error)))?;
     for statement in &policy.statements {
+        // "You cannot use the NotPrincipal element in […] an IAM role trust policy" (guide, "NotPrincipal"). The words are those of `Resource`.
+        if let Some(principal) = statement.principal.as_ref().filter(|principal| principal.negated) {
+            return Err(malformed(format!("Has prohibited field {}", principal.name())));
+        }
         let fits =
             !statement.action.negated && statement.action.names.iter().all(|name| ACTIONS.contains(&name.as_str()));
         if !fits {

@@ -193,6 +193,7 @@ fn run(
         tags: &tags,
         source_identity: source_identity.as_deref(),
         role_authorized_by_idp,
+        now: world.now,
     };
     let role = trust::check(request, world.role, &bearer, checks, trust)?;
     let duration_seconds = request::check_duration(request.duration_seconds, role, checks)?;

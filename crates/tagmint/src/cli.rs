@@ -14,7 +14,7 @@ use tagmint_core::{
 };
 
 use crate::{
-    commands::{explain::ExplainArgs, localaws::LocalawsArgs},
+    commands::{explain::ExplainArgs, localaws::LocalawsArgs, prove::ProveArgs},
     durations,
     output::Format,
     redact,
@@ -88,11 +88,21 @@ pub enum Command {
     Ledger(LedgerCommand),
     /// Tells why AWS STS would accept or refuse a token for a role, and what to do about it.
     ///
-    /// Exit code 0: accepted, 1: refused. Nothing is sent to AWS, and the token is never shown. What it is not told it takes as
-    /// right, and says so: without --jwks or --fetch the signature, without --client-id the audience. With --format json:
+    /// Exit code 0: accepted, 1: refused. The token is not sent to AWS and never shown. What it does not know it takes as right, and
+    /// says so: without --jwks or --fetch the signature, without --role or --client-id the audience. With --format json:
     /// `{"accepted", "error": {"code", "message"} | null, "checks": [{"check", "passed", "expected", "actual", "fix"?}],
     /// "warnings": [{"id", "text"}]}`.
     Explain(Box<ExplainArgs>),
+    /// Proves end to end that a token opens its own prefix of a bucket and nothing else.
+    ///
+    /// Mints (or takes) a token, assumes the role, and checks: the own prefix is listed, read and written; neighbours' prefixes and
+    /// the bare bucket are refused for list, get, put and delete; tokens that were altered, have no tag, are for another audience, of
+    /// another environment or expired are refused. Works against AWS and what speaks its protocol; AWS's variables count. What it
+    /// wrote it removes. What fails is explained, by the policies that AWS's credentials in the environment may read. Exit code 0:
+    /// proved, 1: a check failed, 4: something could not be reached. With --format json: `{"passed", "rows": [{"name", "proves",
+    /// "expected", "observed", "passed", "explanation"?}], "not_checked": [{"name", "proves", "expected", "why"}],
+    /// "left": [{"key", "version"?, "why"}]}`.
+    Prove(Box<ProveArgs>),
     /// Prints a completion script for a shell.
     Completions {
         /// The shell.

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, process::ExitCode};
 
+use tagmint_aws::{connection::ConnectionError, failure::Failure, policies::Unread, prove::ProveError};
 use tagmint_core::{ledger::LedgerFault, random::RandomUnavailable, sealing::SealingError};
 use tagmint_server::{app::StartError, flows::keys::KeysError, x509::CertificateError};
 use tagmint_store::{Fault, LedgerError, StoreError, VerifyError};
@@ -79,12 +80,34 @@ pub enum CliError {
     /// It cannot be done as things are.
     #[error("{0}")]
     Refused(String),
+    /// Something did not answer.
+    #[error("{0}")]
+    Unreachable(String),
+    /// There is no way to AWS with these settings.
+    #[error(transparent)]
+    Aws(#[from] ConnectionError),
     /// No secret could be made.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
     /// The stand-in for AWS does not start.
     #[error(transparent)]
     Localaws(#[from] tagmint_localaws::aws::StartError),
+}
+
+impl From<ProveError> for CliError {
+    fn from(error: ProveError) -> Self {
+        match error {
+            ProveError::Stopped { failure: Failure::Unreachable { .. }, .. } => Self::Unreachable(error.to_string()),
+            ProveError::Stopped { .. } => Self::Refused(error.to_string()),
+            ProveError::Random(error) => Self::Random(error),
+        }
+    }
+}
+
+impl From<Unread> for CliError {
+    fn from(unread: Unread) -> Self {
+        if unread.is_unreachable() { Self::Unreachable(unread.to_string()) } else { Self::Refused(unread.to_string()) }
+    }
 }
 
 fn listen_hint(error: &std::io::Error) -> &'static str {
@@ -112,15 +135,18 @@ impl CliError {
             Self::Io { .. } => "io",
             Self::NotFound(_) => "not_found",
             Self::Refused(_) => "refused",
+            Self::Unreachable(_) => "unreachable",
+            Self::Aws(_) => "aws",
             Self::Random(_) => "randomness",
             Self::Localaws(_) => "localaws",
         }
     }
 
-    /// 1 refused or failed, 2 usage, 3 configuration. 4 is kept for what could not be reached.
+    /// 1 refused or failed, 2 usage, 3 configuration, 4 something could not be reached.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Aws(ConnectionError::NoRegion) => 2,
+            Self::Unreachable(_) => 4,
             Self::Config(_)
             | Self::File(_)
             | Self::Check(_)

@@ -94,6 +94,7 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
         Command::Session(command) => commands::session::run(command, &quiet()?, output).await,
         Command::Ledger(command) => commands::ledger::run(command, &quiet()?, output).await,
         Command::Explain(args) => commands::explain::run(*args, output).await,
+        Command::Prove(args) => commands::prove::run(*args, output).await,
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man { out } => commands::shell::man(out.as_deref(), output),
         Command::Docs { out } => docs::write(&out, output),

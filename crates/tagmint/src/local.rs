@@ -37,6 +37,14 @@ use crate::{
 pub const AUTH_TOKEN: &str = "federation-proof";
 /// The wallet that it vouches for.
 pub const WALLET: &str = "0x7a6ed1c0ffee5eed00000000000000000000d00d";
+/// The session tag that carries it.
+pub const WALLET_TAG: &str = "agentkeys_user_wallet";
+/// The role that local tokens are for, in the account of `tagmint localaws`.
+pub const ROLE_ARN: &str = "arn:aws:iam::000000000000:role/agentkeys-data-role-test";
+/// Its name.
+pub const ROLE_NAME: &str = "agentkeys-data-role-test";
+/// An audience of local tokens that is not AWS.
+pub const OTHER_AUDIENCE: &str = "tagmint-dev";
 /// The name of the bearer that is made at each start.
 const BEARER: &str = "dev";
 /// How long a local session lives, in seconds.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use secrecy::SecretString;
 use tagmint_server::settings::Limits;
 
 /// systemd's folder of credentials (`LoadCredential=`).
@@ -14,6 +15,16 @@ pub fn credentials_directory() -> Option<PathBuf> {
 pub fn data_home() -> Option<PathBuf> {
     let absolute = |path: &PathBuf| path.is_absolute();
     variable("XDG_DATA_HOME").filter(absolute).or_else(|| Some(variable("HOME").filter(absolute)?.join(".local/share")))
+}
+
+/// A bundle of certificate authorities for AWS (`AWS_CA_BUNDLE`). Its other variables the SDK reads by itself.
+pub fn aws_ca_bundle() -> Option<PathBuf> {
+    variable("AWS_CA_BUNDLE")
+}
+
+/// A session or bearer to mint with (`TAGMINT_CREDENTIAL`).
+pub fn credential() -> Option<SecretString> {
+    variable("TAGMINT_CREDENTIAL")?.into_os_string().into_string().ok().map(SecretString::from)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -1,6 +1,7 @@
 //! A throw-away Ceph RGW on loopback: real S3, STS and a part of IAM, from Debian's packages.
 //!
-//! Where it differs from AWS (seen with Ceph 16.2), as far as a test must know:
+//! Where it differs from AWS (seen with Ceph 16.2), as far as every test must know; `tests/ceph_judge/reasons.json` has what it decides
+//! otherwise:
 //! - The provider's URL must equal `iss` without the scheme, byte for byte. TLS is verified.
 //! - Of a JWKS only the first key is used, `kid` is ignored, and the key needs an `x5c`. Use RS256.
 //! - Policies must be compact JSON: a `+` of the form encoding is not decoded.
@@ -49,6 +50,12 @@ pub struct AdminKeys {
     pub secret_access_key: String,
 }
 
+impl AdminKeys {
+    fn generate() -> Result<Self, GuardError> {
+        Ok(Self { access_key_id: random_hex(10)?.to_uppercase(), secret_access_key: random_hex(20)? })
+    }
+}
+
 /// A running Ceph cluster of one monitor, one OSD that keeps everything in memory, and one RGW.
 /// Nothing listens beyond 127.0.0.1. Dropping it ends the three daemons and removes their files.
 #[derive(Debug)]
@@ -90,8 +97,8 @@ impl CephGuard {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, config.rgw_port));
         rgw.wait_ready("radosgw's start", STEP, || TcpStream::connect(address).is_ok())
             .map_err(|e| with_log(e, &cluster.log("client.rgw")))?;
-        let admin = AdminKeys { access_key_id: random_hex(10)?.to_uppercase(), secret_access_key: random_hex(20)? };
-        cluster.create_admin(&admin)?;
+        let admin = AdminKeys::generate()?;
+        cluster.create_admin(None, &admin)?;
         Ok(Self { rgw, osd, mon, endpoint: format!("http://{address}"), admin, dir })
     }
 
@@ -103,6 +110,14 @@ impl CephGuard {
     /// The keys of the administrator.
     pub fn admin(&self) -> &AdminKeys {
         &self.admin
+    }
+
+    /// Makes a tenant's administrator. A tenant is Ceph's account: its name stands where AWS's ARNs have the account's number, and its roles,
+    /// providers and buckets are its own.
+    pub fn create_tenant(&self, tenant: &str) -> Result<AdminKeys, GuardError> {
+        let admin = AdminKeys::generate()?;
+        Cluster::new(self.dir.path(), self.dir.path().join("ceph.conf")).create_admin(Some(tenant), &admin)?;
+        Ok(admin)
     }
 
     /// The region to sign for.

@@ -105,6 +105,7 @@ fn what_belongs_into_a_trust_policy() {
             good.replace("sts:AssumeRoleWithWebIdentity", "AssumeRole"),
             "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
         ),
+        (good.replace("\"Principal\"", "\"NotPrincipal\""), "Has prohibited field NotPrincipal"),
         (good.replace("\"Action\"", "\"Resource\":\"*\",\"Action\""), "Has prohibited field Resource"),
         (
             r#"{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole"}}"#.to_owned(),

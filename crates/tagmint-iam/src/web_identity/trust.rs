@@ -1,5 +1,6 @@
 //! The role's trust policy, and the keys that it sees.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
@@ -45,6 +46,8 @@ pub(super) struct Bearer<'a> {
     pub(super) tags: &'a Tags,
     pub(super) source_identity: Option<&'a str>,
     pub(super) role_authorized_by_idp: bool,
+    /// The time of the call.
+    pub(super) now: Timestamp,
 }
 
 impl Bearer<'_> {
@@ -57,6 +60,9 @@ impl Bearer<'_> {
             .with("aws:userid", provider)
             .with("sts:RoleSessionName", session_name)
             .with("sts:RoleAuthorizedByIdp", self.role_authorized_by_idp.to_string())
+            // The guide: both keys are always there. In whole seconds.
+            .with("aws:CurrentTime", self.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+            .with("aws:EpochTime", self.now.as_second().to_string())
             .with(&format!("{url}:sub"), self.subject)
             .with(&format!("{url}:aud"), self.audience);
         // The guide: the key is in every request's context.

@@ -32,6 +32,9 @@ fn the_keys_of_the_trust_policy() {
         ("guide", json!({"ForAllValues:StringEquals": {"aws:TagKeys": ["Cost"]}}), false),
         ("guide", json!({"ForAnyValue:StringEquals": {"sts:TransitiveTagKeys": "Team"}}), true),
         ("guide", json!({"Null": {"sts:SourceIdentity": "false"}}), true),
+        ("guide", json!({"DateEquals": {"aws:CurrentTime": "2027-01-15T08:00:00Z"}}), true),
+        ("guide", json!({"DateLessThan": {"aws:CurrentTime": "2027-01-15"}}), false),
+        ("guide", json!({"NumericEquals": {"aws:EpochTime": "1800000000"}}), true),
         ("aws:FederatedProvider belongs to the session", json!({"Null": {"aws:FederatedProvider": "true"}}), true),
     ];
     for (source, condition, expected) in cases {

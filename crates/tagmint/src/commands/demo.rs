@@ -1,5 +1,6 @@
 //! `tagmint demo`: the whole path in one process, and what happens off it.
 
+mod aws;
 mod http;
 mod steps;
 
@@ -12,7 +13,10 @@ use tagmint_core::{
     jws::{self, Expected, VerifiedToken, VerifyError},
 };
 
+use tagmint_aws::prove::Outcome;
+
 use self::{
+    aws::{Given, LocalAws},
     http::IssuerClient,
     steps::{Steps, Stop},
 };
@@ -20,7 +24,7 @@ use crate::{
     compose,
     config::Config,
     error::CliError,
-    local::{self, AUTH_TOKEN, LocalIssuer, LocalOptions, WALLET},
+    local::{self, AUTH_TOKEN, LocalIssuer, LocalOptions, OTHER_AUDIENCE, WALLET, WALLET_TAG},
     logging,
     output::{Output, pairs, write_line},
 };
@@ -32,15 +36,21 @@ const TAGS_CLAIM: &str = "https://aws.amazon.com/tags";
 
 /// Runs every step and tells what was proved.
 pub async fn run(output: Output) -> Result<(), CliError> {
-    logging::init(&crate::config::Log { level: "error".to_owned(), json: output.is_json() });
+    // s3s logs every refusal as an error of its own.
+    logging::init(&crate::config::Log { level: "error,s3s=off".to_owned(), json: output.is_json() });
     let folder = tempfile::tempdir().map_err(|source| CliError::Io { what: "a temporary folder", source })?;
-    let options = LocalOptions { dir: folder.path().to_owned(), listen: ([127, 0, 0, 1], 0).into(), algorithm: None };
-    let local = local::start(options).await?;
+    let issuer = |name: &str| LocalOptions {
+        dir: folder.path().join(name),
+        listen: ([127, 0, 0, 1], 0).into(),
+        algorithm: None,
+    };
+    // The second stands for another environment's.
+    let (local, other) = tokio::try_join!(local::start(issuer("issuer")), local::start(issuer("other")))?;
     let mut steps = Steps::new(output);
     let mut token = None;
     // A step that others build on has told already why it stopped the rest.
-    let _: Result<(), Stop> = walk(&local, &mut steps, &mut token).await;
-    local.shutdown().await;
+    let _: Result<(), Stop> = walk(&local, &other, &mut steps, &mut token).await;
+    tokio::join!(local.shutdown(), other.shutdown());
 
     let passed = steps.all_passed();
     if output.is_json() {
@@ -55,7 +65,12 @@ pub async fn run(output: Output) -> Result<(), CliError> {
     if passed { Ok(()) } else { Err(CliError::Refused("a step of the demo does not hold".to_owned())) }
 }
 
-async fn walk(local: &LocalIssuer, steps: &mut Steps, shown: &mut Option<VerifiedToken>) -> Result<(), Stop> {
+async fn walk(
+    local: &LocalIssuer,
+    other: &LocalIssuer,
+    steps: &mut Steps,
+    shown: &mut Option<VerifiedToken>,
+) -> Result<(), Stop> {
     let ca = std::fs::read(&local.ca_file).map_err(|error| error.to_string());
     let client = ca.and_then(|ca| IssuerClient::new(&local.url, local.address, &ca));
     let client = steps.need(
@@ -86,10 +101,16 @@ async fn walk(local: &LocalIssuer, steps: &mut Steps, shown: &mut Option<Verifie
         "it carries the wallet as a transitive session tag, and names its row in the ledger",
         carries_wallet(&verified, &mint_id),
     );
-    *shown = Some(verified);
+    *shown = Some(verified.clone());
 
     refusals(&client, &session, &token, &keys, steps).await;
-    bearer(&client, local.bearer.expose(), &keys, steps).await;
+    let untagged = bearer(&client, local.bearer.expose(), &keys, steps).await?;
+    let given = tokens(&client, other, token, &session, untagged).await;
+    let given = steps.need(
+        "the tokens that AWS must refuse are there: without the tag, for another audience, of another issuer, expired",
+        given.map(|given| (given, "each is whole and signed; one thing is wrong with it".to_owned())),
+    )?;
+    on_aws(local, &verified, given, steps).await?;
 
     let revoked = client.ask(Method::DELETE, "/v1/sessions/current", Some(&session), None).await;
     let after = match revoked.and_then(|answer| answer.expect(StatusCode::NO_CONTENT)) {
@@ -136,20 +157,73 @@ async fn refusals(client: &IssuerClient, session: &str, token: &str, keys: &Veri
     });
 }
 
-async fn bearer(client: &IssuerClient, bearer: &str, keys: &VerificationKeys, steps: &mut Steps) {
+/// The rest of the tokens for the proof.
+async fn tokens(
+    client: &IssuerClient,
+    other: &LocalIssuer,
+    good: String,
+    session: &str,
+    untagged: String,
+) -> Result<Given, String> {
+    let minted = client.post("/v1/tokens", Some(session), &json!({"audience": OTHER_AUDIENCE})).await?;
+    let other_audience = text(&minted.expect(StatusCode::OK)?, "token")?;
+    let ca = std::fs::read(&other.ca_file).map_err(|error| error.to_string())?;
+    let stranger = IssuerClient::new(&other.url, other.address, &ca)?;
+    let minted = stranger.post("/v1/tokens", Some(other.session.expose()), &json!({})).await?;
+    let other_environment = text(&minted.expect(StatusCode::OK)?, "token")?;
+    Ok(Given { good, untagged, other_audience, other_environment })
+}
+
+/// STS and S3: the session of the role, what it reaches and what not, and the tokens that open none.
+async fn on_aws(local: &LocalIssuer, token: &VerifiedToken, given: Given, steps: &mut Steps) -> Result<(), Stop> {
+    let expired = aws::long_expired(local, token).await;
+    let expired = steps.need(
+        "the issuer's key opens by its key file",
+        expired.map(|token| (token, "it signs a token of an hour ago, to be refused".to_owned())),
+    )?;
+    let aws = LocalAws::start(local);
+    let told = "localaws: STS, IAM and S3 that enforce; provider, role and bucket policy are set up".to_owned();
+    let aws = steps.need("a stand-in for AWS runs, and trusts the issuer", aws.map(|aws| (aws, told)))?;
+    let proved = aws
+        .prove(given, expired, |row| {
+            let result = match (row.outcome, &row.explanation) {
+                (Outcome::Passed, _) => Ok(format!("{}: {}", row.name, row.observed)),
+                (_, Some(why)) => Err(format!("{}: {}\n{why}", row.name, row.observed)),
+                (_, None) => Err(format!("{}: {}", row.name, row.observed)),
+            };
+            steps.note(&row.proves, result);
+        })
+        .await;
+    let proved = proved.and_then(|report| match report.left.len() {
+        0 => Ok(format!("{} checks", report.rows.len())),
+        left => Err(format!("{left} objects are still there")),
+    });
+    steps.note("the proof came to its end and removed what it wrote", proved);
+    Ok(())
+}
+
+/// What a bearer may; its token, which has no wallet's tag, is given back.
+async fn bearer(
+    client: &IssuerClient,
+    bearer: &str,
+    keys: &VerificationKeys,
+    steps: &mut Steps,
+) -> Result<String, Stop> {
     let narrowed = json!({"tags": {"prefix": "dev/one", "run": "42"}});
     let minted =
         client.post("/v1/tokens", Some(bearer), &narrowed).await.and_then(|answer| answer.expect(StatusCode::OK));
-    let tags = minted.and_then(|body| {
-        let verified = verify(&text(&body, "token")?, keys, client.url(), AUDIENCE, SystemClock.now());
-        let token = verified.map_err(|error| error.to_string())?;
-        let tags = &token.claims[TAGS_CLAIM]["principal_tags"];
+    let token = minted.and_then(|body| {
+        let token = text(&body, "token")?;
+        let verified = verify(&token, keys, client.url(), AUDIENCE, SystemClock.now());
+        let verified = verified.map_err(|error| error.to_string())?;
+        let tags = &verified.claims[TAGS_CLAIM]["principal_tags"];
         let expected = json!({"prefix": ["dev/one"], "run": ["42"]});
-        if *tags == expected { Ok(tags.to_string()) } else { Err(format!("the tags are {tags}")) }
+        if *tags == expected { Ok((token, tags.to_string())) } else { Err(format!("the tags are {tags}")) }
     });
-    steps.note("a bearer narrows the tags that its rule leaves open", tags);
+    let token = steps.need("a bearer narrows the tags that its rule leaves open", token)?;
     let asked = client.post("/v1/tokens", Some(bearer), &json!({"tags": {"prefix": "other"}})).await;
     steps.note("it cannot leave its own prefix", asked.and_then(|answer| answer.refused(StatusCode::FORBIDDEN)));
+    Ok(token)
 }
 
 fn public_members_only((document, keys): (Value, VerificationKeys)) -> Result<(VerificationKeys, String), String> {
@@ -199,8 +273,8 @@ fn altered(token: &str) -> String {
 fn carries_wallet(token: &VerifiedToken, mint_id: &str) -> Result<String, String> {
     let tags = &token.claims[TAGS_CLAIM];
     let expected = json!({
-        "principal_tags": {"agentkeys_user_wallet": [WALLET]},
-        "transitive_tag_keys": ["agentkeys_user_wallet"],
+        "principal_tags": {WALLET_TAG: [WALLET]},
+        "transitive_tag_keys": [WALLET_TAG],
     });
     if *tags != expected {
         return Err(format!("the tags are {tags}"));
@@ -208,7 +282,7 @@ fn carries_wallet(token: &VerifiedToken, mint_id: &str) -> Result<String, String
     if token.claims["jti"] != mint_id {
         return Err(format!("its jti is {}", token.claims["jti"]));
     }
-    Ok(format!("agentkeys_user_wallet = {WALLET}, jti = {mint_id}"))
+    Ok(format!("{WALLET_TAG} = {WALLET}, jti = {mint_id}"))
 }
 
 /// Verifies the ledger by the key file, and counts.
@@ -221,10 +295,10 @@ async fn ledger(local: &LocalIssuer, mint_id: &str) -> Result<String, String> {
     let rows = ledger.page(&tagmint_store::LedgerQuery::default(), 1_000).await.map_err(|error| message(&error))?;
     let count = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
     let (mints, refusals) = (count("minted"), count("refused"));
-    // Two tokens were handed out; two requests of the session, one of the bearer and one after the revocation were refused.
-    if (mints, refusals) != (2, 4) || report.rows != 6 || !rows.iter().any(|row| row.entry_id == mint_id) {
+    // Three tokens were handed out; two requests of the session, one of the bearer and one after the revocation were refused.
+    if (mints, refusals) != (3, 4) || report.rows != 7 || !rows.iter().any(|row| row.entry_id == mint_id) {
         return Err(format!(
-            "{mints} mints and {refusals} refusals in {} rows, where 2 and 4 were expected",
+            "{mints} mints and {refusals} refusals in {} rows, where 3 and 4 were expected",
             report.rows
         ));
     }
@@ -259,11 +333,12 @@ fn conclusion(passed: bool) -> String {
     let verdict = if passed { "Every step holds." } else { "A step does not hold; see the ✗ above." };
     format!(
         "\n{verdict}\n\n\
-         Shown here: an issuer, its sessions, rules, tokens and ledger, and a verifier that knows nothing but the CA and the issuer's URL.\n\
-         Not shown here: that AWS STS takes the token, and that S3 keeps one wallet from another's prefix. Nothing in this process\n\
-         speaks for AWS; the project's end-to-end tests do both against Ceph RGW's STS and S3.\n\n\
+         Shown here: an issuer, its sessions, rules, tokens and ledger, and an STS and S3 on this machine that enforce what AWS enforces.\n\
+         Not shown here: AWS itself. Where `tagmint localaws` stands in, `tagmint prove` makes the same checks against AWS.\n\n\
          Next:\n  \
          tagmint dev                    an issuer on this machine, with commands to try\n  \
+         tagmint localaws               AWS's side of it: STS, IAM and S3\n  \
+         tagmint prove                  these checks against your own AWS\n  \
          tagmint check --config FILE    what a configuration means, and what is wrong with it\n  \
          tagmint --help"
     )

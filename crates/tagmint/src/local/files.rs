@@ -173,14 +173,14 @@ format = "text"
 /// The rules of a new local issuer.
 const RULES: &str = r#"
 
-# A session may have a token for its own wallet's prefix.
+# A session may have a token for its own wallet's prefix. The second audience is for relying parties of your own; AWS refuses it.
 [[rule]]
 name = "wallet"
 description = "A wallet reads and writes below its own prefix."
 source = ["session"]
 when = 'identity.subject.matches("^0x[0-9a-f]{40}$")'
 subject = "wallet:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
+audiences = ["sts.amazonaws.com", "tagmint-dev"]
 roles = ["arn:aws:iam::000000000000:role/agentkeys-data-role-test"]
 max_lifetime = "15m"
 transitive = ["agentkeys_user_wallet"]
@@ -219,4 +219,18 @@ fn write(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(&failed)?;
     out.write_all(bytes).and_then(|()| out.sync_all()).map_err(&failed)?;
     fs::rename(&fresh, file).map_err(&failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::{OTHER_AUDIENCE, ROLE_ARN, ROLE_NAME, WALLET_TAG};
+
+    #[test]
+    fn the_rules_are_about_what_the_demo_sets_up() {
+        for named in [OTHER_AUDIENCE, ROLE_ARN, WALLET_TAG] {
+            assert!(RULES.contains(&format!("\"{named}\"")) || RULES.contains(&format!("\n{named} = ")), "{named}");
+        }
+        assert!(ROLE_ARN.ends_with(&format!(":role/{ROLE_NAME}")));
+    }
 }

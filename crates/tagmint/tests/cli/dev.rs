@@ -112,14 +112,19 @@ fn the_demo_proves_every_step() {
     let shown = run_json(["demo"]);
     assert_eq!(shown["passed"], true, "{shown}");
     let steps = shown["steps"].as_array().unwrap();
-    assert!(steps.len() >= 15 && steps.iter().all(|step| step["passed"] == true), "{shown}");
+    assert!(steps.len() >= 35 && steps.iter().all(|step| step["passed"] == true), "{shown}");
     assert_eq!(shown["token"]["header"]["typ"], "JWT");
     assert_eq!(shown["token"]["claims"]["aud"], "sts.amazonaws.com");
 
     let text = run(["demo"]);
     assert!(text.status.success());
     let text = String::from_utf8(text.stdout).unwrap();
-    for said in ["✓ a revoked session mints nothing", "Every step holds.", "Not shown here"] {
+    for said in [
+        "✓ a revoked session mints nothing",
+        "✓ an expired token opens no session",
+        "Every step holds.",
+        "Not shown here",
+    ] {
         assert!(text.contains(said), "{text}");
     }
 }

@@ -118,11 +118,12 @@ impl<'a> Cluster<'a> {
         Ok(bundle)
     }
 
-    /// Makes the administrator's user.
-    pub(super) fn create_admin(&self, keys: &AdminKeys) -> Result<(), GuardError> {
+    /// Makes an administrator, of this tenant (Ceph's word for an account) or of none.
+    pub(super) fn create_admin(&self, tenant: Option<&str>, keys: &AdminKeys) -> Result<(), GuardError> {
+        let uid = tenant.map_or_else(|| "admin".to_owned(), |tenant| format!("{tenant}$admin"));
         let args = [
             ["user", "create"],
-            ["--uid", "admin"],
+            ["--uid", &uid],
             ["--display-name", "admin"],
             ["--access-key", &keys.access_key_id],
             ["--secret-key", &keys.secret_access_key],

@@ -7,7 +7,7 @@ use crate::output::Output;
 /// One step.
 #[derive(Debug, Serialize)]
 pub(super) struct Step {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) passed: bool,
     pub(super) detail: String,
 }
@@ -29,7 +29,7 @@ impl Steps {
     }
 
     /// Notes a step whose failure leaves the others possible.
-    pub(super) fn note(&mut self, name: &'static str, result: Result<String, String>) {
+    pub(super) fn note(&mut self, name: &str, result: Result<String, String>) {
         let passed = result.is_ok();
         let detail = result.unwrap_or_else(|wrong| wrong);
         if !self.output.is_json() {
@@ -39,11 +39,11 @@ impl Steps {
             // A reader that has gone is no reason to stop.
             let _ = crate::output::write_line(&format!("{style}{mark}{style:#} {name}\n    {dim}{detail}{dim:#}"));
         }
-        self.steps.push(Step { name, passed, detail });
+        self.steps.push(Step { name: name.to_owned(), passed, detail });
     }
 
     /// Notes a step that others build on, and hands on what it gave.
-    pub(super) fn need<T>(&mut self, name: &'static str, result: Result<(T, String), String>) -> Result<T, Stop> {
+    pub(super) fn need<T>(&mut self, name: &str, result: Result<(T, String), String>) -> Result<T, Stop> {
         match result {
             Ok((given, detail)) => {
                 self.note(name, Ok(detail));

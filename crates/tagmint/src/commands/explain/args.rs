@@ -10,21 +10,35 @@ use crate::cli::attribute;
 
 /// The token, the role, and what AWS knows of them.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("policies").args(["role_policies", "bucket_policy"]).multiple(true)))]
+#[command(
+    group(ArgGroup::new("trust").args(["trust_policy", "role"]).required(true)),
+    group(ArgGroup::new("policies").args(["role_policies", "bucket_policy", "role"]).multiple(true))
+)]
 pub struct ExplainArgs {
     /// The file with the token; `-` for stdin.
     #[arg(long, value_name = "FILE")]
     pub token: PathBuf,
     /// The file with the role's trust policy.
     #[arg(long, value_name = "FILE")]
-    pub trust_policy: PathBuf,
-    /// The role's ARN, to check the roles that the token is pinned to. Default: the first of them.
+    pub trust_policy: Option<PathBuf>,
+    /// The role's ARN: its trust policy and its provider's URL and client ids are read from AWS with the credentials of the
+    /// environment; with --action, its policies and the bucket's, too. What other options give is not read. It takes
+    /// iam:GetRole and iam:GetOpenIDConnectProvider, for --action also iam:ListRolePolicies, iam:GetRolePolicy,
+    /// iam:ListAttachedRolePolicies, iam:GetPolicy, iam:GetPolicyVersion and s3:GetBucketPolicy.
+    #[arg(long, value_name = "ARN", conflicts_with = "role_arn")]
+    pub role: Option<String>,
+    /// With --role: one endpoint for IAM and S3 instead of AWS, as of `tagmint localaws`. Default: AWS_ENDPOINT_URL_IAM,
+    /// AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL, else AWS.
+    #[arg(long, value_name = "URL", requires = "role")]
+    pub endpoint_url: Option<String>,
+    /// With --trust-policy: the role's ARN, to check the roles that the token is pinned to. Default: the first of them.
     #[arg(long, value_name = "ARN")]
     pub role_arn: Option<String>,
-    /// The URL that the OIDC provider is registered with in IAM. Default: the one in the trust policy's principal.
+    /// The URL that the OIDC provider is registered with in IAM. Default: what --role reads, else the one in the trust policy's
+    /// principal.
     #[arg(long, value_name = "URL")]
     pub provider_url: Option<String>,
-    /// A client id (audience) of the provider in IAM; can be given several times. Default: not checked.
+    /// A client id (audience) of the provider in IAM; can be given several times. Default: what --role reads, else not checked.
     #[arg(long = "client-id", value_name = "AUDIENCE")]
     pub client_ids: Vec<String>,
     /// The file with the issuer's key set, to check the signature.

@@ -1,11 +1,12 @@
-//! The issuer's documents, fetched as STS does: over verified TLS, without redirects, and not for long.
+//! An issuer's documents, fetched as STS does: over verified TLS, without redirects, and not for long.
 
-use std::{error::Error, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Certificate, Client, redirect::Policy};
 use serde_json::Value;
+use tagmint_iam::web_identity::Fetched;
 
-use crate::error::CliError;
+use crate::failure::causes;
 
 /// How long a document may take. STS waits about as long.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -13,13 +14,21 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LARGEST: usize = 1_048_576;
 
 /// What came of the discovery document and the key set.
-pub(super) struct Documents {
-    pub(super) discovery: Result<Vec<u8>, String>,
-    pub(super) jwks: Result<Vec<u8>, String>,
+#[derive(Debug)]
+pub struct Documents {
+    /// The discovery document, or why there is none.
+    pub discovery: Result<Vec<u8>, String>,
+    /// The key set, or why there is none.
+    pub jwks: Result<Vec<u8>, String>,
 }
 
+/// Why nothing could be fetched at all: what is wrong with the further roots.
+#[derive(Debug, thiserror::Error)]
+#[error("the file with further certificate authorities (--ca-file): {0}")]
+pub struct InvalidRoots(String);
+
 /// Fetches both. `roots` are further certificate authorities, as PEM.
-pub(super) async fn documents(issuer: &str, roots: Option<&[u8]>) -> Result<Documents, CliError> {
+pub async fn fetch(issuer: &str, roots: Option<&[u8]>) -> Result<Documents, InvalidRoots> {
     let client = client(roots)?;
     let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
     let discovery = get(&client, &url).await;
@@ -31,17 +40,37 @@ pub(super) async fn documents(issuer: &str, roots: Option<&[u8]>) -> Result<Docu
     Ok(Documents { discovery, jwks })
 }
 
-fn client(roots: Option<&[u8]>) -> Result<Client, CliError> {
-    let failed = |error: reqwest::Error| CliError::Refused(format!("--ca-file: {}", causes(&error)));
+/// An HTTPS client that trusts the system's certificate authorities and these, and follows no redirect.
+pub fn client(roots: Option<&[u8]>) -> Result<Client, InvalidRoots> {
+    let failed = |error: reqwest::Error| InvalidRoots(causes(&error));
     let mut builder = Client::builder().https_only(true).redirect(Policy::none()).timeout(PATIENCE);
     if let Some(pem) = roots {
         let roots = Certificate::from_pem_bundle(pem).map_err(failed)?;
         if roots.is_empty() {
-            return Err(CliError::Refused("--ca-file: no certificate in the file".to_owned()));
+            return Err(InvalidRoots("no certificate in it".to_owned()));
         }
         builder = builder.tls_certs_merge(roots);
     }
     builder.build().map_err(failed)
+}
+
+impl Documents {
+    /// The discovery document as the engine takes it.
+    pub fn discovery(&self) -> Fetched<'_> {
+        fetched(&self.discovery)
+    }
+
+    /// The key set as the engine takes it.
+    pub fn jwks(&self) -> Fetched<'_> {
+        fetched(&self.jwks)
+    }
+}
+
+fn fetched(outcome: &Result<Vec<u8>, String>) -> Fetched<'_> {
+    match outcome {
+        Ok(document) => Fetched::Document(document),
+        Err(why) => Fetched::Failed(why),
+    }
 }
 
 async fn get(client: &Client, url: &str) -> Result<Vec<u8>, String> {
@@ -58,16 +87,4 @@ async fn get(client: &Client, url: &str) -> Result<Vec<u8>, String> {
         }
     }
     Ok(body)
-}
-
-/// An error with what caused it.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -1,0 +1,17 @@
+//! What Tagmint does with the AWS SDK: the end-to-end proof against STS and S3, and reading what AWS holds.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`connection`] | endpoints, region, roots, credentials: the clients |
+//! | [`failure`] | why a call did not do what was asked: refused, or not reached |
+//! | [`policies`] | a role's trust policy and policies, its OIDC provider, a bucket's policy |
+//! | [`documents`] | an issuer's discovery document and key set, fetched as STS does |
+//! | [`token`] | what a token says, unverified |
+//! | [`prove`] | the proof: plan, run, report |
+
+pub mod connection;
+pub mod documents;
+pub mod failure;
+pub mod policies;
+pub mod prove;
+pub mod token;

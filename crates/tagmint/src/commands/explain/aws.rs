@@ -1,0 +1,153 @@
+//! What AWS holds, from files or read with the credentials of the environment.
+
+use tagmint_aws::{
+    connection::{Connection, Options},
+    policies::{self, Unread},
+    token::Token,
+};
+use tagmint_iam::{
+    arn::Arn,
+    policy::{Kind, Policy},
+};
+
+use super::{ExplainArgs, read_policy};
+use crate::{error::CliError, output::Output, surroundings};
+
+/// IAM is the same in all regions.
+const ANY_REGION: &str = "us-east-1";
+
+/// What is known of the role and what belongs to it.
+pub(super) struct Known {
+    pub(super) trust_policy: Option<Policy>,
+    pub(super) role_policies: Vec<Policy>,
+    pub(super) bucket_policy: Option<Policy>,
+    pub(super) provider_url: Option<String>,
+    pub(super) client_ids: Vec<String>,
+    pub(super) context: Vec<(String, String)>,
+    /// Whether it was read from something that is not AWS.
+    pub(super) local: bool,
+}
+
+impl Known {
+    /// What the arguments name.
+    pub(super) fn from_files(args: &ExplainArgs) -> Result<Self, CliError> {
+        let trust = args.trust_policy.as_ref().map(|file| read_policy(Kind::Trust, "the trust policy", file));
+        let role = args.role_policies.iter().map(|file| read_policy(Kind::Identity, "the role policy", file));
+        let bucket = args.bucket_policy.as_ref().map(|file| read_policy(Kind::Resource, "the bucket policy", file));
+        Ok(Self {
+            trust_policy: trust.transpose()?,
+            role_policies: role.collect::<Result<_, _>>()?,
+            bucket_policy: bucket.transpose()?,
+            provider_url: args.provider_url.clone(),
+            client_ids: args.client_ids.clone(),
+            context: args.context.clone(),
+            local: false,
+        })
+    }
+
+    /// Reads from AWS what no argument names. What decides must be readable; without the provider its client ids are not checked.
+    pub(super) async fn complete(
+        &mut self,
+        args: &ExplainArgs,
+        role_arn: &str,
+        token: &str,
+        output: Output,
+    ) -> Result<(), CliError> {
+        if policies::role_name(role_arn).is_none() {
+            return Err(CliError::Usage(format!("--role {role_arn} is not the ARN of a role")));
+        }
+        let options = Options {
+            endpoint_url: args.endpoint_url.clone(),
+            region: None,
+            fallback_region: Some(ANY_REGION.to_owned()),
+            ca_bundle: surroundings::aws_ca_bundle(),
+        };
+        let connection = Connection::from_environment(&options).await?;
+        self.local = !connection.is_aws();
+        let role = policies::role(&connection, role_arn).await;
+        let role = role.map_err(|unread| without(unread, "--trust-policy FILE instead of --role"))?;
+        let token = Token::parse(token).ok();
+        self.read_provider(&connection, &role.trust_policy, token.as_ref(), output).await;
+        if args.action.is_some() {
+            if self.role_policies.is_empty() {
+                let (read, unread) = policies::role_policies(&connection, role_arn).await;
+                if let Some(unread) = unread.into_iter().next() {
+                    return Err(without(unread, "--role-policy FILE"));
+                }
+                self.role_policies = read.into_iter().map(|read| read.policy).collect();
+            }
+            if let Some(bucket) = args.resource.as_deref().and_then(bucket).filter(|_| self.bucket_policy.is_none()) {
+                let read = policies::bucket_policy(&connection, bucket).await;
+                self.bucket_policy = read.map_err(|unread| without(unread, "--bucket-policy FILE"))?;
+            }
+            if let Some(arn) = &role.boundary {
+                output.warn(&format!(
+                    "the role has a permissions boundary, {arn}, which can refuse more: it is not evaluated"
+                ));
+            }
+            // A session tag of the same key, or a key that was given, stands before the role's own tag.
+            for (key, value) in &role.tags {
+                let name = format!("aws:PrincipalTag/{key}");
+                let told = self.context.iter().any(|(given, _)| given.eq_ignore_ascii_case(&name));
+                if !told && token.as_ref().is_none_or(|token| token.tag(key).is_none()) {
+                    self.context.push((name, value.clone()));
+                }
+            }
+        }
+        self.trust_policy = Some(role.trust_policy);
+        Ok(())
+    }
+
+    /// The provider that the trust policy names for the token's issuer.
+    async fn read_provider(&mut self, connection: &Connection, trust: &Policy, token: Option<&Token>, output: Output) {
+        if self.provider_url.is_some() && !self.client_ids.is_empty() {
+            return;
+        }
+        let issuer = token.and_then(Token::issuer).unwrap_or_default().trim_start_matches("https://");
+        let named = policies::providers(trust);
+        let fits = |arn: &&&str| arn.ends_with(&format!(":oidc-provider/{issuer}"));
+        let Some(arn) = named.iter().find(fits).or(named.first()) else { return };
+        match policies::provider(connection, arn).await {
+            Ok(provider) => {
+                self.provider_url.get_or_insert(provider.url);
+                if self.client_ids.is_empty() {
+                    self.client_ids = provider.client_ids;
+                }
+            }
+            Err(unread) => output.warn(&format!("{unread}; --client-id gives what it holds")),
+        }
+    }
+}
+
+/// An error with the way round it.
+fn without(unread: Unread, way: &str) -> CliError {
+    match CliError::from(unread) {
+        CliError::Refused(message) => CliError::Refused(format!("{message}. Without it, give {way}")),
+        other => other,
+    }
+}
+
+/// The bucket of an S3 resource.
+fn bucket(resource: &str) -> Option<&str> {
+    let arn = Arn::split(resource).filter(|arn| arn.service == "s3" && arn.account.is_empty())?;
+    arn.resource.split('/').next().filter(|bucket| !bucket.is_empty() && !bucket.contains('*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bucket_is_the_resources() {
+        for (resource, expected) in [
+            ("arn:aws:s3:::data/blue/report", Some("data")),
+            ("arn:aws:s3:::data", Some("data")),
+            ("arn:aws:s3:::*", None),
+            ("arn:aws:s3:eu-west-1:111122223333:accesspoint/x", None),
+            ("arn:aws:sqs:eu-west-1:111122223333:queue", None),
+            ("data", None),
+        ] {
+            assert_eq!(bucket(resource), expected, "{resource}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Files that commands read: tokens, policies, certificates, credentials.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use zeroize::Zeroizing;
+
+use crate::error::CliError;
+
+/// Largest file that is read, in bytes.
+const LARGEST_FILE: u64 = 1_048_576;
+
+/// A token. No error repeats the argument: it could be the token itself. `flag` is the option, with its dashes.
+pub(super) fn token(flag: &'static str, file: &Path) -> Result<Zeroizing<String>, CliError> {
+    if file.to_string_lossy().starts_with("eyJ") {
+        return Err(CliError::Usage(format!(
+            "{flag} takes a file with the token, or - for stdin, not the token itself"
+        )));
+    }
+    secret_text(flag, file)
+}
+
+/// A secret in a file of its own, or on stdin. No error repeats the argument: it could be the secret itself.
+pub(super) fn secret_text(flag: &'static str, file: &Path) -> Result<Zeroizing<String>, CliError> {
+    let failed = |source| CliError::Io { what: flag, source };
+    let mut text = Zeroizing::new(String::new());
+    if file == Path::new("-") {
+        io::stdin().lock().take(LARGEST_FILE).read_to_string(&mut text).map_err(failed)?;
+    } else {
+        File::open(file).map_err(failed)?.take(LARGEST_FILE).read_to_string(&mut text).map_err(failed)?;
+    }
+    Ok(Zeroizing::new(text.trim().to_owned()))
+}
+
+/// Any other file, whole.
+pub(super) fn file(what: &'static str, file: &Path) -> Result<Vec<u8>, CliError> {
+    let failed = |error: String| CliError::Refused(format!("{what} {}: {error}", file.display()));
+    let mut bytes = Vec::new();
+    let opened = File::open(file).map_err(|error| failed(error.to_string()))?;
+    opened.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;
+    if u64::try_from(bytes.len()).is_ok_and(|len| len > LARGEST_FILE) {
+        return Err(failed(format!("is larger than {LARGEST_FILE} bytes")));
+    }
+    Ok(bytes)
+}
