@@ -1,4 +1,4 @@
-//! System packages of the end-to-end tests.
+//! System packages of the end-to-end tests and the fuzz targets.
 
 use std::path::Path;
 
@@ -19,6 +19,7 @@ use Probe::{File, Module, Program};
 
 /// What is needed: what a package brings, the Debian package, and what for.
 const NEEDS: &[(Probe, &str, &str)] = &[
+    (Program("c++"), "g++", "compiles libFuzzer"),
     (Program("ceph-mon"), "ceph-mon", "monitor of the throw-away Ceph cluster"),
     (Program("ceph-osd"), "ceph-osd", "its object store, in memory"),
     (Program("radosgw"), "radosgw", "its S3, STS and IAM"),

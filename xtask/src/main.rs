@@ -4,6 +4,7 @@
 //!
 //! - [`mod@test`] lists the steps of `cargo xtask test`; [`report`] runs them and prints the summary
 //! - [`architecture`], [`sizes`] and [`migrations`] are checks of our own
+//! - [`fuzz`] runs the fuzz targets
 //! - [`judge`] brings a second opinion on policies
 //! - [`deny`], [`debian`], [`python`] and [`tools`] bring what other checks need
 //! - [`process`] starts programs; [`workspace`] knows the paths
@@ -14,6 +15,7 @@
 mod architecture;
 mod debian;
 mod deny;
+mod fuzz;
 mod judge;
 mod migrations;
 mod process;
@@ -37,6 +39,10 @@ cargo xtask COMMAND
   test [--fast] [STEP…]   every check and test; --fast: without system packages and slow tools,
                           under three minutes once built; STEP…: only these
   bench [ARG…]            build the release binary and measure it; ARG… go to tagmint-bench
+  fuzz [--seconds N] [TARGET…]
+                          replay the fuzz targets' inputs, then look for more, N seconds each
+  fuzz --input FILE TARGET
+                          run one input
   docs                    write docs/reference from the code
   migrations [--accept]   check that released migrations did not change; --accept: list new ones
   help                    print this
@@ -55,6 +61,10 @@ fn main() -> ExitCode {
             Err(problem) => return usage(&problem),
         },
         ["bench", rest @ ..] => bench(&workspace, rest),
+        ["fuzz", rest @ ..] => match fuzz::Job::parse(rest) {
+            Ok(job) => fuzz::run(&workspace, &job).map(report::print_notes),
+            Err(problem) => return usage(&problem),
+        },
         ["docs"] => docs(&workspace),
         ["migrations"] => migrations::check(&workspace).map(report::print_notes),
         ["migrations", "--accept"] => migrations::accept(&workspace).map(report::print_notes),

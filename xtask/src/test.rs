@@ -3,7 +3,7 @@
 use crate::process::{self, Failure, Notes};
 use crate::report::{self, Mode, Step};
 use crate::workspace::Workspace;
-use crate::{architecture, debian, deny, judge, migrations, python, sizes, terraform, tools};
+use crate::{architecture, debian, deny, fuzz, judge, migrations, python, sizes, terraform, tools};
 
 /// The crate that compiles the AWS SDK and needs system packages: left out of a fast run.
 const E2E: &str = "tagmint-e2e";
@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     Step { name: "deny", full_only: true, run: |w, _| deny::check(w) },
     Step { name: "advisories", full_only: true, run: |w, _| deny::check_advisories(w) },
     Step { name: "packages", full_only: true, run: |w, _| debian::install(w) },
+    Step { name: "fuzz", full_only: true, run: |w, _| fuzz::step(w) },
     Step { name: "judge", full_only: true, run: |w, _| judge::compare(w) },
     Step { name: "python", full_only: true, run: |w, _| python::prepare(w) },
     Step { name: "e2e", full_only: true, run: e2e },

@@ -50,6 +50,8 @@ pub(crate) enum Part {
     Mints,
     /// The key set against nginx; needs nginx and wrk.
     Jwks,
+    /// Verdicts of the engine.
+    Verdicts,
 }
 
 /// How requests reach the issuer.

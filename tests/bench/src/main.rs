@@ -2,6 +2,7 @@
 //!
 //! - [`mints`]: mints of a release `tagmint serve` with a durable ledger, per second of its CPU time, against bare signatures
 //! - [`jwks`]: its key set over TLS, against nginx
+//! - [`verdicts`]: the engine behind `explain` and `localaws`, on one core
 //!
 //! [`issuer`] runs the server, [`load`] and [`client`] ask it, [`cpu`] reads what that cost, [`signature`] is the yardstick, [`report`]
 //! works out the ratios and [`numbers`] writes them. docs/benchmarks.md says what each figure means.
@@ -20,6 +21,7 @@ mod mints;
 mod numbers;
 mod report;
 mod signature;
+mod verdicts;
 
 use std::{fs, path::Path, process::ExitCode};
 
@@ -64,7 +66,8 @@ async fn run(args: &Args) -> Result<(), BenchError> {
         Some(programs) => Some(jwks::measure(&site, programs, args).await?),
         None => None,
     };
-    let report = Report { machine, seconds: args.span().as_secs_f64(), rounds: args.rounds(), mints, jwks };
+    let verdicts = if args.wants(Part::Verdicts) { Some(verdicts::measure(args)?) } else { None };
+    let report = Report { machine, seconds: args.span().as_secs_f64(), rounds: args.rounds(), mints, jwks, verdicts };
     println!("{}", report.to_text());
     if let Some(file) = &args.json {
         let json = serde_json::to_vec_pretty(&report).map_err(|error| BenchError::wrong(error.to_string()))?;

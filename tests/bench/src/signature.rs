@@ -32,10 +32,10 @@ enum Pair {
     P256(Box<EcdsaKeyPair>),
 }
 
-/// Signatures, and the CPU time of the thread that made them.
+/// Signatures (or other work), and the CPU time of the thread that did it.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Slice {
-    pub(crate) signatures: u64,
+    pub(crate) count: u64,
     pub(crate) cpu: Duration,
 }
 
@@ -82,14 +82,14 @@ impl BareKey {
 
     fn sign_for(&self, span: Duration) -> Result<Slice, Unspecified> {
         let (start, cpu) = (Instant::now(), cpu::of_this_thread());
-        let mut signatures = 0;
+        let mut count = 0;
         while start.elapsed() < span {
             for _ in 0..AT_ONCE {
                 self.sign()?;
             }
-            signatures += AT_ONCE;
+            count += AT_ONCE;
         }
-        Ok(Slice { signatures, cpu: cpu::of_this_thread().saturating_sub(cpu) })
+        Ok(Slice { count, cpu: cpu::of_this_thread().saturating_sub(cpu) })
     }
 
     fn sign(&self) -> Result<(), Unspecified> {
@@ -109,15 +109,15 @@ impl BareKey {
 }
 
 impl Slice {
-    /// CPU microseconds of one signature.
+    /// CPU microseconds of one.
     pub(crate) fn micros(self) -> f64 {
-        per(self.cpu, self.signatures)
+        per(self.cpu, self.count)
     }
 }
 
 impl std::ops::AddAssign for Slice {
     fn add_assign(&mut self, more: Self) {
-        self.signatures += more.signatures;
+        self.count += more.count;
         self.cpu += more.cpu;
     }
 }
@@ -139,7 +139,7 @@ mod tests {
             let bare =
                 BareKey::generate(algorithm, vec![b'x'; 900]).unwrap().measure(Duration::from_millis(20)).unwrap();
             for slice in [bare.alone, bare.loaded] {
-                assert!(slice.signatures >= AT_ONCE && slice.micros() > 1.0, "{algorithm}: {slice:?}");
+                assert!(slice.count >= AT_ONCE && slice.micros() > 1.0, "{algorithm}: {slice:?}");
             }
         }
     }

@@ -1,0 +1,34 @@
+//! What the fuzz targets share. Each target is one file in `fuzz_targets/`, and says what it holds its parser to.
+//!
+//! An input that has several parts is text, with a line `---` between them ([`sections`]): people can write and read such inputs.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`world`] | one issuer, one role, one time, and a key that everybody knows |
+//! | [`reference`] | definitions without cleverness, to compare with |
+
+pub mod reference;
+pub mod world;
+
+/// What separates the parts of an input.
+const SEPARATOR: &str = "\n---\n";
+
+/// The parts of an input; those that it lacks are empty. None when it isn't UTF-8.
+pub fn sections<const N: usize>(data: &[u8]) -> Option<[&str; N]> {
+    let mut parts = std::str::from_utf8(data).ok()?.splitn(N, SEPARATOR);
+    Some(std::array::from_fn(|_| parts.next().unwrap_or_default()))
+}
+
+/// The lines of a part; an empty part has none.
+pub fn lines(part: &str) -> Vec<String> {
+    if part.is_empty() { Vec::new() } else { part.split('\n').map(str::to_owned).collect() }
+}
+
+/// The lines of a part as pairs: `KEY=VALUE`. A line without `=` is a key with an empty value.
+pub fn pairs(part: &str) -> Vec<(String, String)> {
+    let pair = |line: String| match line.split_once('=') {
+        Some((key, value)) => (key.to_owned(), value.to_owned()),
+        None => (line, String::new()),
+    };
+    lines(part).into_iter().map(pair).collect()
+}
