@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
+    federation::{ProviderName, TokenUseId},
     id::{BearerId, SessionId},
-    rules::RuleName,
+    rules::{RuleName, TagScope},
 };
 
 /// How an identity proved itself. Rules see it as `identity.source`.
@@ -18,25 +19,39 @@ pub enum IdentitySource {
     Session,
     /// A bearer made by the operator: `"bearer"`.
     Bearer,
+    /// A job of GitHub Actions, by its ID token: `"github-actions"`.
+    GithubActions,
+    /// A job of GitLab CI, by its ID token: `"gitlab"`.
+    Gitlab,
+    /// Whatever another OpenID Connect issuer vouches for: `"oidc"`.
+    Oidc,
 }
 
 impl IdentitySource {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Session, Self::Bearer, Self::GithubActions, Self::Gitlab, Self::Oidc];
+
     /// The name in rules and the ledger.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Session => "session",
             Self::Bearer => "bearer",
+            Self::GithubActions => "github-actions",
+            Self::Gitlab => "gitlab",
+            Self::Oidc => "oidc",
         }
     }
 }
 
-/// The stored credential behind an identity, without its secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The credential behind an identity, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CredentialId {
     /// A session.
     Session(SessionId),
     /// A bearer.
     Bearer(BearerId),
+    /// A token of another issuer, of which there is one use.
+    Upstream(TokenUseId),
 }
 
 impl fmt::Display for CredentialId {
@@ -44,6 +59,7 @@ impl fmt::Display for CredentialId {
         match self {
             Self::Session(id) => id.fmt(f),
             Self::Bearer(id) => id.fmt(f),
+            Self::Upstream(id) => id.fmt(f),
         }
     }
 }
@@ -53,7 +69,9 @@ impl fmt::Display for CredentialId {
 pub struct VerifiedIdentity {
     /// How it proved itself.
     pub source: IdentitySource,
-    /// Its name within the source: a wallet address, a bearer's name.
+    /// The provider that vouches for it. None for a session and a bearer. Rules see it as `identity.provider`, empty for none.
+    pub provider: Option<ProviderName>,
+    /// Its name within the source: a wallet address, a bearer's name, the `sub` of a CI job's token.
     pub subject: String,
     /// What else the source vouches for. Rules see it as `identity.attributes`.
     pub attributes: Map<String, Value>,
@@ -61,4 +79,6 @@ pub struct VerifiedIdentity {
     pub credential: CredentialId,
     /// The one rule that this credential may use, where it is bound to one.
     pub only_rule: Option<RuleName>,
+    /// What the credential is confined to, whatever the rules give.
+    pub scope: TagScope,
 }

@@ -174,6 +174,9 @@ fn checksum(head: &str) -> String {
 }
 
 #[cfg(test)]
+mod scanning;
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

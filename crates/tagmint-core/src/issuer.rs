@@ -10,7 +10,8 @@ pub const MAX_ISSUER_LEN: usize = 255;
 /// A checked issuer URL, kept byte for byte as it was written: `iss` must equal the registered URL exactly.
 ///
 /// `https://HOST[/PATH]`: no query, no fragment, no user, no trailing slash (a slash makes a different provider on AWS), host in
-/// lower case (AWS keeps the case it is given). A port is accepted for loopback hosts alone: AWS refuses any.
+/// lower case (AWS keeps the case it is given). A port is accepted for loopback hosts alone: AWS refuses any. `:443`
+/// is none: AWS drops it, so that `iss` would not match.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(into = "String")]
 pub struct IssuerUrl(String);
@@ -28,7 +29,9 @@ pub enum InvalidIssuer {
     #[error("the issuer's host `{0}` is not a DNS name in lower case")]
     Host(String),
     /// A port on a host that is not loopback, or no number.
-    #[error("the issuer URL has the port `{0}`; AWS refuses ports (only a loopback host may have one, for local work)")]
+    #[error(
+        "the issuer URL has the port `{0}`; AWS refuses ports (only a loopback host may have one, for local work; 443 is left out)"
+    )]
     Port(String),
     /// A trailing slash.
     #[error("the issuer URL ends in `/`: to AWS that is a different provider; write it without")]
@@ -61,7 +64,9 @@ impl IssuerUrl {
             return Err(InvalidIssuer::Host(host.to_owned()));
         }
         if let Some(port) = port
-            && (!is_loopback(host) || !port.parse::<u16>().is_ok_and(|number| number.to_string() == port))
+            && (!is_loopback(host)
+                || port == "443"
+                || !port.parse::<u16>().is_ok_and(|number| number.to_string() == port))
         {
             return Err(InvalidIssuer::Port(port.to_owned()));
         }
@@ -170,6 +175,7 @@ mod tests {
             ("https://a.example/", E::TrailingSlash),
             ("https://a.example:443", E::Port("443".into())),
             ("https://localhost:99999", E::Port("99999".into())),
+            ("https://localhost:443", E::Port("443".into())),
             ("https://localhost:080", E::Port("080".into())),
             ("https://A.example", E::Host("A.example".into())),
             ("https://a..example", E::Host("a..example".into())),

@@ -157,24 +157,35 @@ impl VerificationKeys {
 
 fn read_key(entry: &Value) -> Option<(String, PublicKey)> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
-    let bytes = |name: &str| BASE64_URL_SAFE_NO_PAD.decode(text(name)?).ok();
     let for_signatures = entry.get("use").is_none_or(|usage| usage == "sig") && entry.get("key_ops").is_none();
     if !for_signatures {
         return None;
     }
     let key = match text("kty")? {
         "RSA" => {
-            let (n, e) = (bytes("n")?, bytes("e")?);
-            let plain = n.first().is_some_and(|b| *b != 0) && e.first().is_some_and(|b| *b != 0);
-            (plain && (256..=1024).contains(&n.len())).then_some(PublicKey::Rsa { n, e })?
+            let (n, e) = rsa_numbers(entry)?;
+            (256..=1024).contains(&n.len()).then_some(PublicKey::Rsa { n, e })?
         }
         "EC" if text("crv")? == "P-256" => {
-            PublicKey::P256 { x: bytes("x")?.try_into().ok()?, y: bytes("y")?.try_into().ok()? }
+            PublicKey::P256 { x: bytes(entry, "x")?.try_into().ok()?, y: bytes(entry, "y")?.try_into().ok()? }
         }
         _ => return None,
     };
     let algorithm_fits = entry.get("alg").is_none_or(|alg| alg == key.algorithm().as_str());
     algorithm_fits.then(|| (text("kid").unwrap_or_default().to_owned(), key)).filter(|(kid, _)| !kid.is_empty())
+}
+
+/// A key's modulus and exponent (RFC 7518 §6.3.1), without leading zeros as the RFC has them. Both are odd, and the exponent is not 1, under
+/// which every message is its own signature.
+pub(crate) fn rsa_numbers(entry: &Value) -> Option<(Vec<u8>, Vec<u8>)> {
+    let odd = |number: &Vec<u8>| number.last().is_some_and(|byte| byte % 2 == 1);
+    let number = |name| bytes(entry, name).filter(|number| number.first().is_some_and(|b| *b != 0) && odd(number));
+    Some((number("n")?, number("e").filter(|exponent| exponent != &[1])?))
+}
+
+/// A key's member that is base64url.
+pub(crate) fn bytes(entry: &Value, name: &str) -> Option<Vec<u8>> {
+    BASE64_URL_SAFE_NO_PAD.decode(entry.get(name)?.as_str()?).ok()
 }
 
 fn encode(bytes: &[u8]) -> String {

@@ -1,5 +1,7 @@
 //! Tokens: making ours, and checking one as a relying party does (RFC 7515, RFC 7519).
 
+pub(crate) mod compact;
+
 use std::fmt;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -7,9 +9,9 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use self::compact::{Compact, CompactError};
 use crate::{
     claims::{Claims, InvalidClaim, MAX_TOKEN_LEN},
-    json,
     jwk::VerificationKeys,
     signing_key::{Algorithm, Signer, SigningError},
 };
@@ -134,32 +136,16 @@ pub enum VerifyError {
 
 /// Checks a token strictly: form, header, signature, issuer, audience, times. One string audience, integer times.
 pub fn verify(token: &str, keys: &VerificationKeys, expected: &Expected<'_>) -> Result<VerifiedToken, VerifyError> {
-    if token.len() > MAX_TOKEN_LEN {
-        return Err(VerifyError::Malformed(format!("{} characters, at most {MAX_TOKEN_LEN} are read", token.len())));
-    }
-    let parts: Vec<&str> = token.split('.').collect();
-    let [header_part, payload_part, signature_part] = parts[..] else {
-        return Err(VerifyError::Malformed(format!("{} parts instead of three", parts.len())));
-    };
-    let header = object(header_part, "header")?;
-    for member in ["crit", "jku", "jwk", "x5u", "x5c", "b64"] {
-        if header.contains_key(member) {
-            return Err(VerifyError::HeaderMember(member));
-        }
-    }
-    let alg = header.get("alg").and_then(Value::as_str).unwrap_or_default();
+    let compact = Compact::read(token)?;
+    let alg = compact.header_text("alg");
     let algorithm: Algorithm = alg.parse().map_err(|_| VerifyError::Algorithm(alg.chars().take(20).collect()))?;
-    let kid = header.get("kid").and_then(Value::as_str).unwrap_or_default();
+    let kid = compact.header_text("kid");
     let key = keys.find(kid, algorithm).ok_or_else(|| VerifyError::UnknownKey(kid.chars().take(64).collect()))?;
-    let signature = decode(signature_part, "signature")?;
-    let message = &token[..header_part.len() + 1 + payload_part.len()];
-    key.verify(message.as_bytes(), &signature).map_err(|_| VerifyError::Signature)?;
+    key.verify(compact.message.as_bytes(), &compact.signature()?).map_err(|_| VerifyError::Signature)?;
 
-    let claims = object(payload_part, "payload")?;
+    let claims = compact.payload()?;
     let text = |name: &'static str| claims.get(name).and_then(Value::as_str).ok_or(VerifyError::Claim(name));
-    let time = |name: &'static str| {
-        claims.get(name).and_then(Value::as_i64).filter(|t| *t >= 0).ok_or(VerifyError::Claim(name))
-    };
+    let time = |name: &'static str| compact::seconds(&claims, name).ok_or(VerifyError::Claim(name));
     if text("iss")? != expected.issuer {
         return Err(VerifyError::Issuer);
     }
@@ -182,20 +168,15 @@ pub fn verify(token: &str, keys: &VerificationKeys, expected: &Expected<'_>) -> 
         }
     }
     let kid = kid.to_owned();
-    Ok(VerifiedToken { algorithm, kid, header, claims })
+    Ok(VerifiedToken { algorithm, kid, header: compact.header, claims })
 }
 
-fn decode(part: &str, name: &str) -> Result<Vec<u8>, VerifyError> {
-    BASE64_URL_SAFE_NO_PAD
-        .decode(part)
-        .map_err(|error| VerifyError::Malformed(format!("the {name} is not base64url: {error}")))
-}
-
-fn object(part: &str, name: &str) -> Result<Map<String, Value>, VerifyError> {
-    match json::parse(&decode(part, name)?) {
-        Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(VerifyError::Malformed(format!("the {name} is not a JSON object"))),
-        Err(error) => Err(VerifyError::Malformed(format!("the {name}: {error}"))),
+impl From<CompactError> for VerifyError {
+    fn from(error: CompactError) -> Self {
+        match error {
+            CompactError::Malformed(why) => Self::Malformed(why),
+            CompactError::HeaderMember(member) => Self::HeaderMember(member),
+        }
     }
 }
 

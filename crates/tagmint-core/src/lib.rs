@@ -13,11 +13,13 @@
 //! | [`tags`], [`claims`] | session tags and token claims that cannot hold what AWS refuses |
 //! | [`signing_key`], [`key_schedule`], [`jwk`] | signing keys, their lifecycle, their published form |
 //! | [`jws`], [`json`] | making and checking tokens |
+//! | [`federation`] | tokens of CI platforms and other issuers, verified |
 //! | [`ledger`] | the record of every mint and refusal, and its hash chain |
 
 pub mod claims;
 pub mod clock;
 pub mod environment;
+pub mod federation;
 pub mod id;
 pub mod identity;
 pub mod issued_secret;

@@ -10,9 +10,11 @@
 //! | `config` | rules as they are written |
 //! | [`limits`] | what a rule may cost |
 //! | `scan`, `expression`, `check`, `template` | the language: bounds, parsing, evaluation |
-//! | `context` | what expressions see of an identity |
+//! | `context`, `functions` | what expressions see of an identity, and may call |
 //! | `compile`, `rule`, `decide` | from configuration to rules, from a request to a grant |
+//! | `scope` | what one credential is confined to |
 //! | `denial` | why not |
+//! | `providers`, `lint` | whom rules may name, and which rules take more than they seem to |
 
 mod check;
 mod compile;
@@ -21,13 +23,17 @@ mod context;
 mod decide;
 mod denial;
 mod expression;
+mod functions;
 pub mod limits;
+mod lint;
+mod providers;
 mod rule;
 mod scan;
+mod scope;
 mod template;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{borrow::Borrow, collections::BTreeSet, fmt};
 
@@ -38,6 +44,9 @@ pub use self::{
     config::{ChosenTag, LifetimeConfig, RuleConfig, TagConfig},
     decide::{Grant, MintRequest},
     denial::{Denial, DenialReason},
+    lint::{RuleWarning, WarningId},
+    providers::Providers,
+    scope::{InvalidScope, TagScope},
 };
 
 /// A rule's name: 1 to 64 characters of `a-z`, `0-9` and `-`. It stands in the ledger and in refusals.
@@ -92,6 +101,7 @@ impl fmt::Debug for RuleName {
 pub struct RuleSet {
     rules: Vec<rule::Rule>,
     by_name: BTreeSet<RuleName>,
+    warnings: Vec<RuleWarning>,
     /// The functions that expressions may call.
     root: cel::Context<'static, 'static>,
 }
@@ -100,6 +110,12 @@ impl RuleSet {
     /// The rules' names, in the order in which they are tried.
     pub fn names(&self) -> impl Iterator<Item = &RuleName> {
         self.rules.iter().map(|rule| &rule.name)
+    }
+
+    /// What is allowed, but hardly meant: rules that take more CI jobs than their author thinks. In the order
+    /// of the rules.
+    pub fn warnings(&self) -> &[RuleWarning] {
+        &self.warnings
     }
 
     /// Whether there is no rule. Such a set refuses everything.

@@ -16,8 +16,9 @@ use regex::{Regex, RegexBuilder};
 
 use super::{
     expression::{ExpressionError, shortened},
-    limits,
+    functions, limits,
 };
+use crate::federation::ProviderName;
 
 /// The compiled regular expressions of a rule set, by their text.
 pub(super) type Regexes = HashMap<String, Regex>;
@@ -42,6 +43,9 @@ const FUNCTIONS: &[(&str, bool, usize, usize)] = &[
     ("uint", false, 1, 1),
     ("double", false, 1, 1),
     ("bool", false, 1, 1),
+    ("slug", false, 1, 1),
+    ("segment", false, 1, 1),
+    ("pull_request_number", false, 1, 1),
 ];
 
 /// The functions and macros by name, for messages.
@@ -168,6 +172,7 @@ impl<'a> Checker<'a> {
             let size = match select.field.as_str() {
                 "subject" => Size::text(limits::MAX_IDENTITY_SUBJECT as u64),
                 "source" => Size::text(16),
+                "provider" => Size::text(ProviderName::MAX_LEN as u64),
                 "attributes" => {
                     Size { values: limits::MAX_ATTRIBUTE_VALUES as u64, bytes: limits::MAX_ATTRIBUTE_BYTES as u64 }
                 }
@@ -265,6 +270,8 @@ impl<'a> Checker<'a> {
                 let parts = first.bytes.saturating_add(1);
                 (Size { values: parts, bytes: first.bytes }, parts)
             }
+            "slug" => (Size::text(functions::MAX_SLUG as u64), total.steps()),
+            "segment" => (Size::text(functions::MAX_SEGMENT as u64), total.steps()),
             // The longest number in digits is a double of some 330.
             "string" => (Size::text(first.bytes.saturating_add(400)), total.steps()),
             _ => (Size::SCALAR, total.steps()),

@@ -7,13 +7,15 @@ use super::{
     check::Regexes,
     config::{ChosenTag, LifetimeConfig, RuleConfig, TagConfig},
     context,
-    expression::Expression,
-    limits,
+    expression::{Expression, shortened},
+    limits, lint,
+    providers::Providers,
     rule::{Choice, FromText, Rule, Tag, TagSource, Text},
     template::Template,
 };
 use crate::{
     claims::Lifetime,
+    federation::ProviderName,
     identity::IdentitySource,
     tags::{TagKey, TagValue},
 };
@@ -35,15 +37,16 @@ fn rule_label(name: Option<&str>) -> String {
 }
 
 impl RuleSet {
-    /// Compiles and checks rules. All errors are reported at once, in the order of the rules.
-    pub fn compile(rules: &[RuleConfig]) -> Result<Self, Vec<RuleError>> {
+    /// Compiles and checks rules, which may name these providers. All errors are reported at once, in the
+    /// order of the rules. What is allowed, but hardly meant, is in [`warnings`](Self::warnings) afterwards.
+    pub fn compile(rules: &[RuleConfig], providers: &Providers) -> Result<Self, Vec<RuleError>> {
         let set_error = |message: String| vec![RuleError { path: "rule".to_owned(), rule: None, message }];
         // Parsing nests as deep as the text does, so it gets a stack of its own.
         thread::scope(|scope| {
             let builder = thread::Builder::new().stack_size(limits::COMPILE_STACK);
             let compiling = builder
                 .name("compile-rules".to_owned())
-                .spawn_scoped(scope, || compile(rules))
+                .spawn_scoped(scope, || compile(rules, providers))
                 .map_err(|error| set_error(format!("no thread to compile the rules on: {error}")))?;
             let panicked = |_| Err(set_error("compiling the rules panicked".to_owned()));
             compiling.join().unwrap_or_else(panicked)
@@ -51,8 +54,9 @@ impl RuleSet {
     }
 }
 
-fn compile(configs: &[RuleConfig]) -> Result<RuleSet, Vec<RuleError>> {
-    let mut compiler = Compiler::default();
+fn compile(configs: &[RuleConfig], providers: &Providers) -> Result<RuleSet, Vec<RuleError>> {
+    let mut compiler =
+        Compiler { providers, at: Default::default(), regexes: Regexes::new(), steps: 0, errors: Vec::new() };
     if configs.len() > limits::MAX_RULES {
         let (count, most) = (configs.len(), limits::MAX_RULES);
         compiler.fail_set(format!("{count} rules; {most} are allowed"));
@@ -77,14 +81,15 @@ fn compile(configs: &[RuleConfig]) -> Result<RuleSet, Vec<RuleError>> {
     }
     if compiler.errors.is_empty() {
         let by_name = by_name.into_keys().collect();
-        Ok(RuleSet { rules, by_name, root: context::functions(compiler.regexes) })
+        let warnings = lint::warnings(&rules, providers);
+        Ok(RuleSet { rules, by_name, warnings, root: context::root(compiler.regexes) })
     } else {
         Err(compiler.errors)
     }
 }
 
-#[derive(Default)]
-struct Compiler {
+struct Compiler<'a> {
+    providers: &'a Providers,
     /// Index and name of the rule at hand.
     at: (usize, String),
     regexes: Regexes,
@@ -92,7 +97,7 @@ struct Compiler {
     errors: Vec<RuleError>,
 }
 
-impl Compiler {
+impl Compiler<'_> {
     fn fail_set(&mut self, message: String) {
         self.errors.push(RuleError { path: "rule".to_owned(), rule: None, message });
     }
@@ -101,7 +106,7 @@ impl Compiler {
         let (index, name) = &self.at;
         self.errors.push(RuleError {
             path: format!("rule[{index}].{field}"),
-            rule: Some(super::expression::shortened(name, RuleName::MAX_LEN)),
+            rule: Some(shortened(name, RuleName::MAX_LEN)),
             message: message.to_string(),
         });
     }
@@ -116,8 +121,15 @@ impl Compiler {
         let name = self.ok("name", RuleName::parse(&config.name));
         let sources = config.source.as_deref().map(|names| self.sources(names).ok_or(Failed)).transpose();
         let when = config.when.as_deref().map(|text| self.expression("when", text, false).ok_or(Failed)).transpose();
-        if config.when.is_none() && config.source.is_none() {
-            self.fail("when", "missing; give a condition or a `source` (`when = \"true\"` takes every identity)");
+        let providers = config.provider.as_deref().map(|names| self.providers(names).ok_or(Failed)).transpose();
+        if let (Ok(Some(sources)), Ok(Some(providers))) = (&sources, &providers) {
+            self.sources_of_providers(sources, providers);
+        }
+        if config.when.is_none() && config.source.is_none() && config.provider.is_none() {
+            self.fail(
+                "when",
+                "missing; give a condition, a `source` or a `provider` (`when = \"true\"` takes every identity)",
+            );
         }
         let subject = self.text("subject", &config.subject);
         if config.audiences.is_empty() {
@@ -139,6 +151,7 @@ impl Compiler {
         Some(Rule {
             name: name?,
             sources: sources.ok()?,
+            providers: providers.ok()?,
             when: when.ok()?,
             subject: subject?,
             audiences: audiences?,
@@ -151,16 +164,44 @@ impl Compiler {
     }
 
     fn sources(&mut self, names: &[String]) -> Option<Vec<IdentitySource>> {
-        const KNOWN: [IdentitySource; 2] = [IdentitySource::Session, IdentitySource::Bearer];
+        let all = || IdentitySource::ALL.map(|source| format!("`{}`", source.as_str())).join(", ");
         if names.is_empty() {
-            self.fail("source", "empty; name `session`, `bearer` or both, or leave it out");
+            self.fail("source", format!("empty; name any of {}, or leave it out", all()));
             return None;
         }
         self.each("source", names, |compiler, field, name| {
-            let known = KNOWN.into_iter().find(|known| known.as_str() == name);
-            let unknown = || format!("`{name}` is not a source; there are `session` and `bearer`");
+            let known = IdentitySource::ALL.into_iter().find(|known| known.as_str() == name);
+            let unknown = || format!("`{}` is not a source; there are {}", shortened(name, 60), all());
             compiler.ok(field, known.ok_or_else(unknown))
         })
+    }
+
+    fn providers(&mut self, names: &[String]) -> Option<Vec<ProviderName>> {
+        if names.is_empty() {
+            self.fail("provider", "empty; name a `[[provider]]`, or leave it out");
+            return None;
+        }
+        let known = self.providers;
+        self.each("provider", names, |compiler, field, name| {
+            let unknown = || format!("no `[[provider]]` is called `{}`; there {}", shortened(name, 60), known.listed());
+            compiler.ok(field, known.find(name).map(|(name, _)| name.clone()).ok_or_else(unknown))
+        })
+    }
+
+    /// A provider that `source` excludes could never be the identity's.
+    fn sources_of_providers(&mut self, sources: &[IdentitySource], providers: &[ProviderName]) {
+        for (index, name) in providers.iter().enumerate() {
+            let source = self.providers.find(name.as_str()).map(|(_, kind)| kind.source());
+            if let Some(source) = source.filter(|source| !sources.contains(source)) {
+                let source = source.as_str();
+                self.fail(
+                    &format!("provider[{index}]"),
+                    format!(
+                        "`{name}` is of the kind `{source}`, which `source` leaves out; add it there or remove `source`"
+                    ),
+                );
+            }
+        }
     }
 
     fn tags(&mut self, configs: &BTreeMap<String, TagConfig>) -> Option<Vec<Tag>> {
@@ -321,11 +362,11 @@ impl Compiler {
 struct Failed;
 
 /// A key as it stands in TOML.
-fn toml_key(key: &str) -> String {
+pub(super) fn toml_key(key: &str) -> String {
     let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
     if !key.is_empty() && key.bytes().all(bare) {
         key.to_owned()
     } else {
-        format!("{:?}", super::expression::shortened(key, crate::tags::MAX_KEY_LEN))
+        format!("{:?}", shortened(key, crate::tags::MAX_KEY_LEN))
     }
 }

@@ -19,11 +19,14 @@ pub struct RuleConfig {
     pub name: String,
     /// What the rule is for. For people.
     pub description: Option<String>,
-    /// How the identity must have proved itself: any of `session` and `bearer`. Checked before `when`.
-    /// Default: any.
+    /// How the identity must have proved itself: any of `session`, `bearer`, `github-actions`, `gitlab` and
+    /// `oidc`. Checked before `when`. Default: any.
     pub source: Option<Vec<String>>,
+    /// Names of `[[provider]]` entries, one of which must vouch for the identity. Checked before `when`.
+    /// Default: any, or none.
+    pub provider: Option<Vec<String>>,
     /// The condition: a CEL expression that gives true or false. An error refuses the request; it does
-    /// not go on to the next rule. May be left out only where `source` is given.
+    /// not go on to the next rule. May be left out only where `source` or `provider` is given.
     pub when: Option<String>,
     /// The token's `sub`. A template; the result has 6 to 255 characters.
     pub subject: String,
@@ -169,7 +172,7 @@ mod tests {
     fn the_schema_describes_every_field() {
         let schema = schemars::schema_for!(RuleConfig);
         let properties = schema.as_value()["properties"].as_object().unwrap().clone();
-        assert_eq!(properties.len(), 11);
+        assert_eq!(properties.len(), 12);
         for (name, property) in properties {
             let described = property.get("description").is_some() || property.get("$ref").is_some();
             assert!(described, "{name}");

@@ -12,12 +12,12 @@ use cel::{
 };
 use serde_json::{Map, Value};
 
-use super::{check::Regexes, limits};
-use crate::identity::VerifiedIdentity;
+use super::{check::Regexes, functions, limits};
+use crate::{federation::ProviderName, identity::VerifiedIdentity};
 
 /// The functions of the rule language. `matches` looks its expressions up in `regexes`: CEL's own
 /// compiles them at every call.
-pub(super) fn functions(regexes: Regexes) -> Context<'static, 'static> {
+pub(super) fn root(regexes: Regexes) -> Context<'static, 'static> {
     let mut env = Env::stdlib();
     env.add_extension(extensions::strings).expect("the extension is added once");
     let mut root = Context::with_env(Arc::new(env));
@@ -39,15 +39,17 @@ pub(super) fn functions(regexes: Regexes) -> Context<'static, 'static> {
         Ok(regex.is_match(text.inner()))
     };
     root.add_function("matches", matches).expect("CEL is built without its own `matches`");
+    functions::add(&mut root);
     root
 }
 
-/// The scope of one request: `identity.subject`, `identity.source` and `identity.attributes`, borrowed
-/// from `identity`.
+/// The scope of one request: `identity.subject`, `identity.source`, `identity.provider` and
+/// `identity.attributes`, borrowed from `identity`.
 pub(super) fn scope<'r>(root: &'r Context<'static, 'static>, identity: &'r VerifiedIdentity) -> Context<'r, 'r> {
     let mut scope: Context<'r, 'r> = root.new_inner_scope();
     scope.add_variable_as_val("identity.subject", text(&identity.subject));
     scope.add_variable_as_val("identity.source", text(identity.source.as_str()));
+    scope.add_variable_as_val("identity.provider", text(identity.provider.as_ref().map_or("", ProviderName::as_str)));
     scope.add_variable_as_val("identity.attributes", object(&identity.attributes));
     scope
 }

@@ -53,7 +53,7 @@ impl RuleSet {
     /// Decides a request.
     ///
     /// Candidates are the rules in order, without those that the request's `rule`, the identity's
-    /// `only_rule` or a rule's `source` excludes. The first whose condition is true decides. A condition
+    /// `only_rule` or a rule's `source` or `provider` excludes. The first whose condition is true decides. A condition
     /// that fails ends the search with a refusal: were it skipped, a narrow rule that errs would fall
     /// through to a broader one.
     pub fn decide(&self, identity: &VerifiedIdentity, request: &MintRequest) -> Result<Grant, Denial> {
@@ -70,7 +70,10 @@ impl RuleSet {
             let deny = |reason| Denial { rule: Some(rule.name.clone()), reason };
             let holds = rule.when.as_ref().map_or(Ok(true), |when| when.holds(&scope));
             match holds {
-                Ok(true) => return Granting { rule, scope: &scope, request }.grant().map_err(deny),
+                Ok(true) => {
+                    let granted = Granting { rule, scope: &scope, request }.grant();
+                    return granted.and_then(|grant| identity.scope.check(&grant.tags).map(|()| grant)).map_err(deny);
+                }
                 Ok(false) => {}
                 Err(message) => {
                     return Err(deny(DenialReason::ConditionError { field: "when".to_owned(), message }));
@@ -85,6 +88,7 @@ fn is_candidate(rule: &Rule, identity: &VerifiedIdentity, request: &MintRequest)
     request.rule.as_ref().is_none_or(|name| name == rule.name.as_str())
         && identity.only_rule.as_ref().is_none_or(|name| *name == rule.name)
         && rule.sources.as_ref().is_none_or(|sources| sources.contains(&identity.source))
+        && rule.providers.as_ref().is_none_or(|names| identity.provider.as_ref().is_some_and(|it| names.contains(it)))
 }
 
 /// A selected rule at work.

@@ -94,6 +94,19 @@ pub enum DenialReason {
         /// The tag's key.
         key: String,
     },
+    /// The rule would give more than the credential is confined to.
+    #[error(
+        "the credential is confined to `{prefix}` and below by the tag `{key}`, and the token's is {}",
+        value.as_ref().map_or("absent".to_owned(), |value| format!("{value:?}"))
+    )]
+    OutOfScope {
+        /// The tag's key.
+        key: String,
+        /// The prefix below which its value must lie.
+        prefix: String,
+        /// Its value, shortened. None where the token would not have the tag.
+        value: Option<String>,
+    },
 }
 
 impl DenialReason {
@@ -113,6 +126,7 @@ impl DenialReason {
             Self::TagNotAllowed { .. } => "tag_not_allowed",
             Self::TagValueNotAllowed { .. } => "tag_value_not_allowed",
             Self::TagRequired { .. } => "tag_required",
+            Self::OutOfScope { .. } => "out_of_scope",
         }
     }
 }
@@ -167,6 +181,11 @@ impl Denial {
             }
             DenialReason::TagRequired { key } => {
                 format!("rule `{rule}` wants a value for `{key}` in `tags`")
+            }
+            DenialReason::OutOfScope { key, prefix, .. } => {
+                format!(
+                    "this credential is confined to tokens whose tag `{key}` is {prefix:?} or lies below it; rule `{rule}` gives it another or none"
+                )
             }
         }
     }

@@ -74,7 +74,7 @@ pub(super) enum ExpressionError {
     TooExpensive(u64),
 }
 
-const IDENTITY_FIELDS: &str = "`identity.subject`, `identity.source` and `identity.attributes`";
+const IDENTITY_FIELDS: &str = "`identity.subject`, `identity.source`, `identity.provider` and `identity.attributes`";
 
 /// A checked expression.
 #[derive(Debug)]
@@ -104,6 +104,11 @@ impl Expression {
         })?;
         let steps = check::check(&tree, with_value, regexes)?;
         Ok(Self { tree, steps })
+    }
+
+    /// Its parsed form, macros expanded.
+    pub(super) fn tree(&self) -> &IdedExpr {
+        &self.tree
     }
 
     /// The most steps that evaluating it can take.

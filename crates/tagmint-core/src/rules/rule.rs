@@ -3,6 +3,7 @@
 use super::{RuleName, expression::Expression, template::Template};
 use crate::{
     claims::{Audience, InvalidClaim, Lifetime, RoleArn, Subject},
+    federation::ProviderName,
     identity::IdentitySource,
     tags::TagKey,
 };
@@ -13,6 +14,8 @@ pub(super) struct Rule {
     pub(super) name: RuleName,
     /// None: any source.
     pub(super) sources: Option<Vec<IdentitySource>>,
+    /// None: any provider, or none.
+    pub(super) providers: Option<Vec<ProviderName>>,
     /// None: true.
     pub(super) when: Option<Expression>,
     pub(super) subject: Text<Subject>,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::federation::{ProviderKind, ProviderName};
 
 const PAGE: &str = include_str!("../../../../../docs/rules.md");
 
@@ -21,7 +22,7 @@ fn the_examples_compile() {
 fn the_examples_do_what_the_page_says() {
     let set = compiled(&examples().concat());
     let names: Vec<&str> = set.names().map(RuleName::as_str).collect();
-    assert_eq!(names, ["wallet", "bearers", "blue-team", "ci", "services"]);
+    assert_eq!(names, ["wallet", "bearers", "blue-team", "ci", "services", "ci-main"]);
     let run = request_with_tags(&[("run", "run-7")]);
     let staged = request_with_tags(&[("run", "run-7"), ("stage", "prod"), ("note", "by hand")]);
     let none = MintRequest::default();
@@ -46,6 +47,45 @@ fn the_examples_do_what_the_page_says() {
         let grant = set.decide(&identity, &request).unwrap_or_else(|denial| panic!("{denial}"));
         let tags = serde_json::to_value(&grant.tags).unwrap();
         assert_eq!(tags["principal_tags"].to_string(), expected, "{rule}");
+    }
+}
+
+#[test]
+fn every_warning_is_explained() {
+    for id in WarningId::ALL {
+        assert!(PAGE.contains(&format!("\n| `{id}` | ")), "docs/rules.md does not explain {id}");
+    }
+}
+
+#[test]
+fn the_examples_have_no_warnings() {
+    let providers: Providers = [("github", ProviderKind::GithubActions), ("gitlab", ProviderKind::Gitlab)]
+        .map(|(name, kind)| (ProviderName::parse(name).unwrap(), kind))
+        .into_iter()
+        .collect();
+    let set = RuleSet::compile(&parse(&examples().concat()), &providers).unwrap();
+    assert_eq!(set.warnings(), []);
+}
+
+#[test]
+fn every_attribute_of_a_platform_is_listed() {
+    let section = |title: &str| PAGE.split(title).nth(1).unwrap().split("\n##").next().unwrap();
+    for (kind, title) in [
+        (ProviderKind::GithubActions, "### What a GitHub job has"),
+        (ProviderKind::Gitlab, "### What a GitLab job has"),
+    ] {
+        for name in kind.attributes() {
+            assert!(section(title).contains(&format!("`{name}`")), "docs/rules.md has no `{name}` in \"{title}\"");
+        }
+    }
+}
+
+#[test]
+fn every_function_is_named() {
+    let functions = PAGE.split("The functions are").nth(1).unwrap().split("There is nothing").next().unwrap();
+    for name in check::function_list().split('`').skip(1).step_by(2) {
+        let is_macro = ["has", "all", "exists", "exists_one", "map", "filter"].contains(&name);
+        assert!(is_macro || functions.contains(&format!("`{name}`")), "docs/rules.md has no function {name}");
     }
 }
 

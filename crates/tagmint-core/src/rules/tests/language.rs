@@ -132,3 +132,50 @@ fn the_deepest_expressions_fit_a_small_stack() {
         assert!(errors_of(&format!("when = '{when}'"))[0].contains("24 levels"), "{when}");
     }
 }
+
+#[test]
+fn names_that_others_choose_become_safe_parts() {
+    let subject = |template: &str, attributes: serde_json::Value| {
+        let set = compiled(&rule_text(&format!("subject = '{template}'")));
+        let grant = set.decide(&identity_with(attributes), &MintRequest::default());
+        grant.map(|grant| grant.subject.to_string()).map_err(|denial| (denial.code(), denial.to_string()))
+    };
+    let branch = |name: &str| json!({"branch": name, "ref": format!("refs/pull/{name}/merge")});
+    assert_eq!(
+        subject("branch:${slug(identity.attributes.branch)}", branch("A/b")).unwrap(),
+        "branch:a-b-3646f792d48811a3"
+    );
+    assert_eq!(subject("branch:${segment(identity.attributes.branch)}", branch("a.b")).unwrap(), "branch:a.b");
+    assert_eq!(subject("pull:${pull_request_number(identity.attributes.ref)}", branch("7")).unwrap(), "pull:7");
+    assert_eq!(subject("pull:${pull_request_number(identity.attributes.ref) + 1}", branch("7")).unwrap(), "pull:8");
+    for (template, attributes, expected) in [
+        ("branch:${slug(identity.attributes.branch)}", branch("/"), "no letter or digit"),
+        ("branch:${segment(identity.attributes.branch)}", branch("a/b"), "no safe part of a prefix"),
+        ("branch:${segment(identity.attributes.branch)}", branch(".."), "no safe part of a prefix"),
+        ("pull:${pull_request_number(identity.attributes.branch)}", branch("7"), "is not `refs/pull/NUMBER/merge`"),
+        ("branch:${slug(identity.attributes.branch)}", json!({"branch": 7}), "wants a text, not a int"),
+        ("branch:${slug(identity.attributes.branch)}", json!({"branch": ["a"]}), "wants a text, not a list"),
+        ("branch:${slug(identity.attributes.branch)}", json!({}), "No such key: branch"),
+    ] {
+        let (code, message) = subject(template, attributes).unwrap_err();
+        assert_eq!(code, "template_error", "{template}");
+        assert!(message.contains(expected), "{template}: {message}");
+    }
+    for when in [
+        "identity.subject.slug() == \"a\"",
+        "identity.subject.segment() == \"a\"",
+        "identity.subject.pull_request_number() == 1",
+        "slug() == \"a\"",
+        "slug(\"a\", \"b\") == \"a\"",
+    ] {
+        assert!(errors_of(&format!("when = '{when}'"))[0].contains("is not a function with"), "{when}");
+    }
+}
+
+#[test]
+fn slugs_cost_what_they_read() {
+    let when = "identity.attributes.names.exists(name, slug(name) == identity.subject)";
+    assert!(errors_of(&format!("when = '{when}'")).is_empty());
+    let many = "identity.attributes.names.map(name, slug(name)).exists(name, name == \"a\")";
+    assert!(errors_of(&format!("when = '{many}'")).is_empty());
+}

@@ -1,4 +1,5 @@
 use super::*;
+use crate::federation::{ProviderKind, ProviderName};
 
 /// The one error of a rule with these lines.
 fn error_of(lines: &str) -> String {
@@ -108,6 +109,11 @@ fn mistakes_in_fields_name_their_path() {
         ("lifetime = '3m'\nmax_lifetime = '2m'".into(), "180 s is more than `max_lifetime`, 120 s"),
         ("source = []".into(), "rule[0].source (rule `r`): empty"),
         ("source = ['session', 'github']".into(), "rule[0].source[1] (rule `r`): `github` is not a source"),
+        ("provider = []".into(), "rule[0].provider (rule `r`): empty"),
+        (
+            "provider = ['github']".into(),
+            "rule[0].provider[0] (rule `r`): no `[[provider]]` is called `github`; there are none",
+        ),
         ("transitive = ['a']".into(), "rule[0].transitive[0] (rule `r`): `a` is not a tag of this rule"),
         (format!("[rule.tags]\n{}", tags.join("\n")), "51 tags; AWS takes 50"),
         ("[rule.tags]\n'aws:x' = 'x'".into(), "rule[0].tags.\"aws:x\""),
@@ -143,7 +149,7 @@ fn all_errors_are_reported_at_once() {
         rule_text(""),
         rule_text("when = '1 +'")
     );
-    let errors = RuleSet::compile(&parse(&text)).unwrap_err();
+    let errors = RuleSet::compile(&parse(&text), &Providers::none()).unwrap_err();
     let paths: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
     assert_eq!(
         paths,
@@ -162,19 +168,19 @@ fn all_errors_are_reported_at_once() {
 
 #[test]
 fn names_are_unique_and_rules_are_few() {
-    let twice = RuleSet::compile(&parse(&rule_text("").repeat(2))).unwrap_err();
+    let twice = RuleSet::compile(&parse(&rule_text("").repeat(2)), &Providers::none()).unwrap_err();
     assert_eq!(twice.len(), 1);
     assert!(twice[0].to_string().contains("rule[1].name (rule `r`): rule[0] has the same name"));
     let rules = |count: usize, lines: &str| -> Vec<RuleConfig> {
         let one = &parse(&rule_text(lines))[0];
         (0..count).map(|i| RuleConfig { name: format!("r{i}"), ..one.clone() }).collect()
     };
-    assert!(RuleSet::compile(&rules(200, "")).is_ok());
-    let many = RuleSet::compile(&rules(201, "")).unwrap_err();
+    assert!(RuleSet::compile(&rules(200, ""), &Providers::none()).is_ok());
+    let many = RuleSet::compile(&rules(201, ""), &Providers::none()).unwrap_err();
     assert_eq!(many[0].to_string(), "rule: 201 rules; 200 are allowed");
     let dear = "when = 'identity.attributes.a.all(x, x.matches(\"^a\") && x.matches(\"b$\"))'";
-    assert!(RuleSet::compile(&rules(5, dear)).is_ok());
-    let together = RuleSet::compile(&rules(100, dear)).unwrap_err();
+    assert!(RuleSet::compile(&rules(5, dear), &Providers::none()).is_ok());
+    let together = RuleSet::compile(&rules(100, dear), &Providers::none()).unwrap_err();
     assert!(together[0].to_string().contains("all expressions together"), "{together:?}");
 }
 
@@ -186,4 +192,29 @@ fn rule_names_are_plain() {
     for bad in ["", "A", "a_b", "a b", "é", &"x".repeat(65)] {
         assert!(RuleName::parse(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn rules_name_providers_that_are_there_and_that_their_source_admits() {
+    let providers: Providers = [("hub", ProviderKind::GithubActions), ("lab", ProviderKind::Gitlab)]
+        .map(|(name, kind)| (ProviderName::parse(name).unwrap(), kind))
+        .into_iter()
+        .collect();
+    let message = |lines: &str| {
+        let set = RuleSet::compile(&parse(&rule_text(lines)), &providers);
+        set.err().map(|errors| errors.iter().map(ToString::to_string).collect::<String>())
+    };
+    assert_eq!(message("provider = ['hub', 'lab']"), None);
+    assert_eq!(message("provider = ['hub']\nsource = ['github-actions', 'session']"), None);
+    assert_eq!(
+        message("provider = ['hub', 'Lab']").unwrap(),
+        "rule[0].provider[1] (rule `r`): no `[[provider]]` is called `Lab`; there are `hub`, `lab`"
+    );
+    assert_eq!(
+        message("provider = ['lab', 'hub']\nsource = ['gitlab']").unwrap(),
+        "rule[0].provider[1] (rule `r`): `hub` is of the kind `github-actions`, which `source` leaves out; add it there or remove `source`"
+    );
+    // A provider is a condition.
+    let alone = "[[rule]]\nname = 'r'\nsubject = 'subject'\naudiences = ['a']\nprovider = ['lab']";
+    assert!(RuleSet::compile(&parse(alone), &providers).is_ok());
 }

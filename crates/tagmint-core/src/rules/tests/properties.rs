@@ -49,6 +49,10 @@ fn celish() -> impl Strategy<Value = String> {
         ".matches('",
         "has(",
         "size(",
+        "slug(",
+        "segment(",
+        "pull_request_number(",
+        ".provider",
         "string(",
         "//",
         "\n",
@@ -87,6 +91,7 @@ fn rules_with(text: &str) -> Vec<RuleConfig> {
         RuleConfig { max_lifetime: Some(LifetimeConfig::Text(text())), ..rule() },
         RuleConfig { transitive: vec![text()], ..rule() },
         RuleConfig { source: Some(vec![text()]), ..rule() },
+        RuleConfig { provider: Some(vec![text()]), ..rule() },
         RuleConfig { name: text(), ..rule() },
         tag(TagConfig::Fixed(text())),
         chosen(ChosenTag { one_of: Some(vec![text()]), ..ChosenTag::default() }),
@@ -104,7 +109,7 @@ proptest! {
     #[test]
     fn any_text_anywhere_is_decided_or_refused(text in celish()) {
         for config in rules_with(&text) {
-            match RuleSet::compile(std::slice::from_ref(&config)) {
+            match RuleSet::compile(std::slice::from_ref(&config), &Providers::none()) {
                 Ok(set) => {
                     let request = request_with_tags(&[("t", "x")]);
                     for request in [&request, &MintRequest::default()] {

@@ -1,0 +1,40 @@
+//! Tokens of other issuers: a CI job proves itself with the ID token that its platform gives it.
+//!
+//! Nothing here fetches anything. [`UnverifiedToken`] says what is needed to choose the provider and the key, and nothing else; a
+//! [`KeySet`] is what a provider publishes; verifying the one with the other gives an [`UpstreamToken`], and that an identity. A token
+//! never says where its key is: `jku`, `x5u`, `jwk`, `x5c` and `crit` are refused before anything is looked up.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `provider`, `algorithm` | what the configuration says of a platform |
+//! | [`discovery`], `key_set` | the two documents that a platform publishes |
+//! | `token`, `error` | from a text to a token that has been verified, or why not |
+//! | `claims`, `github`, `gitlab`, `oidc` | from verified claims to what rules see |
+
+mod algorithm;
+mod claims;
+pub mod discovery;
+mod error;
+mod github;
+mod gitlab;
+mod key_set;
+mod oidc;
+mod provider;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    algorithm::{UnknownUpstreamAlgorithm, UpstreamAlgorithm},
+    error::FederationError,
+    key_set::{InvalidKeySet, KeySet},
+    provider::{
+        InvalidProviderName, InvalidUpstreamIssuer, Provider, ProviderKind, ProviderName, Reuse, UnknownProviderKind,
+        UpstreamIssuer,
+    },
+    token::{TokenUseId, UnverifiedToken, UpstreamToken},
+};
+
+/// The largest document that is read from a platform, in bytes.
+pub const MAX_DOCUMENT_LEN: usize = 512 * 1024;

@@ -1,0 +1,305 @@
+//! What the configuration says of a platform whose tokens are accepted.
+
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
+
+use jiff::SignedDuration;
+use serde::Serialize;
+
+use super::UpstreamAlgorithm;
+use crate::identity::IdentitySource;
+
+/// A provider's name: 1 to 64 characters of `a-z`, `0-9` and `-`. Rules see it as `identity.provider`, the ledger keeps it.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
+pub struct ProviderName(Arc<str>);
+
+/// The text cannot be a provider's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a provider's name has 1 to {} characters of `a-z`, `0-9` and `-`", ProviderName::MAX_LEN)]
+pub struct InvalidProviderName;
+
+impl ProviderName {
+    /// The most characters.
+    pub const MAX_LEN: usize = 64;
+
+    /// Checks a name.
+    pub fn parse(text: &str) -> Result<Self, InvalidProviderName> {
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let good = (1..=Self::MAX_LEN).contains(&text.len()) && text.bytes().all(allowed);
+        if good { Ok(Self(text.into())) } else { Err(InvalidProviderName) }
+    }
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ProviderName {
+    type Err = InvalidProviderName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl From<ProviderName> for String {
+    fn from(name: ProviderName) -> Self {
+        name.0.as_ref().to_owned()
+    }
+}
+
+/// What kind of platform it is: which claims its tokens have, and what they mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProviderKind {
+    /// GitHub Actions, also of GitHub Enterprise: `github-actions`.
+    GithubActions,
+    /// GitLab CI, of gitlab.com or an instance: `gitlab`.
+    Gitlab,
+    /// Any other issuer of OpenID Connect tokens (Buildkite, CircleCI, HCP Terraform, Kubernetes): `oidc`.
+    Oidc,
+}
+
+/// The text names no kind of provider.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a kind of provider: use `github-actions`, `gitlab` or `oidc`")]
+pub struct UnknownProviderKind(pub String);
+
+impl ProviderKind {
+    /// The name in the configuration and, as the source, in rules.
+    pub const fn as_str(self) -> &'static str {
+        self.source().as_str()
+    }
+
+    /// What rules see as `identity.source`.
+    pub const fn source(self) -> IdentitySource {
+        match self {
+            Self::GithubActions => IdentitySource::GithubActions,
+            Self::Gitlab => IdentitySource::Gitlab,
+            Self::Oidc => IdentitySource::Oidc,
+        }
+    }
+
+    /// The attributes that its identities may have, by name; none for `oidc`, whose claims are not known here.
+    pub(crate) fn attributes(self) -> Box<dyn Iterator<Item = &'static str>> {
+        match self {
+            Self::GithubActions => Box::new(super::github::attribute_names()),
+            Self::Gitlab => Box::new(super::gitlab::attribute_names()),
+            Self::Oidc => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// The issuer of the platform's public service, where there is one.
+    pub const fn default_issuer(self) -> Option<&'static str> {
+        match self {
+            Self::GithubActions => Some("https://token.actions.githubusercontent.com"),
+            Self::Gitlab => Some("https://gitlab.com"),
+            Self::Oidc => None,
+        }
+    }
+
+    /// The algorithms that such a platform signs with.
+    pub const fn default_algorithms(self) -> &'static [UpstreamAlgorithm] {
+        match self {
+            Self::GithubActions | Self::Gitlab => &[UpstreamAlgorithm::Rs256],
+            Self::Oidc => &[UpstreamAlgorithm::Rs256, UpstreamAlgorithm::Es256],
+        }
+    }
+}
+
+impl FromStr for ProviderKind {
+    type Err = UnknownProviderKind;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = [Self::GithubActions, Self::Gitlab, Self::Oidc].into_iter().find(|kind| kind.as_str() == text);
+        known.ok_or_else(|| UnknownProviderKind(text.chars().take(40).collect()))
+    }
+}
+
+impl fmt::Display for ProviderKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The issuer URL of a platform, kept byte for byte: `iss` must equal it.
+///
+/// `https://HOST[:PORT][/PATH]` without user, query and fragment. Ports and a trailing slash are allowed, unlike in an
+/// [`IssuerUrl`](crate::issuer::IssuerUrl): others chose this URL. `http://` is for a loopback host alone (a platform that a test plays).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamIssuer(Arc<str>);
+
+/// Why a text cannot be the issuer of a platform.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUpstreamIssuer {
+    /// Longer than [`UpstreamIssuer::MAX_LEN`] characters.
+    #[error("it has {0} characters; {max} are allowed", max = UpstreamIssuer::MAX_LEN)]
+    TooLong(usize),
+    /// Another scheme, or `http://` to another machine.
+    #[error("it must begin with `https://` (`http://` is for a loopback host alone)")]
+    Scheme,
+    /// No DNS name or IPv4 address, or a port that is no number.
+    #[error("`{0}` is not a host, or not a host and a port")]
+    Host(String),
+    /// A user, a query, a fragment, white space and the like.
+    #[error("it holds `{0}`, which no issuer has; write scheme, host, port and path alone")]
+    Character(char),
+}
+
+impl UpstreamIssuer {
+    /// The most characters.
+    pub const MAX_LEN: usize = 255;
+
+    /// Checks `text` and keeps it unchanged.
+    pub fn parse(text: &str) -> Result<Self, InvalidUpstreamIssuer> {
+        check_url(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The URL as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The host, without port: a DNS name or an IPv4 address.
+    pub fn host(&self) -> &str {
+        let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);
+        rest.split(['/', ':']).next().unwrap_or_default()
+    }
+
+    /// Whether it is asked in clear, which only a loopback host is.
+    pub fn is_plain_http(&self) -> bool {
+        self.0.starts_with("http://")
+    }
+}
+
+impl fmt::Display for UpstreamIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for UpstreamIssuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Checks a URL without user, query and fragment.
+pub(super) fn check_url(text: &str) -> Result<(), InvalidUpstreamIssuer> {
+    use InvalidUpstreamIssuer as Error;
+    if text.len() > UpstreamIssuer::MAX_LEN {
+        return Err(Error::TooLong(text.chars().count()));
+    }
+    let (rest, plain) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (rest, false),
+        (None, Some(rest)) => (rest, true),
+        (None, None) => return Err(Error::Scheme),
+    };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~/:%".contains(c);
+    if let Some(bad) = rest.chars().find(|c| !allowed(*c)) {
+        return Err(Error::Character(bad));
+    }
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let good_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let good_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number.to_string() == port));
+    if !host.split('.').all(good_label) || !good_port {
+        return Err(Error::Host(authority.to_owned()));
+    }
+    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if plain && !loopback { Err(Error::Scheme) } else { Ok(()) }
+}
+
+/// How often one token may be exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reuse {
+    /// How often, 1 or more. A repetition must be for the same audience and role.
+    pub uses: u32,
+    /// How long after its first use a token may be used again. Without meaning where `uses` is 1.
+    pub within: SignedDuration,
+}
+
+impl Reuse {
+    /// Once.
+    pub const ONCE: Self = Self { uses: 1, within: SignedDuration::ZERO };
+}
+
+/// A platform whose tokens are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Provider {
+    /// Its name in rules and the ledger.
+    pub name: ProviderName,
+    /// What its tokens hold.
+    pub kind: ProviderKind,
+    /// What `iss` must equal, and where the keys are found.
+    pub issuer: UpstreamIssuer,
+    /// The audiences that mean this issuer. A token's one audience must be among them, byte for byte.
+    pub audiences: Vec<String>,
+    /// Whether `aud` may be a list of exactly one text beside a text, as Kubernetes writes it. A list of several is always refused: such
+    /// a token is good elsewhere too, and whoever it was shown to there could bring it here.
+    pub audience_list: bool,
+    /// The algorithms that its tokens may be signed with.
+    pub algorithms: Vec<UpstreamAlgorithm>,
+    /// How far its clock and ours may differ, for `exp`, `nbf` and `iat` alike. At most [`Self::MAX_LEEWAY`].
+    pub leeway: SignedDuration,
+    /// The greatest age of a token, from `iat`. None: its `exp` alone counts.
+    pub max_age: Option<SignedDuration>,
+    /// Further claims that rules see (`github-actions` and `gitlab`), or the claims that they see (`oidc`, where None is all but those
+    /// that verification consumes: `iss`, `aud`, `exp`, `nbf`, `iat`, `jti`).
+    pub claims: Option<Vec<String>>,
+    /// How often one of its tokens may be exchanged.
+    pub reuse: Reuse,
+}
+
+impl Provider {
+    /// The greatest leeway.
+    pub const MAX_LEEWAY: SignedDuration = SignedDuration::from_mins(5);
+    /// The leeway where the configuration gives none.
+    pub const DEFAULT_LEEWAY: SignedDuration = SignedDuration::from_mins(1);
+    /// The greatest age where the configuration gives none. GitHub's tokens live minutes, GitLab's as long as a job may run, and a job may
+    /// well ask at its end.
+    pub const DEFAULT_MAX_AGE: SignedDuration = SignedDuration::from_hours(6);
+
+    /// A provider with the defaults of its kind.
+    pub fn new(name: ProviderName, kind: ProviderKind, issuer: UpstreamIssuer, audiences: Vec<String>) -> Self {
+        Self {
+            name,
+            kind,
+            issuer,
+            audiences,
+            audience_list: false,
+            algorithms: kind.default_algorithms().to_vec(),
+            leeway: Self::DEFAULT_LEEWAY,
+            max_age: Some(Self::DEFAULT_MAX_AGE),
+            claims: None,
+            reuse: Reuse::ONCE,
+        }
+    }
+
+    /// The attributes that are made from the claims of this kind, and not claims themselves. `claims` must not list them.
+    pub const fn derived_names(kind: ProviderKind) -> &'static [&'static str] {
+        match kind {
+            ProviderKind::GithubActions => super::github::DERIVED,
+            ProviderKind::Gitlab => super::gitlab::DERIVED,
+            ProviderKind::Oidc => &[],
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! From a text that claims to be a platform's token to a token that has been verified.
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{
+    FederationError, KeySet, Provider, ProviderKind, ProviderName, UpstreamAlgorithm, github, gitlab,
+    key_set::{self, NoKey},
+    oidc,
+    provider::UpstreamIssuer,
+};
+use crate::{
+    identity::{CredentialId, VerifiedIdentity},
+    jws::compact::{Compact, seconds},
+    rules::TagScope,
+};
+
+/// A token that nobody has verified. It says which issuer and which key it claims to be of, and nothing else: no decision can be made
+/// from its other claims, because they cannot be read.
+pub struct UnverifiedToken {
+    issuer: String,
+    kid: String,
+    algorithm: UpstreamAlgorithm,
+    message: String,
+    signature: Vec<u8>,
+    claims: Map<String, Value>,
+}
+
+impl fmt::Debug for UnverifiedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UnverifiedToken({} of {:?}, redacted)", self.algorithm, self.issuer)
+    }
+}
+
+/// The longest `sub`, in bytes: as much as rules look at.
+const MAX_SUBJECT_LEN: usize = crate::rules::limits::MAX_IDENTITY_SUBJECT;
+/// The longest `jti`, in bytes.
+const MAX_JTI_LEN: usize = 1024;
+
+impl UnverifiedToken {
+    /// Reads a token's form. What is refused here needs no key to be refused: nothing was fetched for it.
+    pub fn parse(token: &str) -> Result<Self, FederationError> {
+        let compact = Compact::read(token)?;
+        let alg = compact.header_text("alg");
+        let algorithm = alg.parse().map_err(|_| FederationError::Algorithm(alg.chars().take(20).collect()))?;
+        let kid = compact.header_text("kid");
+        if !key_set::is_kid(kid) {
+            let most = KeySet::MAX_KID_LEN;
+            let why = format!("its header has no `kid` of 1 to {most} bytes without control characters");
+            return Err(FederationError::Malformed(why));
+        }
+        let signature = compact.signature()?;
+        let claims = compact.payload()?;
+        let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
+        if issuer.is_empty() || issuer.len() > UpstreamIssuer::MAX_LEN {
+            return Err(FederationError::Malformed("its `iss` is missing, empty or too long".to_owned()));
+        }
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            kid: kid.to_owned(),
+            algorithm,
+            message: compact.message.to_owned(),
+            signature,
+            claims,
+        })
+    }
+
+    /// The issuer that it claims to be of.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The key that it claims to be signed with.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The algorithm that it claims to be signed with.
+    pub const fn algorithm(&self) -> UpstreamAlgorithm {
+        self.algorithm
+    }
+
+    /// Verifies it as a token of `provider`: issuer, algorithm, signature, audience, times, and that its claims agree with each other.
+    ///
+    /// Where several providers have one issuer, their audiences tell them apart: [`FederationError::Audience`] means that the token is
+    /// genuine, and not for this one.
+    pub fn verify(&self, provider: &Provider, keys: &KeySet, now: Timestamp) -> Result<UpstreamToken, FederationError> {
+        if self.issuer != provider.issuer.as_str() {
+            return Err(FederationError::Issuer(provider.name.clone()));
+        }
+        let algorithm = self.algorithm;
+        if !provider.algorithms.contains(&algorithm) {
+            return Err(FederationError::AlgorithmNotAllowed { provider: provider.name.clone(), algorithm });
+        }
+        let shown = || self.kid.chars().take(64).collect();
+        let key = keys.find(&self.kid, algorithm).map_err(|none| match none {
+            NoKey::Unknown => FederationError::UnknownKey(shown()),
+            NoKey::OtherAlgorithm => FederationError::KeyAlgorithm { kid: shown(), algorithm },
+        })?;
+        key.verify(self.message.as_bytes(), &self.signature).map_err(|_| FederationError::Signature)?;
+        let audience = self.audience(provider)?;
+        let expires_at = self.expires_at(provider, now)?;
+        let remember_until = expires_at
+            .checked_add(Provider::MAX_LEEWAY)
+            .map_err(|_| FederationError::claim("exp", "lies too far in the future"))?;
+        let subject = self.text("sub", MAX_SUBJECT_LEN)?.to_owned();
+        let use_id = self.use_id(provider)?;
+        let attributes = match provider.kind {
+            ProviderKind::GithubActions => github::attributes(&self.claims, &subject, provider.claims.as_deref()),
+            ProviderKind::Gitlab => gitlab::attributes(&self.claims, &subject, provider.claims.as_deref()),
+            ProviderKind::Oidc => Ok(oidc::attributes(&self.claims, provider.claims.as_deref())),
+        }?;
+        let kind = provider.kind;
+        Ok(UpstreamToken { kind, use_id, subject, audience, expires_at, remember_until, attributes })
+    }
+
+    /// The one audience, which must mean us.
+    fn audience(&self, provider: &Provider) -> Result<String, FederationError> {
+        let audience = match self.claims.get("aud") {
+            Some(Value::String(audience)) => audience,
+            Some(Value::Array(audiences)) => match audiences.as_slice() {
+                [Value::String(audience)] if provider.audience_list => audience,
+                _ => return Err(FederationError::AudienceList(audiences.len())),
+            },
+            _ => return Err(FederationError::claim("aud", "is missing or not a text")),
+        };
+        if provider.audiences.contains(audience) {
+            Ok(audience.clone())
+        } else {
+            Err(FederationError::Audience(provider.name.clone()))
+        }
+    }
+
+    /// Checks `exp`, `iat`, `nbf` and the age, and gives `exp`. GitHub and GitLab always write all three; other issuers may leave `nbf` out.
+    fn expires_at(&self, provider: &Provider, now: Timestamp) -> Result<Timestamp, FederationError> {
+        let time = |name: &'static str| {
+            seconds(&self.claims, name)
+                .ok_or_else(|| FederationError::claim(name, "is missing or not a whole number of seconds"))
+        };
+        let now = now.as_second();
+        let leeway = provider.leeway.min(Provider::MAX_LEEWAY).as_secs().max(0);
+        let (expires, issued) = (time("exp")?, time("iat")?);
+        if expires.saturating_add(leeway) <= now {
+            return Err(FederationError::Expired(expires));
+        }
+        let begins =
+            if provider.kind == ProviderKind::Oidc && !self.claims.contains_key("nbf") { issued } else { time("nbf")? };
+        for (claim, at) in [("iat", issued), ("nbf", begins)] {
+            if at > now.saturating_add(leeway) {
+                return Err(FederationError::Future { claim, at });
+            }
+        }
+        if let Some(max_age) = provider.max_age
+            && issued.saturating_add(max_age.as_secs()).saturating_add(leeway) <= now
+        {
+            return Err(FederationError::TooOld(issued));
+        }
+        Timestamp::from_second(expires).map_err(|_| FederationError::claim("exp", "lies too far in the future"))
+    }
+
+    /// What tells this token from all others of its provider: `jti`, or where there is none what was signed. Not the signature: an ECDSA
+    /// signature can be changed into another valid one by anybody, and the token would count as new.
+    fn use_id(&self, provider: &Provider) -> Result<TokenUseId, FederationError> {
+        let named = if self.claims.contains_key("jti") { self.text("jti", MAX_JTI_LEN)? } else { &self.message };
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, named.as_bytes()).as_ref());
+        Ok(TokenUseId { provider: provider.name.clone(), hash })
+    }
+
+    fn text(&self, name: &'static str, most: usize) -> Result<&str, FederationError> {
+        let text = self.claims.get(name).and_then(Value::as_str).unwrap_or_default();
+        let good = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
+        if good { Ok(text) } else { Err(FederationError::claim(name, "is missing, empty, too long or not plain text")) }
+    }
+}
+
+/// What a token's uses are counted under: its provider, and SHA-256 of its `jti` (of what was signed, where it has none).
+///
+/// Displayed as `PROVIDER/HASH` with the first 16 hex digits of the hash, as the ledger keeps it: `printf %s JTI | sha256sum` finds it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct TokenUseId {
+    provider: ProviderName,
+    hash: [u8; 32],
+}
+
+impl TokenUseId {
+    /// The provider.
+    pub const fn provider(&self) -> &ProviderName {
+        &self.provider
+    }
+
+    /// The whole hash.
+    pub const fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+}
+
+impl fmt::Display for TokenUseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/", self.provider)?;
+        self.hash[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for TokenUseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenUseId({self})")
+    }
+}
+
+/// A token that has been verified. Only [`UnverifiedToken::verify`] makes one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UpstreamToken {
+    kind: ProviderKind,
+    use_id: TokenUseId,
+    subject: String,
+    audience: String,
+    expires_at: Timestamp,
+    remember_until: Timestamp,
+    attributes: Map<String, Value>,
+}
+
+impl UpstreamToken {
+    /// The provider that issued it.
+    pub const fn provider(&self) -> &ProviderName {
+        self.use_id.provider()
+    }
+
+    /// The kind of that provider.
+    pub const fn kind(&self) -> ProviderKind {
+        self.kind
+    }
+
+    /// What its uses are counted under.
+    pub const fn use_id(&self) -> &TokenUseId {
+        &self.use_id
+    }
+
+    /// Its `sub`, unchanged.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The one of the provider's audiences that it is for.
+    pub fn audience(&self) -> &str {
+        &self.audience
+    }
+
+    /// Its `exp`.
+    pub const fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// Until when its use must be remembered: `exp` and the greatest leeway that can be configured, so that a greater leeway later does
+    /// not bring a used token back.
+    pub const fn remember_until(&self) -> Timestamp {
+        self.remember_until
+    }
+
+    /// What rules see as `identity.attributes`.
+    pub const fn attributes(&self) -> &Map<String, Value> {
+        &self.attributes
+    }
+
+    /// The identity that it proves.
+    pub fn into_identity(self) -> VerifiedIdentity {
+        VerifiedIdentity {
+            source: self.kind.source(),
+            provider: Some(self.use_id.provider.clone()),
+            subject: self.subject,
+            attributes: self.attributes,
+            credential: CredentialId::Upstream(self.use_id),
+            only_rule: None,
+            scope: TagScope::default(),
+        }
+    }
+}
