@@ -6,6 +6,7 @@
 //! | part | holds |
 //! |---|---|
 //! | [`Store::sessions`], [`Store::bearers`] | credentials, by the hash of their secret |
+//! | [`Store::used_tokens`] | tokens of CI platforms that were exchanged: each works once |
 //! | [`Store::keys`] | signing keys, sealed under the key file, changed in one transaction |
 //! | [`Store::ledger`] | reading and verifying the mint ledger |
 //! | [`LedgerWriter`] | appending to it: an answer means that the row is on disk |
@@ -13,6 +14,7 @@
 //! Every statement is one static text in the subset that SQLite and Postgres share; what differs between the engines is in `engine.rs`
 //! and in `migrations/`.
 
+mod batch;
 mod bearers;
 mod credential;
 mod engine;
@@ -24,11 +26,13 @@ mod sessions;
 mod store;
 #[cfg(test)]
 mod test_support;
+mod used_tokens;
 
-pub use bearers::{BearerRecord, Bearers, NewBearer};
+pub use bearers::{BearerRecord, Bearers, NewBearer, RotateError, Rotated, RotatedLife, Rotation};
 pub use credential::{CredentialFilter, CredentialLookup, Revocation};
 pub use error::{Fault, KeyChangeError, LedgerError, StoreError, VerifyError};
 pub use keys::{KeyCandidate, KeyRecord, Keys};
 pub use ledger::{Ledger, LedgerOrder, LedgerQuery, LedgerStats, LedgerWriter, StoredHead, VerifyReport};
 pub use sessions::{NewSession, SessionRecord, Sessions};
 pub use store::{DatabaseUrl, InvalidDatabaseUrl, Store, StoreOptions};
+pub use used_tokens::{Allowance, Claim, TokenUse, UsedTokens};

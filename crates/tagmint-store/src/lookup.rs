@@ -1,22 +1,15 @@
-//! Look-ups that share statements.
-//!
-//! A statement costs more to hand to the database than to run, so whatever look-ups are waiting go into one. Nobody waits for company: a
-//! single look-up is a statement by itself. Nothing is cached: what another process has revoked is seen by the next statement.
+//! Look-ups of credentials by the hash of their secret. Concurrent ones share statements. Nothing is cached: what another process has revoked
+//! is seen by the next statement.
 
-use std::{collections::HashMap, future::Future};
+use std::{collections::HashMap, future::Future, marker::PhantomData};
 
 use tagmint_core::issued_secret::SecretHash;
-use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    batch::{BatchWork, Batches},
     engine::{Connection, Engine, Executor},
     error::StoreError,
 };
-
-/// Look-ups in one statement.
-const MAX_BATCH: usize = 64;
-/// Look-ups that wait; more make their callers wait.
-const QUEUE: usize = 1024;
 
 /// Where records are looked up.
 pub(crate) trait BatchSource: Send + 'static {
@@ -37,113 +30,48 @@ pub(crate) type Stored<R> = Result<R, (String, &'static str)>;
 /// What one statement found: records by the hash of their secret.
 pub(crate) type Fetched<R> = Result<Vec<(String, Stored<R>)>, sqlx::Error>;
 
-type Found<S> = Result<Option<<S as BatchSource>::Record>, StoreError>;
-
-enum Request<S: BatchSource> {
-    Find { hash: String, answer: oneshot::Sender<Found<S>> },
-    Close { done: oneshot::Sender<()> },
-}
-
 /// The handle of the task that looks up.
-pub(crate) struct BatchLookup<S: BatchSource> {
-    queue: mpsc::Sender<Request<S>>,
-}
+pub(crate) struct BatchLookup<S: BatchSource>(Batches<Lookup<S>>);
 
 impl<S: BatchSource> BatchLookup<S> {
     /// Starts the task. It ends when the handle is dropped.
     pub(crate) fn start(engine: Engine) -> Self {
-        let (queue, requests) = mpsc::channel(QUEUE);
-        tokio::spawn(Worker::<S> { engine, connection: None, requests }.run());
-        Self { queue }
+        Self(Batches::start(engine))
     }
 
     /// The record of a secret, good or not.
-    pub(crate) async fn find(&self, hash: SecretHash) -> Found<S> {
-        let (answer, found) = oneshot::channel();
-        let request = Request::Find { hash: hash.to_hex(), answer };
-        self.queue.send(request).await.map_err(|_| StoreError::Closed)?;
-        found.await.map_err(|_| StoreError::Closed)?
+    pub(crate) async fn find(&self, hash: SecretHash) -> Result<Option<S::Record>, StoreError> {
+        self.0.ask(hash.to_hex()).await
     }
 
     /// Answers what is waiting and closes the connection.
     pub(crate) async fn close(&self) {
-        let (done, closed) = oneshot::channel();
-        if self.queue.send(Request::Close { done }).await.is_ok() {
-            let _ = closed.await;
-        }
+        self.0.close().await;
     }
 }
 
-struct Worker<S: BatchSource> {
-    engine: Engine,
-    connection: Option<Connection>,
-    requests: mpsc::Receiver<Request<S>>,
-}
+struct Lookup<S>(PhantomData<S>);
 
-impl<S: BatchSource> Worker<S> {
-    async fn run(mut self) {
-        let mut batch = Vec::with_capacity(MAX_BATCH);
-        let mut closers = Vec::new();
-        while self.requests.recv_many(&mut batch, MAX_BATCH).await > 0 {
-            let mut waiting: HashMap<String, Vec<oneshot::Sender<Found<S>>>> = HashMap::with_capacity(batch.len());
-            for request in batch.drain(..) {
-                match request {
-                    Request::Find { hash, answer } => waiting.entry(hash).or_default().push(answer),
-                    Request::Close { done } => {
-                        self.requests.close();
-                        closers.push(done);
-                    }
-                }
-            }
-            if !waiting.is_empty() {
-                self.answer(waiting).await;
-            }
-        }
-        if let Some(connection) = self.connection.take() {
-            connection.close().await;
-        }
-        for done in closers {
-            let _ = done.send(());
-        }
-    }
+impl<S: BatchSource> BatchWork for Lookup<S> {
+    type Request = String;
+    type Answer = Option<S::Record>;
 
-    async fn answer(&mut self, waiting: HashMap<String, Vec<oneshot::Sender<Found<S>>>>) {
-        let hashes: Vec<&String> = waiting.keys().collect();
-        let hashes = serde_json::to_string(&hashes).expect("texts are JSON");
-        let found = self.fetch(hashes).await.map(HashMap::from_iter);
-        let mut found: HashMap<String, Stored<S::Record>> = match found {
-            Ok(found) => found,
-            Err(error) => {
-                for answer in waiting.into_values().flatten() {
-                    let _ = answer.send(Err(error.clone()));
-                }
-                return;
+    async fn run(
+        engine: &Engine,
+        connection: &mut Connection,
+        requests: &[String],
+    ) -> Result<Vec<Result<Option<S::Record>, StoreError>>, StoreError> {
+        let hashes = serde_json::to_string(requests).expect("texts are JSON");
+        let found = S::fetch(connection.executor(), hashes).await.map_err(engine.failed(S::DOING))?;
+        let found: HashMap<String, Stored<S::Record>> = found.into_iter().collect();
+        let answer = |hash: &String| match found.get(hash) {
+            None => Ok(None),
+            Some(Ok(record)) => Ok(Some(record.clone())),
+            Some(Err((row, column))) => {
+                let (database, row) = (engine.name().clone(), row.clone());
+                Err(StoreError::Row { database, table: S::TABLE, row, column })
             }
         };
-        for (hash, answers) in waiting {
-            let found: Found<S> = found.remove(&hash).transpose().map_err(|(row, column)| StoreError::Row {
-                database: self.engine.name().clone(),
-                table: S::TABLE,
-                row,
-                column,
-            });
-            for answer in answers {
-                let _ = answer.send(found.clone());
-            }
-        }
-    }
-
-    /// Connects where there is no connection; drops one that failed, so that the next look-up begins with a fresh one.
-    async fn fetch(&mut self, hashes: String) -> Result<Vec<(String, Stored<S::Record>)>, StoreError> {
-        self.engine.check_in_place()?;
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.engine.connect().await?,
-        };
-        let found = S::fetch(self.connection.insert(connection).executor(), hashes).await;
-        found.map_err(|error| {
-            self.connection = None;
-            self.engine.failed(S::DOING)(error)
-        })
+        Ok(requests.iter().map(answer).collect())
     }
 }

@@ -14,6 +14,7 @@ use tagmint_core::{environment::Stamp, sealing::MasterKey};
 use tokio::sync::oneshot;
 
 use crate::{
+    batch::Batches,
     bearers::{BearerSource, Bearers, LastUses},
     engine::{Engine, OpenMode, expect_rows, on_engine},
     error::{LedgerError, StoreError},
@@ -21,6 +22,7 @@ use crate::{
     ledger::{Ledger, LedgerWriter},
     lookup::BatchLookup,
     sessions::{SessionSource, Sessions},
+    used_tokens::{ClaimWork, UsedTokens},
 };
 
 /// How often the bearers' last uses are written.
@@ -110,6 +112,7 @@ pub(crate) struct Inner {
     pub(crate) stamp: Stamp,
     pub(crate) session_lookup: BatchLookup<SessionSource>,
     pub(crate) bearer_lookup: BatchLookup<BearerSource>,
+    pub(crate) token_claims: Batches<ClaimWork>,
     pub(crate) last_uses: Arc<LastUses>,
     /// Dropped with the store: ends the task that writes the last uses.
     _open: oneshot::Sender<()>,
@@ -136,6 +139,7 @@ impl Store {
         let inner = Inner {
             session_lookup: BatchLookup::start(engine.clone()),
             bearer_lookup: BatchLookup::start(engine.clone()),
+            token_claims: Batches::start(engine.clone()),
             engine,
             stamp: options.stamp.clone(),
             last_uses,
@@ -152,6 +156,11 @@ impl Store {
     /// Bearers.
     pub const fn bearers(&self) -> Bearers<'_> {
         Bearers { store: self }
+    }
+
+    /// Tokens of CI platforms that were exchanged.
+    pub const fn used_tokens(&self) -> UsedTokens<'_> {
+        UsedTokens { store: self }
     }
 
     /// Signing keys.
@@ -215,6 +224,7 @@ impl Store {
         }
         self.inner.session_lookup.close().await;
         self.inner.bearer_lookup.close().await;
+        self.inner.token_claims.close().await;
         self.inner.engine.close().await;
     }
 }

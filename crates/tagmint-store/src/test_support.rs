@@ -9,6 +9,7 @@ use tagmint_core::{
     id::{BearerId, SessionId},
     issued_secret::{IssuedSecret, SecretKind},
     issuer::IssuerUrl,
+    rules::TagScope,
 };
 use tagmint_testkit::random::CountingRandom;
 use tempfile::TempDir;
@@ -135,6 +136,7 @@ pub(crate) fn bearer(number: u32, name: &str) -> NewBearer {
         name: name.to_owned(),
         secret_hash: secret(SecretKind::Bearer, number).hash(),
         rule: None,
+        scope: TagScope::default(),
         attributes: serde_json::Map::new(),
         created_at: at(0),
         expires_at: Some(at(100)),

@@ -9,18 +9,22 @@ engine_tests! {
     async fn a_bearer_comes_back_as_it_was_stored(database: TestDatabase) {
         let store = database.open().await;
         let attributes = serde_json::json!({"team": "a", "n": 1}).as_object().unwrap().clone();
-        let bound = NewBearer { rule: Some(RuleName::parse("ci").unwrap()), attributes, expires_at: None, ..bearer(1, "bound") };
+        let scope = TagScope::new([("prefix", "ci/team-a")]).unwrap();
+        let rule = Some(RuleName::parse("ci").unwrap());
+        let bound = NewBearer { rule, attributes, scope, expires_at: None, ..bearer(1, "bound") };
         for bearer in [&bound, &bearer(2, "free")] {
             store.bearers().create(bearer).await.unwrap();
             let expected = BearerRecord {
                 id: bearer.id,
                 name: bearer.name.clone(),
                 rule: bearer.rule.clone(),
+                scope: bearer.scope.clone(),
                 attributes: bearer.attributes.clone(),
                 created_at: bearer.created_at,
                 expires_at: bearer.expires_at,
                 revoked_at: None,
                 last_used_at: None,
+                replaced_by: None,
             };
             let found = store.bearers().find_by_secret(bearer.secret_hash, at(1)).await.unwrap();
             assert_eq!(found, CredentialLookup::Valid(expected.clone()));
@@ -86,6 +90,13 @@ engine_tests! {
     async fn an_unreadable_binding_does_not_become_none(database: TestDatabase) {
         let store = database.open().await;
         store.bearers().create(&bearer(1, "ci")).await.unwrap();
+        for scope in ["", "null", "[]", r#"{"prefix": ""}"#, r#"{"prefix": "a", "prefix": "b"}"#] {
+            let statement = format!("UPDATE bearers SET scope = '{scope}'");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut database.raw().await).await.unwrap();
+            let error = store.bearers().find_by_secret(bearer(1, "").secret_hash, at(1)).await.unwrap_err();
+            assert!(matches!(error, StoreError::Row { table: "bearers", column: "scope", .. }), "{scope}: {error}");
+        }
+        database.tamper("UPDATE bearers SET scope = '{}'").await;
         database.tamper("UPDATE bearers SET rule = 'No Rule!'").await;
         let error = store.bearers().find_by_secret(bearer(1, "").secret_hash, at(1)).await.unwrap_err();
         assert!(matches!(error, StoreError::Row { table: "bearers", column: "rule", .. }), "{error}");

@@ -17,8 +17,10 @@ use crate::{
 };
 
 /// Version, name and text of each migration.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "initial", include_str!("../../../../migrations/sqlite/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../../../../migrations/sqlite/0001_initial.sql")),
+    (2, "ci", include_str!("../../../../migrations/sqlite/0002_ci.sql")),
+];
 
 /// Takes the write lock at once: taken later it could fail although others would have waited.
 pub(super) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";

@@ -17,7 +17,7 @@ use super::{
     *,
 };
 use crate::{
-    CredentialLookup, KeyCandidate, KeyChangeError, Store,
+    Allowance, Claim, CredentialLookup, KeyCandidate, KeyChangeError, Store, TokenUse,
     test_support::{TestDatabase, at, bearer, engine_tests, session, stamp},
 };
 
@@ -61,10 +61,28 @@ engine_tests! {
 
     async fn a_database_of_a_newer_version_is_refused(database: TestDatabase) {
         database.open().await.close().await;
-        database.tamper("INSERT INTO _sqlx_migrations SELECT 99, 'later', installed_on, success, checksum, 0 FROM _sqlx_migrations").await;
+        database.tamper("INSERT INTO _sqlx_migrations SELECT 99, 'later', installed_on, success, checksum, 0 FROM _sqlx_migrations WHERE version = 1").await;
         let error = refused(&database.options()).await;
-        assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 1, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 2, .. }), "{error}");
         assert!(Store::open_existing(&database.options()).await.is_err());
+    }
+
+    async fn a_database_of_the_version_before_is_brought_up_to_date(database: TestDatabase) {
+        const BACK: &str = "DROP TABLE used_tokens; DROP INDEX bearers_name; ALTER TABLE bearers DROP COLUMN scope; \
+             ALTER TABLE bearers DROP COLUMN replaced_by; \
+             CREATE UNIQUE INDEX bearers_name ON bearers (name) WHERE revoked_at IS NULL; \
+             DELETE FROM _sqlx_migrations WHERE version > 1";
+        let store = database.open().await;
+        store.bearers().create(&bearer(1, "ci")).await.unwrap();
+        store.close().await;
+        database.tamper(BACK).await;
+        let error = Store::open_existing(&database.options()).await.unwrap_err();
+        assert!(matches!(error, StoreError::OlderSchema { found: 1, needed: 2, .. }), "{error}");
+        let store = database.open().await;
+        let kept = store.bearers().find_by_secret(bearer(1, "").secret_hash, at(1)).await.unwrap();
+        let CredentialLookup::Valid(kept) = kept else { panic!("{kept:?}") };
+        assert!(kept.scope.is_empty() && kept.replaced_by.is_none(), "{kept:?}");
+        assert_eq!(store.used_tokens().delete_expired(at(1)).await.unwrap(), 0);
     }
 
     async fn another_text_of_a_migration_is_refused(database: TestDatabase) {
@@ -128,6 +146,16 @@ async fn nothing_is_done(store: &Store) {
     assert!(is_replaced(store.sessions().find_by_secret(session(1).secret_hash, at(1)).await));
     assert!(is_replaced(store.bearers().find_by_secret(bearer(1, "ci").secret_hash, at(1)).await));
     assert!(is_replaced(store.bearers().revoke(bearer(1, "ci").id, at(1)).await));
+    let token = TokenUse {
+        provider: "github".to_owned(),
+        token_hash: "a".to_owned(),
+        keep_until: at(9),
+        now: at(1),
+        request_hash: String::new(),
+        allowance: Allowance::ONCE,
+    };
+    assert!(is_replaced(store.used_tokens().claim(&token).await));
+    assert!(is_replaced(store.used_tokens().release(&token, Claim::First).await));
     assert!(is_replaced(store.ledger().head().await));
     assert!(store.ledger_writer(master_key(1)).await.is_err());
     let candidate = KeyCandidate { key: &fresh_signing_key(), certificate_der: None };
