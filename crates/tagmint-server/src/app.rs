@@ -25,7 +25,9 @@ use tokio::time::Instant;
 
 use crate::{
     backend::SessionBackend,
+    credential_cache::CredentialCache,
     flows::{
+        client::ClientError,
         keys::{KeyContext, KeysError},
         mint::MintError,
     },
@@ -34,6 +36,8 @@ use crate::{
     limits::{RateLimits, TooMany},
     metrics::{Figures, Metrics},
     settings::Settings,
+    sts::WebIdentitySts,
+    upstream::Upstreams,
 };
 
 /// How long an answer of the health checks stands, so that probing costs the database little.
@@ -41,6 +45,8 @@ const HEALTH_TTL: Duration = Duration::from_secs(1);
 
 /// How long an ended session can still be listed.
 const SESSIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
+/// How long a used token is remembered after it has expired: a clock that was ahead may be set back by so much.
+const USED_TOKENS_KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// How often ended sessions are looked for.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
 
@@ -59,6 +65,10 @@ pub struct Parts {
     pub rules: RuleSet,
     /// Who vouches for sessions; none where bearers alone are used.
     pub backend: Option<Arc<dyn SessionBackend>>,
+    /// The CI platforms whose tokens are taken.
+    pub upstreams: Arc<Upstreams>,
+    /// Assumes roles on callers' behalf; none where the issuer is not set up for it.
+    pub sts: Option<Arc<dyn WebIdentitySts>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Ids, secrets, nonces.
@@ -87,6 +97,9 @@ pub struct App {
     pub(crate) ledger: LedgerWriter,
     pub(crate) rules: RuleSet,
     pub(crate) backend: Option<Arc<dyn SessionBackend>>,
+    pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) sts: Option<Arc<dyn WebIdentitySts>>,
+    pub(crate) credentials: Arc<CredentialCache>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) keys: KeyCache,
@@ -103,7 +116,7 @@ pub struct App {
 impl App {
     /// Checks the backend, makes the first signing key if there is none, and reads the keys.
     pub async fn start(parts: Parts) -> Result<Arc<Self>, StartError> {
-        let Parts { settings, store, ledger, master_key, rules, backend, clock, random } = parts;
+        let Parts { settings, store, ledger, master_key, rules, backend, upstreams, sts, clock, random } = parts;
         if let Some(backend) = &backend
             && settings.stamp.environment == Environment::Prod
         {
@@ -130,12 +143,16 @@ impl App {
             .unwrap_or(HeaderValue::from_static("no-cache"));
         let figures = Figures::new(Metrics::new()?);
         let limits = RateLimits::new(&settings.limits);
+        let credentials = CredentialCache::new(settings.sts);
         Ok(Arc::new(Self {
             settings,
             store,
             ledger,
             rules,
             backend,
+            upstreams,
+            sts,
+            credentials,
             clock,
             random,
             keys,
@@ -158,6 +175,14 @@ impl App {
     pub(crate) fn too_many(&self, too_many: TooMany) -> Problem {
         self.figures.rate_limited(too_many.bucket);
         too_many.into()
+    }
+
+    /// What a client that is not served is told; who has to wait is counted.
+    pub(crate) fn client_problem(&self, error: ClientError) -> Problem {
+        match error {
+            ClientError::TooMany(too_many) => self.too_many(too_many),
+            unauthenticated @ ClientError::Unauthenticated(_) => unauthenticated.into(),
+        }
     }
 
     /// Does what the key schedule wants, and reads the keys anew.
@@ -184,13 +209,16 @@ impl App {
         }
     }
 
-    /// Deletes sessions that ended long ago, until the process ends. The ledger keeps what they did.
+    /// Deletes sessions that ended long ago and used tokens that have expired, until the process ends. The ledger keeps what they did.
     pub(crate) async fn keep_sessions(self: Arc<Self>) {
         loop {
             match self.store.sessions().delete_expired(self.clock.now() - SESSIONS_KEPT).await {
                 Ok(0) => {}
                 Ok(count) => tracing::info!(count, "sessions that ended long ago were deleted"),
                 Err(error) => tracing::warn!(%error, "could not delete sessions that ended long ago"),
+            }
+            if let Err(error) = self.store.used_tokens().delete_expired(self.clock.now() - USED_TOKENS_KEPT).await {
+                tracing::warn!(%error, "could not delete used tokens that have expired");
             }
             tokio::time::sleep(SESSION_SWEEP).await;
         }
@@ -262,6 +290,10 @@ impl App {
             (None, None) => Some("there is no key that can sign; the log says why".to_owned()),
         };
         checks.push(check("signing_key", no_key));
+        // A platform that is down concerns its own jobs: it takes no issuer out of rotation, but people shall see it.
+        for health in self.upstreams.health() {
+            checks.push(Check { name: "provider", ok: true, detail: Some(health.to_string()) });
+        }
         let ending = self.shutting_down.load(Ordering::Relaxed).then(|| "the issuer is shutting down".to_owned());
         checks.push(check("shutdown", ending));
         checks
@@ -291,6 +323,9 @@ impl App {
         self.figures.keys(phases, age);
         let ledger = self.ledger.stats();
         self.figures.ledger(ledger.queued, ledger.last_batch);
+        for health in self.upstreams.health() {
+            self.figures.upstream(&health);
+        }
     }
 }
 

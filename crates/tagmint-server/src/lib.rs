@@ -10,6 +10,8 @@
 //! | [`flows`] | the use cases: open a session, mint a token, look after the keys |
 //! | [`key_cache`], [`x509`] | the signing keys in memory, and the key set that is published |
 //! | [`backend`], [`mock_backend`] | the session backend, and its stand-in |
+//! | [`upstream`] | the keys of the CI platforms whose tokens are accepted |
+//! | [`sts`], `credential_cache` | roles assumed for callers, and the credentials that came of it |
 //! | [`limits`], [`connections`], [`metrics`], [`client_address`] | what callers may use, figures, who is calling |
 //! | [`tls`], [`serve`] | listeners, certificates, an orderly end |
 
@@ -17,6 +19,7 @@ pub mod app;
 pub mod backend;
 pub mod client_address;
 pub mod connections;
+mod credential_cache;
 pub mod flows;
 pub mod http;
 pub mod key_cache;
@@ -26,5 +29,7 @@ pub mod mock_backend;
 pub mod router;
 pub mod serve;
 pub mod settings;
+pub mod sts;
 pub mod tls;
+pub mod upstream;
 pub mod x509;

@@ -6,12 +6,20 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tagmint_core::key_schedule::KeyPhase;
 
+use crate::upstream::{KeyHealth, ProviderHealth};
+
 /// The name, kind and meaning of every metric. The reference page is made from this table.
 pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("tagmint_mints_total", "counter", "Tokens signed, by route."),
     ("tagmint_refusals_total", "counter", "Requests for a token that were refused, by the reason's code."),
     ("tagmint_mint_failures_total", "counter", "Requests for a token that failed on our side (503), by what failed."),
     ("tagmint_sessions_opened_total", "counter", "Sessions opened."),
+    (
+        "tagmint_role_credentials_total",
+        "counter",
+        "Requests for credentials of a role session, by result: `assumed` by STS, `cached`, `busy`; calls to STS that came to nothing: \
+         `refused`, `unavailable`.",
+    ),
     ("tagmint_http_requests_total", "counter", "HTTP requests, by route and status."),
     ("tagmint_http_request_duration_seconds", "histogram", "Time from a request's headers to its answer, by route."),
     ("tagmint_rate_limited_total", "counter", "Requests refused by a rate limit, by bucket."),
@@ -26,6 +34,13 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
         "counter",
         "Times that the keys could not be read from the database.",
     ),
+    (
+        "tagmint_upstream_key_fetches_total",
+        "counter",
+        "Fetches of a provider's keys, by provider and result (`good`, `failed`).",
+    ),
+    ("tagmint_upstream_keys", "gauge", "A provider's keys that can be used, by provider. 0: its tokens are refused."),
+    ("tagmint_upstream_key_age_seconds", "gauge", "How long ago a provider's keys were fetched, by provider."),
 ];
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -96,7 +111,10 @@ pub const ROUTES: &[&str] = &[
     "/v1/tokens",
     "/v1/id-token",
     "/v1/mint-oidc-jwt",
+    "/v1/aws/credentials",
     "/oauth2/token",
+    "/oauth2/introspect",
+    "/oauth2/revoke",
     "/livez",
     "/readyz",
     "/healthz",
@@ -172,6 +190,11 @@ impl Figures {
         self.metrics.counter("tagmint_mint_failures_total", &[("reason", code)]).increment(1);
     }
 
+    /// Somebody asked for credentials of a role session.
+    pub fn role_credentials(&self, result: &'static str) {
+        self.metrics.counter("tagmint_role_credentials_total", &[("result", result)]).increment(1);
+    }
+
     /// A request was over its rate.
     pub fn rate_limited(&self, bucket: &'static str) {
         self.metrics.counter("tagmint_rate_limited_total", &[("bucket", bucket)]).increment(1);
@@ -203,6 +226,26 @@ impl Figures {
         self.metrics.gauge("tagmint_signing_key_age_seconds", &[]).set(age as f64);
     }
 
+    /// The keys of a provider of CI tokens.
+    #[expect(clippy::cast_precision_loss, reason = "counts and ages are far below 2^52")]
+    pub fn upstream(&self, health: &ProviderHealth) {
+        let provider = Label::new("provider", health.provider.to_string());
+        let KeyHealth { keys, age, fetched, failed, .. } = &health.keys;
+        for (result, count) in [("good", *fetched), ("failed", *failed)] {
+            let labels = vec![provider.clone(), Label::from_static_parts("result", result)];
+            let key = labelled("tagmint_upstream_key_fetches_total", labels);
+            self.metrics.recorder.register_counter(&key, &METADATA).absolute(count);
+        }
+        let set = |name, value| {
+            let key = labelled(name, vec![provider.clone()]);
+            self.metrics.recorder.register_gauge(&key, &METADATA).set(value);
+        };
+        set("tagmint_upstream_keys", *keys as f64);
+        if let Some(age) = age {
+            set("tagmint_upstream_key_age_seconds", age.as_secs() as f64);
+        }
+    }
+
     /// The ledger writer's state.
     #[expect(clippy::cast_precision_loss, reason = "queue lengths are far below 2^52")]
     pub fn ledger(&self, queue_length: usize, last_batch: u64) {
@@ -212,8 +255,12 @@ impl Figures {
 }
 
 fn key(name: &'static str, labels: &[(&'static str, &'static str)]) -> Key {
+    labelled(name, labels.iter().map(|(name, value)| Label::from_static_parts(name, value)).collect())
+}
+
+fn labelled(name: &'static str, labels: Vec<Label>) -> Key {
     debug_assert!(CATALOGUE.iter().any(|(known, ..)| *known == name), "`{name}` is not in the catalogue");
-    Key::from_parts(name, labels.iter().map(|(name, value)| Label::from_static_parts(name, value)).collect::<Vec<_>>())
+    Key::from_parts(name, labels)
 }
 
 #[cfg(test)]

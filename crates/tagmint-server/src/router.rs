@@ -16,11 +16,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::App,
     http::{
+        aws_credentials,
         context::observe,
-        discovery, health, oauth,
+        discovery, health, introspect, oauth,
         openapi::{ApiDoc, Document, openapi},
         problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem},
-        sessions, tokens,
+        revoke, sessions, tokens,
     },
 };
 
@@ -34,7 +35,10 @@ pub fn public(app: &Arc<App>) -> Router {
         .routes(routes!(tokens::create))
         .routes(routes!(tokens::id_token))
         .routes(routes!(tokens::mint_oidc_jwt))
+        .routes(routes!(aws_credentials::aws_credentials))
         .routes(routes!(oauth::token))
+        .routes(routes!(introspect::introspect))
+        .routes(routes!(revoke::revoke))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::healthz));

@@ -45,7 +45,7 @@ pub struct Running {
     app: Arc<App>,
     public: Listening,
     admin: Listening,
-    keepers: [JoinHandle<()>; 2],
+    keepers: [JoinHandle<()>; 3],
     tls: Option<RustlsConfig>,
 }
 
@@ -56,7 +56,7 @@ struct Listening {
     task: JoinHandle<io::Result<()>>,
 }
 
-/// Starts the listeners, and the tasks that look after keys and sessions.
+/// Starts the listeners, and the tasks that look after keys, sessions and the keys of CI platforms.
 ///
 /// # Errors
 ///
@@ -69,7 +69,11 @@ pub fn serve(app: Arc<App>, listeners: Listeners) -> io::Result<Running> {
     let open = || Arc::new(OpenConnections::new(&limits, &app.settings.trusted_proxies, refused.clone()));
     let public = listen(listeners.public, router::public(&app), tls.clone(), &limits, open())?;
     let admin = listen(listeners.admin, router::admin(&app), None, &limits, open())?;
-    let keepers = [tokio::spawn(Arc::clone(&app).keep_keys()), tokio::spawn(Arc::clone(&app).keep_sessions())];
+    let keepers = [
+        tokio::spawn(Arc::clone(&app).keep_keys()),
+        tokio::spawn(Arc::clone(&app).keep_sessions()),
+        tokio::spawn(Arc::clone(&app.upstreams).keep_fresh()),
+    ];
     Ok(Running { app, public, admin, keepers, tls })
 }
 

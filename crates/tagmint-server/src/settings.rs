@@ -24,6 +24,25 @@ pub struct Settings {
     pub limits: Limits,
     /// Addresses whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Bounds on asking STS on callers' behalf.
+    pub sts: StsLimits,
+}
+
+/// Bounds on asking STS on callers' behalf, and on what is kept of its answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StsLimits {
+    /// How long one call may take, with its repetitions, whether its caller is still there or not.
+    pub call: Duration,
+    /// Sets of credentials that are kept at once, calls under way included.
+    pub entries: usize,
+    /// Calls under way at once.
+    pub calls: usize,
+}
+
+impl Default for StsLimits {
+    fn default() -> Self {
+        Self { call: Duration::from_secs(30), entries: 10_000, calls: 256 }
+    }
 }
 
 /// Bounds on requests.
@@ -53,6 +72,39 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// How long requests that have begun may take to finish at shutdown.
     pub shutdown_grace: Duration,
+}
+
+/// How the keys of one provider of CI tokens are fetched, and for how long they are good.
+///
+/// An upstream that withdraws a key is obeyed within `refresh` (plus the fetch itself, some seconds); an upstream that fails is outlived
+/// for `stale_after`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamSettings {
+    /// PEM certificates to trust beside the system's, for an upstream under a company's own CA.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Whether the upstream may stand at a loopback or private address, as an instance inside a company does. Link-local addresses, among
+    /// them the clouds' metadata services, stay refused.
+    pub allow_private_addresses: bool,
+    /// The longest time between two fetches that went well.
+    pub refresh: Duration,
+    /// How long keys are used after the last fetch that went well; longer than `refresh`.
+    pub stale_after: Duration,
+    /// The shortest time between two fetches that tokens cause (by naming an unknown key, or because there are no keys yet), and between
+    /// two attempts after a failure.
+    pub unknown_key_interval: Duration,
+}
+
+impl Default for UpstreamSettings {
+    /// Refreshed every 10 minutes, good for 24 hours, at most one fetch in 30 seconds for unknown keys; public addresses alone.
+    fn default() -> Self {
+        Self {
+            ca_pem: None,
+            allow_private_addresses: false,
+            refresh: Duration::from_mins(10),
+            stale_after: Duration::from_hours(24),
+            unknown_key_interval: Duration::from_secs(30),
+        }
+    }
 }
 
 /// A token bucket.

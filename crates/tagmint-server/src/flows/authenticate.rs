@@ -6,6 +6,7 @@ use tagmint_core::{
     environment::Environment,
     identity::{CredentialId, IdentitySource, VerifiedIdentity},
     issued_secret::{InvalidSecret, IssuedSecret, SecretKind},
+    rules::TagScope,
 };
 use tagmint_store::{BearerRecord, CredentialLookup, SessionRecord, Store, StoreError};
 
@@ -66,17 +67,21 @@ impl Authenticated {
         match self {
             Self::Session(session) => VerifiedIdentity {
                 source: IdentitySource::Session,
+                provider: None,
                 subject: session.subject,
                 attributes: session.attributes,
                 credential: CredentialId::Session(session.id),
                 only_rule: None,
+                scope: TagScope::default(),
             },
             Self::Bearer(bearer) => VerifiedIdentity {
                 source: IdentitySource::Bearer,
+                provider: None,
                 subject: bearer.name,
                 attributes: bearer.attributes,
                 credential: CredentialId::Bearer(bearer.id),
                 only_rule: bearer.rule,
+                scope: bearer.scope,
             },
         }
     }

@@ -19,11 +19,12 @@ use tagmint_core::{
 };
 use tagmint_store::{LedgerError, StoreError};
 
-use super::authenticate::{AuthenticateError, authenticate};
+use super::authenticate::AuthenticateError;
+use super::identify::{Accepts, CiTokenUse, ClaimError, Claimed, Identified, IdentifyError, identify};
 use crate::{app::App, limits::TooMany};
 
 /// A request for a token, by whatever route it came.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MintCommand {
     /// The HTTP request.
     pub request_id: RequestId,
@@ -33,8 +34,8 @@ pub struct MintCommand {
     pub remote: IpAddr,
     /// The presented credential.
     pub credential: Option<SecretString>,
-    /// Whether only a session will do.
-    pub session_only: bool,
+    /// What the route takes as proof.
+    pub accepts: Accepts,
     /// What is asked for.
     pub request: MintRequest,
 }
@@ -65,7 +66,10 @@ pub struct Minted {
 pub enum MintError {
     /// The caller is not who it would have to be.
     #[error(transparent)]
-    Unauthenticated(AuthenticateError),
+    Unauthenticated(IdentifyError),
+    /// The platform's keys are not at hand, so that its token can't be judged.
+    #[error(transparent)]
+    Upstream(IdentifyError),
     /// Too many requests of this credential, or too many from this address whose credential proves nothing. Not recorded: the ledger must
     /// not be filled by strangers.
     #[error("too many requests by {}", .0.bucket)]
@@ -112,7 +116,7 @@ impl MintError {
     /// The stable code for the ledger, metrics and problems.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unauthenticated(error) => error.code(),
+            Self::Unauthenticated(error) | Self::Upstream(error) => error.code(),
             Self::TooMany(_) => "too_many_requests",
             Self::Denied(denial) => denial.reason.code(),
             Self::Unsignable { .. } => "token_not_acceptable_to_aws",
@@ -132,6 +136,7 @@ impl MintError {
 }
 
 /// What is known of the caller by the time a row is written.
+#[derive(Debug, Default)]
 struct Known {
     credential: Option<String>,
     source: Option<String>,
@@ -139,74 +144,156 @@ struct Known {
     rule: Option<String>,
 }
 
-/// Mints a token, or refuses; either way the ledger knows before the caller does.
-pub async fn mint(app: &App, command: MintCommand) -> Result<Minted, MintError> {
-    let now = app.clock.now();
-    let mut known = Known { credential: None, source: None, identity: None, rule: None };
-    let outcome = attempt(app, &command, now, &mut known).await;
-    let figures = &app.figures;
-    match outcome {
-        Ok((minted, entry)) => {
-            app.ledger
-                .append(row(&command, now, known, Outcome::Minted(entry)), app.ledger_deadline())
-                .await
-                .inspect_err(|_| {
-                    figures.ledger_failures.increment(1);
-                })?;
-            figures.minted(command.route);
-            Ok(minted)
+/// A request that the rules grant, of somebody who has proved who they are. Nothing is signed or recorded yet.
+#[derive(Debug)]
+pub(crate) struct Authorized {
+    command: MintCommand,
+    now: Timestamp,
+    known: Known,
+    identity: VerifiedIdentity,
+    ci_token: Option<CiTokenUse>,
+    grant: Grant,
+}
+
+impl From<ClaimError> for MintError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Spent(error) => Self::Unauthenticated(error),
+            ClaimError::Store(error) => Self::Store(error),
         }
-        Err(error) if error.is_refusal() => {
-            let refused = Refused {
-                refusal_id: RefusalId::generate(now, &*app.random)?,
-                code: error.code().to_owned(),
-                detail: error.to_string(),
-            };
-            tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), %error, "mint refused");
-            app.ledger
-                .append(row(&command, now, known, Outcome::Refused(refused)), app.ledger_deadline())
-                .await
-                .inspect_err(|_| {
-                    figures.ledger_failures.increment(1);
-                })?;
-            figures.refused(error.code());
-            Err(error)
-        }
-        Err(error) => Err(error),
     }
 }
 
-async fn attempt(
+/// Mints a token, or refuses; either way the ledger knows before the caller does.
+pub async fn mint(app: &App, command: MintCommand) -> Result<Minted, MintError> {
+    let (minted, _) = authorize(app, command).await?.mint(app).await?;
+    Ok(minted)
+}
+
+/// Finds out who asks, and asks the rules. A refusal is recorded.
+pub(crate) async fn authorize(app: &App, command: MintCommand) -> Result<Authorized, MintError> {
+    let now = app.clock.now();
+    let mut known = Known::default();
+    match decide(app, &command, now, &mut known).await {
+        Ok((Identified { identity, ci_token }, grant)) => {
+            Ok(Authorized { command, now, known, identity, ci_token, grant })
+        }
+        Err(error) => Err(refuse(app, &command, now, known, error).await),
+    }
+}
+
+impl Authorized {
+    /// What the rules give.
+    pub(crate) const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Whether the proof is good for one token alone.
+    pub(crate) const fn is_single_use(&self) -> bool {
+        self.ci_token.is_some()
+    }
+
+    /// Claims the CI token's use, signs and records. The claim comes back with the token, for a caller who may have to release it.
+    pub(crate) async fn mint(self, app: &App) -> Result<(Minted, Option<Claimed>), MintError> {
+        let Self { command, now, known, identity, ci_token, grant } = self;
+        let (minted, entry, claimed) = match issue(app, &identity, ci_token, grant, now).await {
+            Ok(issued) => issued,
+            Err(error) => return Err(refuse(app, &command, now, known, error).await),
+        };
+        let row = row(&command, now, known, Outcome::Minted(entry));
+        if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
+            app.figures.ledger_failures.increment(1);
+            release(app, claimed).await;
+            return Err(error.into());
+        }
+        app.figures.minted(command.route);
+        Ok((minted, claimed))
+    }
+
+    /// Refuses after all, because the CI token turned out to be spent, and records that.
+    pub(crate) async fn refuse_spent(self, app: &App, first_used_at: Timestamp) -> MintError {
+        let error = MintError::Unauthenticated(IdentifyError::Spent { first_used_at });
+        refuse(app, &self.command, self.now, self.known, error).await
+    }
+}
+
+/// Records a refusal; any other error is returned as it is.
+async fn refuse(app: &App, command: &MintCommand, now: Timestamp, known: Known, error: MintError) -> MintError {
+    if !error.is_refusal() {
+        return error;
+    }
+    let refusal_id = match RefusalId::generate(now, &*app.random) {
+        Ok(id) => id,
+        Err(error) => return error.into(),
+    };
+    let refused = Refused { refusal_id, code: error.code().to_owned(), detail: error.to_string() };
+    tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), %error, "mint refused");
+    let row = row(command, now, known, Outcome::Refused(refused));
+    if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
+        app.figures.ledger_failures.increment(1);
+        return error.into();
+    }
+    app.figures.refused(error.code());
+    error
+}
+
+async fn decide(
     app: &App,
     command: &MintCommand,
     now: Timestamp,
     known: &mut Known,
-) -> Result<(Minted, MintedEntry), MintError> {
+) -> Result<(Identified, Grant), MintError> {
     if let Some(credential) = &command.credential {
         app.limits.check_credential(credential).map_err(MintError::TooMany)?;
     }
-    let environment = app.settings.stamp.environment;
-    let authenticated = match authenticate(&app.store, environment, now, command.credential.as_ref()).await {
-        Ok(authenticated) => authenticated,
-        Err(AuthenticateError::Store(error)) => return Err(MintError::Store(error)),
+    let identified = match identify(app, command.accepts, now, command.credential.as_ref()).await {
+        Ok(identified) => identified,
+        Err(IdentifyError::Credential(AuthenticateError::Store(error))) => return Err(MintError::Store(error)),
+        Err(error) if !error.is_refusal() => return Err(MintError::Upstream(error)),
         Err(error) => {
             app.limits.check_failed(command.remote).map_err(MintError::TooMany)?;
             return Err(MintError::Unauthenticated(error));
         }
     };
-    let identity = authenticated.into_identity();
+    let identity = &identified.identity;
     known.credential = Some(identity.credential.to_string());
     known.source = Some(identity.source.as_str().to_owned());
     known.identity = Some(identity.subject.clone());
-    if command.session_only && !matches!(identity.credential, tagmint_core::identity::CredentialId::Session(_)) {
-        return Err(MintError::Unauthenticated(AuthenticateError::NotASession));
-    }
-    let grant = app.rules.decide(&identity, &command.request).map_err(|denial| {
+    command.accepts.check(identity).map_err(MintError::Unauthenticated)?;
+    let grant = app.rules.decide(identity, &command.request).map_err(|denial| {
         known.rule = denial.rule.as_ref().map(ToString::to_string);
         MintError::Denied(denial)
     })?;
     known.rule = Some(grant.rule.to_string());
-    sign(app, &identity, grant, now).await
+    Ok((identified, grant))
+}
+
+/// Claims the CI token and signs.
+async fn issue(
+    app: &App,
+    identity: &VerifiedIdentity,
+    ci_token: Option<CiTokenUse>,
+    grant: Grant,
+    now: Timestamp,
+) -> Result<(Minted, MintedEntry, Option<Claimed>), MintError> {
+    // Between the decision and the signature: a refused request leaves the CI token unused, and no token is signed for a used one.
+    let claimed = match ci_token {
+        Some(token) => Some(token.claim(app, &grant, now).await?),
+        None => None,
+    };
+    match sign(app, identity, grant, now).await {
+        Ok((minted, entry)) => Ok((minted, entry, claimed)),
+        Err(error) => {
+            release(app, claimed).await;
+            Err(error)
+        }
+    }
+}
+
+async fn release(app: &App, claimed: Option<Claimed>) {
+    if let Some(claimed) = claimed {
+        claimed.release(app).await;
+    }
 }
 
 async fn sign(

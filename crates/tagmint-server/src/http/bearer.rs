@@ -21,7 +21,8 @@ impl<S: Send + Sync> FromRequestParts<S> for BearerCredential {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<SecretString> {
+/// The credential after `Bearer`.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<SecretString> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let (scheme, credential) = value.to_str().ok()?.split_once(' ')?;

@@ -19,6 +19,7 @@ use tagmint_core::id::RequestId;
 use tokio::time::Instant;
 
 use super::{
+    aws_credentials::CREDENTIALS_PATH,
     discovery::{DISCOVERY_PATH, JWKS_PATH},
     problem::{self, Problem},
 };
@@ -67,6 +68,8 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let allow = response.headers_mut().remove(ALLOW);
         problem.log(id);
+        // Here and not in its handler, so that the SDKs can read what is refused or given up before that too.
+        let problem = if route.ends_with(CREDENTIALS_PATH) { problem.container() } else { problem };
         response = problem.allow(allow).render(id);
     }
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {

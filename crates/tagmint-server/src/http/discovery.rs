@@ -28,6 +28,10 @@ pub struct Discovery {
     jwks_uri: String,
     /// Where tokens are exchanged.
     token_endpoint: String,
+    /// Where sessions, bearers and tokens are asked about (RFC 8414 §2).
+    introspection_endpoint: String,
+    /// Where sessions and bearers are ended (RFC 8414 §2).
+    revocation_endpoint: String,
     /// Always `id_token`.
     response_types_supported: [&'static str; 1],
     /// Always `public`.
@@ -39,19 +43,26 @@ pub struct Discovery {
     /// Always `openid`.
     scopes_supported: [&'static str; 1],
     /// The grant types of the token endpoint.
-    grant_types_supported: [&'static str; 1],
-    /// How the token endpoint's clients authenticate.
-    token_endpoint_auth_methods_supported: [&'static str; 2],
+    grant_types_supported: Vec<&'static str>,
+    /// How the token endpoint's clients authenticate; a token exchange wants none.
+    token_endpoint_auth_methods_supported: [&'static str; 3],
+    /// How the introspection endpoint's clients authenticate.
+    introspection_endpoint_auth_methods_supported: [&'static str; 2],
+    /// How the revocation endpoint's clients authenticate: they need not.
+    revocation_endpoint_auth_methods_supported: [&'static str; 3],
 }
 
 /// The discovery document.
 #[utoipa::path(get, path = DISCOVERY_PATH, tag = "documents", responses((status = 200, body = Discovery)))]
 pub async fn discovery(State(app): State<Arc<App>>) -> Response {
+    let exchange = (!app.upstreams.is_empty()).then_some(super::oauth::TOKEN_EXCHANGE);
     let issuer = &app.settings.stamp.issuer;
     let document = Discovery {
         issuer: issuer.to_string(),
         jwks_uri: issuer.join(JWKS_PATH),
         token_endpoint: issuer.join(super::oauth::TOKEN_PATH),
+        introspection_endpoint: issuer.join(super::introspect::INTROSPECT_PATH),
+        revocation_endpoint: issuer.join(super::revoke::REVOKE_PATH),
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: app.keys.view(app.clock.now()).algorithms.clone(),
@@ -68,8 +79,10 @@ pub async fn discovery(State(app): State<Arc<App>>) -> Response {
             "https://aws.amazon.com/roles",
         ],
         scopes_supported: ["openid"],
-        grant_types_supported: ["client_credentials"],
-        token_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        grant_types_supported: std::iter::once("client_credentials").chain(exchange).collect(),
+        token_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
+        introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+        revocation_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
     };
     ([(header::CACHE_CONTROL, app.jwks_cache_control.clone())], Json(document)).into_response()
 }

@@ -16,11 +16,11 @@ use crate::app::App;
 /// The state of one part.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Check {
-    /// The part: `database`, `ledger`, `signing_key`, `shutdown`.
+    /// The part: `database`, `ledger`, `signing_key`, `provider` (each CI platform, for people: it is always `ok`), `shutdown`.
     pub name: &'static str,
     /// Whether it works.
     pub ok: bool,
-    /// What is wrong, in words.
+    /// What is wrong, or how it is, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }

@@ -2,6 +2,8 @@
 //!
 //! What the caller reads and what the log says are two things: the log has the whole error, the caller what helps a rightful one.
 
+mod catalogue;
+
 use std::time::Duration;
 
 use axum::{
@@ -10,88 +12,19 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tagmint_core::{id::RequestId, rules::DenialReason};
+use tagmint_core::{federation::FederationError, id::RequestId, rules::DenialReason};
 
+pub use self::catalogue::*;
 use crate::{
     backend::BackendError,
-    flows::{authenticate::AuthenticateError, mint::MintError, session::OpenSessionError},
+    flows::{
+        authenticate::AuthenticateError, aws_credentials::CredentialsError, client::ClientError,
+        identify::IdentifyError, mint::MintError, revoke::RevokeError, session::OpenSessionError,
+    },
     limits::TooMany,
+    sts::{Fault, StsError},
+    upstream::UpstreamError,
 };
-
-/// A kind of problem, with its stable code. The reference page is made from [`CATALOGUE`].
-#[derive(Debug, PartialEq, Eq)]
-pub struct ProblemKind {
-    /// The end of `type`: `urn:tagmint:problem:CODE`.
-    pub code: &'static str,
-    /// The HTTP status.
-    pub status: u16,
-    /// The `title`.
-    pub title: &'static str,
-    /// What it means and what to do; the `detail` where nothing more precise is known.
-    pub meaning: &'static str,
-    /// The OAuth error of the same meaning.
-    pub oauth: &'static str,
-}
-
-macro_rules! problems {
-    ($($name:ident = $code:literal, $status:literal, $oauth:literal, $title:literal, $meaning:literal;)*) => {
-        $(
-            #[doc = $meaning]
-            pub const $name: ProblemKind = ProblemKind { code: $code, status: $status, title: $title, meaning: $meaning, oauth: $oauth };
-        )*
-        /// Every kind of problem that the issuer answers with.
-        pub const CATALOGUE: &[ProblemKind] = &[$($name),*];
-    };
-}
-
-problems! {
-    MALFORMED_BODY = "malformed-body", 400, "invalid_request", "The body is not what this route takes",
-        "The request body is not valid JSON (or form data), has an unknown or repeated member, or a value of the wrong type. The detail names it.";
-    MALFORMED_REQUEST = "malformed-request", 400, "invalid_request", "The request is malformed",
-        "A header or query parameter is malformed, missing or repeated. The detail names it.";
-    CREDENTIAL_MISSING = "credential-missing", 401, "invalid_client", "A credential is needed",
-        "Send `Authorization: Bearer <session or bearer>`.";
-    CREDENTIAL_INVALID = "credential-invalid", 401, "invalid_client", "The credential is not valid",
-        "The session or bearer is malformed, unknown, expired, revoked, or belongs to another environment. Open a new session or ask the operator for a new bearer.";
-    AUTH_TOKEN_REFUSED = "auth-token-refused", 401, "invalid_grant", "The session backend refused the auth token",
-        "The session backend does not accept this auth token. Get a new one from it.";
-    SESSION_REQUIRED = "session-required", 403, "invalid_client", "This needs a session",
-        "The route works for sessions alone, and a bearer was presented. Open a session with `POST /v1/sessions`.";
-    NOT_ALLOWED = "not-allowed", 403, "invalid_target", "The rules do not allow this",
-        "No rule lets this identity have such a token, or the rule that applies does not allow a field of the request. `rule` names it, the detail says what it does not allow.";
-    TOKEN_NOT_ACCEPTABLE = "token-not-acceptable", 403, "invalid_request", "AWS would refuse this token",
-        "The rule gave claims that make a token that AWS refuses, so it was not signed. The detail names the claim and the limit.";
-    NOT_FOUND = "not-found", 404, "invalid_request", "There is nothing here",
-        "The path is not one of this issuer's; `/openapi.json` lists them.";
-    NO_SESSION_BACKEND = "no-session-backend", 404, "invalid_request", "This issuer opens no sessions",
-        "The issuer is set up without a session backend. Use a bearer.";
-    METHOD_NOT_ALLOWED = "method-not-allowed", 405, "invalid_request", "The method is not allowed here",
-        "The path exists, but not for this method; see the `Allow` header.";
-    BODY_TOO_LARGE = "body-too-large", 413, "invalid_request", "The body is too large",
-        "The request body is larger than the issuer takes.";
-    UNSUPPORTED_GRANT_TYPE = "unsupported-grant-type", 400, "unsupported_grant_type", "The grant type is not supported",
-        "The token endpoint takes the grant types that the discovery document lists.";
-    TOO_MANY_REQUESTS = "too-many-requests", 429, "temporarily_unavailable", "Too many requests",
-        "The caller's address or credential has used up its rate, or too many credentials that prove nothing came from the address. Wait as long as `Retry-After` says.";
-    INTERNAL = "internal", 500, "server_error", "Something went wrong on our side",
-        "An error that should not happen. The log has it under the request id.";
-    BACKEND_UNAVAILABLE = "backend-unavailable", 503, "temporarily_unavailable", "The session backend is out of order",
-        "The session backend cannot be reached or does not answer as agreed. No session was opened. Try again later.";
-    LEDGER_UNAVAILABLE = "ledger-unavailable", 503, "temporarily_unavailable", "The ledger cannot be written",
-        "No token leaves without its row in the ledger, so none was released. The log says why the ledger cannot be written (disk full, read-only, locked).";
-    DATABASE_UNAVAILABLE = "database-unavailable", 503, "temporarily_unavailable", "The database does not answer",
-        "The issuer's database cannot be read or written now. The log says why.";
-    NO_SIGNING_KEY = "no-signing-key", 503, "temporarily_unavailable", "No key may sign yet",
-        "A signing key has to be published for the JWKS max-age before it signs, and none has been for so long: a compromised key was withdrawn. `Retry-After` says when one may sign.";
-    STALE_KEYS = "stale-keys", 503, "temporarily_unavailable", "The signing keys are out of date",
-        "The keys could not be read from the database for so long that another node may have rotated them. The log says why.";
-    BODY_TIMEOUT = "body-timeout", 408, "invalid_request", "The body did not arrive in time",
-        "The request body took longer to arrive than the issuer waits.";
-    TIMEOUT = "timeout", 503, "temporarily_unavailable", "The request took too long",
-        "The issuer gave up on the request. Try again.";
-    SHUTTING_DOWN = "shutting-down", 503, "temporarily_unavailable", "The issuer is shutting down",
-        "The issuer finishes what it has begun and takes nothing new. Try again.";
-}
 
 /// What a caller reads of a problem (RFC 9457): `application/problem+json`.
 #[derive(utoipa::ToSchema, serde::Serialize)]
@@ -110,6 +43,18 @@ pub struct ProblemDocument {
     request_id: String,
 }
 
+/// In whose words a problem is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Style {
+    /// RFC 9457.
+    #[default]
+    Problem,
+    /// RFC 6749 §5.2.
+    OAuth,
+    /// As the AWS SDKs' container credentials provider reads errors.
+    Container,
+}
+
 /// A problem to answer with. It travels in the response's extensions until the request's id is known to it.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -125,7 +70,7 @@ struct More {
     /// What the log says and the caller does not read.
     log: Option<String>,
     allow: Option<HeaderValue>,
-    oauth: bool,
+    style: Style,
     /// A more precise OAuth error than the kind's.
     oauth_error: Option<&'static str>,
 }
@@ -181,7 +126,14 @@ impl Problem {
     /// Renders as OAuth error JSON.
     #[must_use]
     pub fn oauth(mut self) -> Self {
-        self.more.oauth = true;
+        self.more.style = Style::OAuth;
+        self
+    }
+
+    /// Renders as `{"code", "message"}`, for the AWS SDKs.
+    #[must_use]
+    pub fn container(mut self) -> Self {
+        self.more.style = Style::Container;
         self
     }
 
@@ -198,29 +150,40 @@ impl Problem {
 
     /// The response.
     pub fn render(self, id: RequestId) -> Response {
-        let More { detail, rule, retry_after, allow, oauth, oauth_error, log: _ } = *self.more;
+        let More { detail, rule, retry_after, allow, style, oauth_error, log: _ } = *self.more;
         let detail = detail.as_deref().unwrap_or(self.kind.meaning);
         let mut body = Map::new();
-        if oauth {
-            body.insert("error".to_owned(), json!(oauth_error.unwrap_or(self.kind.oauth)));
-            body.insert("error_description".to_owned(), json!(detail));
-        } else {
-            body.insert("type".to_owned(), json!(format!("urn:tagmint:problem:{}", self.kind.code)));
-            body.insert("title".to_owned(), json!(self.kind.title));
-            body.insert("status".to_owned(), json!(self.kind.status));
-            body.insert("detail".to_owned(), json!(detail));
+        // RFC 6749 §5.2 and the SDKs have few errors or none; the kind says it more precisely.
+        body.insert("type".to_owned(), json!(format!("urn:tagmint:problem:{}", self.kind.code)));
+        match style {
+            Style::Problem => {
+                body.insert("title".to_owned(), json!(self.kind.title));
+                body.insert("status".to_owned(), json!(self.kind.status));
+                body.insert("detail".to_owned(), json!(detail));
+            }
+            Style::OAuth => {
+                body.insert("error".to_owned(), json!(oauth_error.unwrap_or(self.kind.oauth)));
+                body.insert("error_description".to_owned(), json!(detail));
+            }
+            Style::Container => {
+                body.insert("code".to_owned(), json!(self.kind.code));
+                body.insert("message".to_owned(), json!(detail));
+            }
         }
         if let Some(rule) = rule {
             body.insert("rule".to_owned(), json!(rule));
         }
         body.insert("request_id".to_owned(), json!(id));
+        let oauth = style == Style::OAuth;
         let status = match StatusCode::from_u16(self.kind.status) {
             // RFC 6749 §5.2 knows 400 and, for clients that fail to authenticate, 401.
             Ok(StatusCode::FORBIDDEN) if oauth => StatusCode::BAD_REQUEST,
+            // RFC 8693 §2.2.2: a subject token that is not good is an invalid request.
+            Ok(StatusCode::UNAUTHORIZED) if oauth && self.kind.oauth == "invalid_request" => StatusCode::BAD_REQUEST,
             Ok(status) => status,
             Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let media_type = if oauth { "application/json" } else { "application/problem+json" };
+        let media_type = if style == Style::Problem { "application/problem+json" } else { "application/json" };
         let mut response = (status, Value::Object(body).to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -269,6 +232,43 @@ impl From<AuthenticateError> for Problem {
     }
 }
 
+impl From<IdentifyError> for Problem {
+    fn from(error: IdentifyError) -> Self {
+        let text = sentence(&error.to_string());
+        match error {
+            IdentifyError::Credential(error) => error.into(),
+            IdentifyError::CiTokenNotTaken => Self::new(&CI_TOKEN_NOT_TAKEN),
+            IdentifyError::CiTokenWanted => Self::new(&CI_TOKEN_WANTED),
+            IdentifyError::Spent { .. } => Self::new(&CI_TOKEN_SPENT),
+            IdentifyError::CiToken(UpstreamError::Token(
+                FederationError::Audience(_) | FederationError::AudienceList(_),
+            )) => Self::new(&CI_TOKEN_AUDIENCE).detail(text),
+            IdentifyError::CiToken(_) => Self::new(&CI_TOKEN_INVALID).detail(text),
+            IdentifyError::UpstreamOutage(_) => {
+                Self::new(&PROVIDER_UNAVAILABLE).retry_after(Duration::from_secs(5)).log_as(&text)
+            }
+        }
+    }
+}
+
+impl From<ClientError> for Problem {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Unauthenticated(error) => error.into(),
+            ClientError::TooMany(too_many) => too_many.into(),
+        }
+    }
+}
+
+impl From<RevokeError> for Problem {
+    fn from(error: RevokeError) -> Self {
+        match error {
+            RevokeError::UnsupportedTokenType => Self::new(&UNSUPPORTED_TOKEN_TYPE),
+            RevokeError::Client(error) => error.into(),
+        }
+    }
+}
+
 impl From<(MintError, Timestamp)> for Problem {
     /// The time is for `Retry-After`.
     fn from((error, now): (MintError, Timestamp)) -> Self {
@@ -278,7 +278,7 @@ impl From<(MintError, Timestamp)> for Problem {
             Duration::from_secs(u64::try_from(seconds).unwrap_or(60))
         };
         let problem = match error {
-            MintError::Unauthenticated(error) => return error.into(),
+            MintError::Unauthenticated(error) | MintError::Upstream(error) => return error.into(),
             MintError::TooMany(too_many) => return too_many.into(),
             MintError::Denied(denial) => Self::new(&NOT_ALLOWED)
                 .detail(sentence(&denial.public_message()))
@@ -298,6 +298,31 @@ impl From<(MintError, Timestamp)> for Problem {
             MintError::Signing(_) | MintError::Random(_) => Self::new(&INTERNAL),
         };
         if problem.kind.status < 500 { problem } else { problem.log_as(&log) }
+    }
+}
+
+impl From<StsError> for Problem {
+    fn from(error: StsError) -> Self {
+        let kind = match error.fault() {
+            Some(Fault::Request) => &STS_INVALID_REQUEST,
+            Some(Fault::Role) => &STS_REFUSED,
+            Some(Fault::Token) => &STS_TOKEN_REJECTED,
+            None => return Self::new(&STS_UNAVAILABLE).retry_after(Duration::from_secs(5)).log_as(&error),
+        };
+        Self::new(kind).detail(sentence(&error.to_string())).log_as(&error)
+    }
+}
+
+impl From<(CredentialsError, Timestamp)> for Problem {
+    /// The time is for `Retry-After`.
+    fn from((error, now): (CredentialsError, Timestamp)) -> Self {
+        match error {
+            CredentialsError::NotSetUp => Self::new(&AWS_NOT_SET_UP),
+            CredentialsError::Mint(error) => (error, now).into(),
+            CredentialsError::Sts(error) => error.into(),
+            CredentialsError::Busy => Self::new(&STS_UNAVAILABLE).retry_after(Duration::from_secs(1)).log_as(&error),
+            CredentialsError::Lost => Self::new(&INTERNAL).log_as(&error),
+        }
     }
 }
 
@@ -335,18 +360,4 @@ fn sentence(text: &str) -> String {
     let first = characters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
     let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("{first}{}{end}", characters.as_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_are_unique_and_statuses_are_http() {
-        let mut codes: Vec<&str> = CATALOGUE.iter().map(|kind| kind.code).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        assert_eq!(codes.len(), CATALOGUE.len());
-        assert!(CATALOGUE.iter().all(|kind| StatusCode::from_u16(kind.status).is_ok() && kind.meaning.ends_with('.')));
-    }
 }

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     app::App,
-    flows::mint::{self, MintCommand, MintError, Minted},
+    flows::{
+        identify::Accepts,
+        mint::{self, MintCommand, MintError, Minted},
+    },
 };
 
 /// Asks for a token. Every member is optional: the rule's own values stand for what is left out.
@@ -91,7 +94,7 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let TokenRequest { audience, role, lifetime_seconds, rule, tags } = body;
     let request = MintRequest { audience, role, lifetime_seconds, rule, tags };
-    let minted = run(&app, context, "POST /v1/tokens", credential, false, request).await?;
+    let minted = run(&app, context, "POST /v1/tokens", credential, Accepts::Any, request).await?;
     let answer = TokenAnswer {
         token: minted.token.expose().to_owned(),
         mint_id: minted.mint_id.to_string(),
@@ -124,7 +127,7 @@ pub async fn id_token(
             request.audience = Some(value);
         }
     }
-    let minted = run(&app, context, "GET /v1/id-token", credential, false, request).await?;
+    let minted = run(&app, context, "GET /v1/id-token", credential, Accepts::Any, request).await?;
     Ok(private(IdToken { value: minted.token.expose().to_owned() }))
 }
 
@@ -139,7 +142,8 @@ pub async fn mint_oidc_jwt(
     Extension(context): Extension<RequestContext>,
     BearerCredential(credential): BearerCredential,
 ) -> Result<Response, Problem> {
-    let minted = run(&app, context, "POST /v1/mint-oidc-jwt", credential, true, MintRequest::default()).await?;
+    let minted =
+        run(&app, context, "POST /v1/mint-oidc-jwt", credential, Accepts::Session, MintRequest::default()).await?;
     Ok(private(OidcJwt {
         jwt: minted.token.expose().to_owned(),
         wallet: minted.identity,
@@ -152,19 +156,21 @@ pub(super) async fn run(
     context: RequestContext,
     route: &'static str,
     credential: Option<secrecy::SecretString>,
-    session_only: bool,
+    accepts: Accepts,
     request: MintRequest,
 ) -> Result<Minted, Problem> {
-    let command =
-        MintCommand { request_id: context.id, route, remote: context.remote, credential, session_only, request };
-    mint::mint(app, command).await.map_err(|error| {
-        match error {
-            MintError::TooMany(too_many) => return app.too_many(too_many),
-            ref failed if !failed.is_refusal() => app.figures.mint_failed(failed.code()),
-            _ => {}
-        }
-        (error, app.clock.now()).into()
-    })
+    let command = MintCommand { request_id: context.id, route, remote: context.remote, credential, accepts, request };
+    mint::mint(app, command).await.map_err(|error| problem(app, error))
+}
+
+/// What a caller who gets no token is told; who has to wait and what failed on our side is counted.
+pub(super) fn problem(app: &App, error: MintError) -> Problem {
+    match error {
+        MintError::TooMany(too_many) => return app.too_many(too_many),
+        ref failed if !failed.is_refusal() => app.figures.mint_failed(failed.code()),
+        _ => {}
+    }
+    (error, app.clock.now()).into()
 }
 
 /// A JSON answer that no cache may keep: it holds a token.

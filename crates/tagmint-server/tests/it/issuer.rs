@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use tagmint_core::{
     clock::Clock,
     environment::{Environment, Stamp},
+    federation::Provider,
     id::BearerId,
     issued_secret::{IssuedSecret, SecretKind},
     issuer::IssuerUrl,
@@ -22,7 +23,7 @@ use tagmint_core::{
     jws::{Expected, VerifiedToken, VerifyError, verify},
     key_schedule::RotationPolicy,
     random::{Random, SystemRandom},
-    rules::{RuleConfig, RuleName, RuleSet},
+    rules::{Providers, RuleConfig, RuleName, RuleSet, TagScope},
     signing_key::Algorithm,
 };
 use tagmint_server::{
@@ -30,11 +31,15 @@ use tagmint_server::{
     backend::{BackendError, BackendSession, SessionBackend},
     flows::keys::KeyContext,
     router,
-    settings::{Limits, Rate, Settings},
+    settings::{Limits, Rate, Settings, StsLimits, UpstreamSettings},
+    sts::WebIdentitySts,
+    upstream::Upstreams,
 };
 use tagmint_store::{DatabaseUrl, NewBearer, Store, StoreOptions};
 use tagmint_testkit::{clock::MockClock, keys::master_key};
 use tower::ServiceExt;
+
+use crate::sts::ScriptedSts;
 
 pub const AUTH_TOKEN: &str = "federation-proof";
 pub const WALLET: &str = "0x00000000000000000000000000000000000000a1";
@@ -139,8 +144,15 @@ pub struct Setup {
     pub limits: Limits,
     pub x5c: bool,
     pub backend: bool,
+    /// Whether roles are assumed for callers.
+    pub aws: bool,
+    pub sts_limits: StsLimits,
     /// The number of the key file that opens the signing keys. The ledger is always under the first.
     pub key_file: u32,
+    /// The rules, in TOML.
+    pub rules: &'static str,
+    /// The CI platforms whose tokens are taken.
+    pub providers: Vec<(Provider, UpstreamSettings)>,
 }
 
 impl Default for Setup {
@@ -153,7 +165,11 @@ impl Default for Setup {
             limits: Limits { per_credential: free, per_address: free, failed_per_address: free, ..Limits::default() },
             x5c: false,
             backend: true,
+            aws: true,
+            sts_limits: StsLimits::default(),
             key_file: 1,
+            rules: RULES,
+            providers: Vec::new(),
         }
     }
 }
@@ -164,6 +180,7 @@ pub struct TestIssuer {
     pub clock: MockClock,
     pub store: Store,
     pub backend: ScriptedBackend,
+    pub sts: ScriptedSts,
     pub dir: Arc<tempfile::TempDir>,
     pub settings: Settings,
     router: Router,
@@ -191,19 +208,25 @@ impl TestIssuer {
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
         let ledger = store.ledger_writer(master_key(1)).await.unwrap();
         let backend = ScriptedBackend::default();
+        let sts = ScriptedSts::new(clock.clone());
+        tagmint_server::tls::install_provider();
+        let upstreams =
+            Upstreams::new(setup.providers.clone(), Arc::new(clock.clone()), Arc::new(SystemRandom)).unwrap();
         let parts = Parts {
             settings: settings.clone(),
             store: store.clone(),
             ledger,
             master_key: master_key(setup.key_file),
-            rules: rules(),
+            rules: rules(&setup),
             backend: setup.backend.then(|| Arc::new(backend.clone()) as Arc<dyn SessionBackend>),
+            upstreams,
+            sts: setup.aws.then(|| Arc::new(sts.clone()) as Arc<dyn WebIdentitySts>),
             clock: Arc::new(clock.clone()),
             random,
         };
         let app = App::start(parts).await?;
         let (router, admin) = (router::public(&app), router::admin(&app));
-        Ok(Self { app, clock, store, backend, dir, settings, router, admin })
+        Ok(Self { app, clock, store, backend, sts, dir, settings, router, admin })
     }
 
     /// The keys, as an admin command in another process sees them.
@@ -247,19 +270,27 @@ impl TestIssuer {
     }
 
     pub async fn make_bearer(&self, rule: Option<&str>) -> (BearerId, String) {
+        let rule = rule.map(|rule| RuleName::parse(rule).unwrap());
+        self.make_bearer_with(|bearer| bearer.rule = rule).await
+    }
+
+    /// Makes a bearer with something set differently.
+    pub async fn make_bearer_with(&self, differ: impl FnOnce(&mut NewBearer)) -> (BearerId, String) {
         let secret =
             IssuedSecret::generate(SecretKind::Bearer, self.settings.stamp.environment, &SystemRandom).unwrap();
         let now = self.clock.now();
         let id = BearerId::generate(now, &SystemRandom).unwrap();
-        let bearer = NewBearer {
+        let mut bearer = NewBearer {
             id,
             name: format!("nightly-{id}"),
             secret_hash: secret.hash(),
-            rule: rule.map(|rule| RuleName::parse(rule).unwrap()),
+            rule: None,
+            scope: TagScope::default(),
             attributes: Map::new(),
             created_at: now,
             expires_at: Some(now + SignedDuration::from_hours(24 * 90)),
         };
+        differ(&mut bearer);
         self.store.bearers().create(&bearer).await.unwrap();
         (id, secret.expose().to_owned())
     }
@@ -287,12 +318,13 @@ impl TestIssuer {
     }
 }
 
-pub fn rules() -> RuleSet {
+fn rules(setup: &Setup) -> RuleSet {
     #[derive(serde::Deserialize)]
     struct File {
         rule: Vec<RuleConfig>,
     }
-    RuleSet::compile(&toml::from_str::<File>(RULES).unwrap().rule).unwrap()
+    let providers: Providers = setup.providers.iter().map(|(provider, _)| provider).collect();
+    RuleSet::compile(&toml::from_str::<File>(setup.rules).unwrap().rule, &providers).unwrap()
 }
 
 fn settings(setup: &Setup) -> Settings {
@@ -311,6 +343,7 @@ fn settings(setup: &Setup) -> Settings {
         session_lifetime: SignedDuration::from_hours(1),
         limits: setup.limits,
         trusted_proxies: vec![],
+        sts: setup.sts_limits,
     }
 }
 

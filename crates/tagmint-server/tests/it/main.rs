@@ -2,13 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends here")]
 
+mod aws_credentials;
 mod documents;
+mod exchange;
 mod issuer;
 mod keys;
 mod ledger;
 mod limits;
+mod oauth_endpoints;
 mod problems;
 mod session_backend;
 mod sessions;
 mod sockets;
+mod sts;
 mod tokens;
+mod upstream;
+mod upstream_guard;
