@@ -155,6 +155,23 @@ impl Connection {
         Ok(Self { sdk, operator: OnceCell::new() })
     }
 
+    /// To STS by settings alone: nothing of the environment is read, and there are no operator's credentials. Without an endpoint it is that
+    /// of the region; `ca_bundle` stands for the system's certificate authorities.
+    pub fn to_sts(
+        region: &str,
+        endpoint_url: Option<&str>,
+        ca_bundle: Option<&PathBuf>,
+    ) -> Result<Self, ConnectionError> {
+        let mut sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http_client(ca_bundle, ProxyConfig::disabled())?)
+            .region(Region::new(region.to_owned()))
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts());
+        sdk.set_endpoint_url(endpoint_url.map(str::to_owned));
+        Ok(Self { sdk: sdk.build(), operator: OnceCell::new() })
+    }
+
     /// Whether all services are AWS's own, and not something else that speaks their protocol.
     pub fn is_aws(&self) -> bool {
         [Service::Sts, Service::S3, Service::Iam].into_iter().all(|service| self.endpoint(service).is_none())

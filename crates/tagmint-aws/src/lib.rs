@@ -1,7 +1,8 @@
-//! What Tagmint does with the AWS SDK: the end-to-end proof against STS and S3, and reading what AWS holds.
+//! What Tagmint does with the AWS SDK: the end-to-end proof against STS and S3, assuming roles, and reading what AWS holds.
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`assume`] | a token for credentials of a role session |
 //! | [`connection`] | endpoints, region, roots, credentials: the clients |
 //! | [`failure`] | why a call did not do what was asked: refused, or not reached |
 //! | [`policies`] | a role's trust policy and policies, its OIDC provider, a bucket's policy |
@@ -9,6 +10,7 @@
 //! | [`token`] | what a token says, unverified |
 //! | [`prove`] | the proof: plan, run, report |
 
+pub mod assume;
 pub mod connection;
 pub mod documents;
 pub mod failure;

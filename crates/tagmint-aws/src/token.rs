@@ -3,7 +3,7 @@
 use std::fmt;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -65,6 +65,17 @@ impl Token {
         Timestamp::from_second(self.claims["exp"].as_i64()?).ok()
     }
 
+    /// How long it is good: from `iat` to `exp`.
+    pub fn lifetime(&self) -> Option<SignedDuration> {
+        let issued_at = Timestamp::from_second(self.claims["iat"].as_i64()?).ok()?;
+        Some(self.expires_at()?.duration_since(issued_at))
+    }
+
+    /// `jti`.
+    pub fn id(&self) -> Option<&str> {
+        self.claims["jti"].as_str()
+    }
+
     /// The source identity.
     pub fn source_identity(&self) -> Option<&str> {
         self.claims[SOURCE_IDENTITY].as_str()
@@ -121,11 +132,14 @@ mod tests {
     #[test]
     fn claims_are_read() {
         let tags = json!({"principal_tags": {"Team": ["blue"], "plain": "text", "strange": 1}});
-        let token = token(&json!({"iss": "https://i", "aud": "a", "sub": "s", "exp": 1_790_000_000, TAGS: tags}));
+        let token = token(
+            &json!({"iss": "https://i", "aud": "a", "sub": "s", "iat": 1_789_999_700, "exp": 1_790_000_000, "jti": "j", TAGS: tags}),
+        );
         assert_eq!((token.issuer(), token.audience(), token.subject()), (Some("https://i"), Some("a"), Some("s")));
         assert_eq!(token.tags(), [("Team", "blue"), ("plain", "text")]);
         assert_eq!(token.tag("team"), Some("blue"));
         assert_eq!(token.expires_at().map(Timestamp::as_second), Some(1_790_000_000));
+        assert_eq!((token.lifetime(), token.id()), (Some(SignedDuration::from_mins(5)), Some("j")));
         assert!(!format!("{token:?}").contains("e30"));
     }
 
