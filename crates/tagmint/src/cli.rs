@@ -1,10 +1,12 @@
 //! The command line. The doc comments are the help and the reference page.
 
+mod values;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use secrecy::SecretString;
 use tagmint_core::{
     id::SessionId,
@@ -13,11 +15,17 @@ use tagmint_core::{
     signing_key::{Algorithm, KeyId},
 };
 
+pub use self::values::{BearerName, Named, Since};
+use self::values::{any_duration, head, named, plain_name, prefix_scope, rule_name, secret};
+pub(crate) use self::values::{attribute, duration};
 use crate::{
-    commands::{explain::ExplainArgs, localaws::LocalawsArgs, prove::ProveArgs},
-    durations,
+    commands::{
+        client::{EnvArgs, ExecArgs, RoleArgs, TokenArgs},
+        explain::ExplainArgs,
+        localaws::LocalawsArgs,
+        prove::ProveArgs,
+    },
     output::Format,
-    redact,
 };
 
 /// Where the configuration is looked for.
@@ -77,7 +85,7 @@ pub enum Command {
     /// Looks after the signing keys.
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Makes, lists and revokes bearers: long-lived credentials for CI.
+    /// Makes, rotates, lists and revokes bearers: long-lived credentials for CI.
     #[command(subcommand)]
     Bearer(BearerCommand),
     /// Lists and revokes sessions.
@@ -103,6 +111,26 @@ pub enum Command {
     /// "expected", "observed", "passed", "explanation"?}], "not_checked": [{"name", "proves", "expected", "why"}],
     /// "left": [{"key", "version"?, "why"}]}`.
     Prove(Box<ProveArgs>),
+    /// Gets a token from an issuer: for a session, a bearer, or the ID token of a CI job.
+    ///
+    /// Prints it, or writes it to a file for `AWS_WEB_IDENTITY_TOKEN_FILE`, which it can keep fresh. With --format json:
+    /// `{"token", "mint_id", "subject", "audience", "tags", "expires_at"}`; with --out: `{"file", "expires_at"}`.
+    Token(Box<TokenArgs>),
+    /// Gets credentials of a role session, in the form that the AWS SDKs take from a `credential_process`.
+    ///
+    /// Mints a token and shows it to STS. Prints `{"Version", "AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}` whatever
+    /// --format says; on failure nothing. AWS's variables for endpoints, CA bundle and proxies count.
+    Credentials(Box<RoleArgs>),
+    /// Runs a command with credentials of a role session in its environment.
+    ///
+    /// Its exit code is this one's. It sees no other AWS credentials than these, and no credential of the issuer; they are not renewed
+    /// while it runs.
+    Exec(Box<ExecArgs>),
+    /// Writes credentials of a role session to a file of variables.
+    ///
+    /// In a GitHub job to `GITHUB_ENV`, for the steps that follow, after masking each of them. Elsewhere to --out, mode 0600:
+    /// `set -a; . FILE`.
+    Env(Box<EnvArgs>),
     /// Prints a completion script for a shell.
     Completions {
         /// The shell.
@@ -198,6 +226,28 @@ pub enum BearerCommand {
         /// An attribute for the rules (`identity.attributes.KEY`); can be given several times.
         #[arg(long = "attribute", value_name = "KEY=VALUE", value_parser = attribute)]
         attributes: Vec<(String, String)>,
+        /// Confines it to tokens whose session tag `prefix` (or TAG) is PREFIX or lies below it, whatever its rule gives; can be given
+        /// once for each tag.
+        #[arg(long = "prefix-scope", value_name = "PREFIX|TAG=PREFIX", value_parser = prefix_scope)]
+        scopes: Vec<(String, String)>,
+    },
+    /// Gives a bearer a new secret, and shows it, once. The old one goes on working for a while.
+    ///
+    /// Rule, scope and attributes stay as they are. A name has two secrets at most: as long as an earlier rotation's overlap lasts this
+    /// is refused.
+    Rotate {
+        /// Its name.
+        #[arg(value_name = "NAME", value_parser = plain_name)]
+        name: String,
+        /// How long the old secret still works, unless it ends sooner by itself. `0s`: no longer.
+        #[arg(long, value_name = "DURATION", value_parser = any_duration)]
+        overlap: SignedDuration,
+        /// How long the new one is good. Default: as long as the old one was when it was made.
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        expires: Option<SignedDuration>,
+        /// Ends a secret at once that an earlier rotation has left.
+        #[arg(long)]
+        force: bool,
     },
     /// Shows the bearers that can be used.
     List {
@@ -210,7 +260,7 @@ pub enum BearerCommand {
     },
     /// Revokes a bearer. It works at once.
     ///
-    /// A bearer that has leaked can be named by its secret: with `--secret-stdin`, because other users of this machine see the
+    /// By its name all its secrets are revoked, also one that a rotation has left; by its id or a secret that one alone. A bearer that has leaked can be named by its secret: with `--secret-stdin`, because other users of this machine see the
     /// arguments of every command, and shells keep them.
     Revoke {
         /// Its id (`brr_…`), its name, or its secret (`tmb_…`; better with `--secret-stdin`).
@@ -292,99 +342,6 @@ pub enum OutcomeArg {
     Refused,
 }
 
-/// A moment, or how long ago it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
-    /// The moment.
-    At(Timestamp),
-    /// So long before now.
-    Ago(SignedDuration),
-}
-
-impl Since {
-    /// The moment.
-    pub fn moment(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::At(moment) => moment,
-            Self::Ago(duration) => now.checked_sub(duration).unwrap_or(Timestamp::MIN),
-        }
-    }
-}
-
-impl std::str::FromStr for Since {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let moment = || text.parse().ok().map(Self::At);
-        durations::parse(text)
-            .map(Self::Ago)
-            .or_else(moment)
-            .ok_or_else(|| "give a moment such as `2026-01-31T12:00:00Z`, or a duration such as `2h`".to_owned())
-    }
-}
-
-fn duration(text: &str) -> Result<SignedDuration, String> {
-    let positive = durations::parse(text).filter(SignedDuration::is_positive);
-    positive.ok_or_else(|| "give a duration such as `90s`, `2h` or `90d`".to_owned())
-}
-
-fn rule_name(text: &str) -> Result<RuleName, String> {
-    RuleName::parse(text).map_err(|error| error.to_string())
-}
-
-/// How a credential is named on the command line.
-#[derive(Debug, Clone)]
-pub enum Named<I> {
-    /// By its id or name.
-    Plainly(I),
-    /// By its secret, or by what has the beginning of one. It does not print.
-    Secret(SecretString),
-}
-
-/// A bearer's id or name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BearerName(pub String);
-
-impl std::str::FromStr for BearerName {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-/// What begins like a secret is never an error here: clap's message would repeat it.
-fn named<I: std::str::FromStr>(text: &str) -> Result<Named<I>, I::Err> {
-    if redact::looks_like_a_secret(text) {
-        Ok(Named::Secret(SecretString::from(text)))
-    } else {
-        text.parse().map(Named::Plainly)
-    }
-}
-
-/// A secret on the command line. The error does not repeat it.
-fn secret(text: &str) -> Result<SecretString, String> {
-    if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(SecretString::from(text)) }
-}
-
-pub(crate) fn attribute(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("give KEY=VALUE")?;
-    if key.is_empty() {
-        Err("the key is empty; give KEY=VALUE".to_owned())
-    } else {
-        Ok((key.to_owned(), value.to_owned()))
-    }
-}
-
-fn head(text: &str) -> Result<LedgerHead, String> {
-    let parsed = text.split_once(':').and_then(|(seq, hash)| {
-        let hex = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let seq: i64 = seq.parse().ok().filter(|seq| *seq >= 0)?;
-        hex.then(|| LedgerHead { seq, hash: hash.to_ascii_lowercase() })
-    });
-    parsed.ok_or_else(|| "give SEQ:HASH as `ledger verify` prints it".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -400,20 +357,5 @@ mod tests {
     fn the_help_is_as_it_was_read() {
         let mut command = crate::docs::plain_command();
         insta::assert_snapshot!(command.render_help().to_string());
-    }
-
-    #[test]
-    fn special_values_are_read() {
-        assert_eq!(attribute("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        assert!(attribute("a").is_err() && attribute("=b").is_err());
-        assert_eq!("2h".parse(), Ok(Since::Ago(SignedDuration::from_hours(2))));
-        assert_eq!("2026-01-31T12:00:00Z".parse(), Ok(Since::At("2026-01-31T12:00:00Z".parse().unwrap())));
-        assert!("yesterday".parse::<Since>().is_err());
-        assert!(duration("0s").is_err());
-        assert!(matches!(named::<SessionId>("tms_cut"), Ok(Named::Secret(_))));
-        assert!(named::<SessionId>("nonsense").is_err());
-        let hash = "AB".repeat(32);
-        assert_eq!(head(&format!("7:{hash}")), Ok(LedgerHead { seq: 7, hash: hash.to_lowercase() }));
-        assert!(head("7").is_err() && head("-1:ab").is_err() && head(&format!("x:{hash}")).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod bearer;
 pub mod check;
+pub mod client;
 pub mod demo;
 pub mod dev;
 pub mod explain;

@@ -5,19 +5,27 @@ use std::{
     sync::Arc,
 };
 
-use tagmint_core::{clock::SystemClock, random::SystemRandom, sealing::MasterKey};
+use tagmint_aws::connection::Connection;
+use tagmint_core::{
+    clock::{Clock, SystemClock},
+    random::{Random, SystemRandom},
+    sealing::MasterKey,
+};
 use tagmint_server::{
     app::{App, Parts},
     backend::{HttpSessionBackend, SessionBackend},
     flows::keys::KeyContext,
     serve::{Listeners, Running, serve},
+    sts::WebIdentitySts,
+    upstream::Upstreams,
 };
 use tagmint_store::{DatabaseUrl, Store, StoreOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    config::{Config, Tls, files},
+    config::{AwsConfig, Config, Tls, files},
     error::CliError,
+    sts::AwsSts,
     surroundings,
 };
 
@@ -68,11 +76,19 @@ pub fn key_context(config: &Config, store: Store, master_key: Arc<MasterKey>) ->
 /// The session backend as it is configured. In prod an answer of the mock counts as an outage.
 pub fn session_backend(config: &Config) -> Result<Option<Arc<dyn SessionBackend>>, CliError> {
     let Some(backend) = &config.session_backend else { return Ok(None) };
-    let extra_root = backend.ca_file.as_deref().map(files::ca_bundle).transpose()?;
+    let extra_root = backend.ca_file.as_deref().map(files::backend_ca).transpose()?;
     let refuse_mock = config.environment() == tagmint_core::environment::Environment::Prod;
     let client = HttpSessionBackend::new(&backend.url, backend.timeout, extra_root.as_deref(), refuse_mock)
         .map_err(|error| CliError::BackendClient(deepest(&error)))?;
     Ok(Some(Arc::new(client)))
+}
+
+/// STS, where roles are assumed on callers' behalf.
+fn sts(config: &Config) -> Result<Option<Arc<dyn WebIdentitySts>>, CliError> {
+    let Some(AwsConfig { region, sts_endpoint, ca_file }) = &config.aws else { return Ok(None) };
+    ca_file.as_deref().map(files::sts_ca).transpose()?;
+    let connection = Connection::to_sts(region, sts_endpoint.as_deref(), ca_file.as_ref())?;
+    Ok(Some(Arc::new(AwsSts::new(connection))))
 }
 
 /// The innermost cause, which is the one that says something.
@@ -88,6 +104,9 @@ pub async fn start(config: Config, public: TcpListener, admin: TcpListener) -> R
         Tls::Proxy => None,
     };
     let backend = session_backend(&config)?;
+    let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+    let upstreams = Upstreams::new(files::upstreams(&config)?, Arc::clone(&clock), Arc::clone(&random))?;
+    let sts = sts(&config)?;
     let store = Store::open(&store_options(&config)).await?;
     let ledger = store.ledger_writer(Arc::clone(&master_key)).await?;
     let parts = Parts {
@@ -97,8 +116,10 @@ pub async fn start(config: Config, public: TcpListener, admin: TcpListener) -> R
         master_key,
         rules: config.rules,
         backend,
-        clock: Arc::new(SystemClock),
-        random: Arc::new(SystemRandom),
+        upstreams,
+        sts,
+        clock,
+        random,
     };
     let app = App::start(parts).await?;
     let running = serve(app, Listeners { public, tls, admin })

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use tagmint_core::{environment::Environment, rules::RuleSet};
+use tagmint_core::{environment::Environment, federation::Provider, rules::RuleSet};
 use tagmint_server::settings::Settings;
 
 pub use self::{
@@ -46,6 +46,10 @@ pub struct Config {
     pub key_file: SecretSource,
     /// The session backend, if there is one.
     pub session_backend: Option<SessionBackendConfig>,
+    /// How STS is asked, where roles are assumed on callers' behalf.
+    pub aws: Option<AwsConfig>,
+    /// The platforms whose tokens are accepted.
+    pub providers: Vec<ProviderConfig>,
     /// What is logged.
     pub log: Log,
     /// What is allowed, but hardly meant.
@@ -93,6 +97,34 @@ pub struct SessionBackendConfig {
     pub timeout: Duration,
     /// More certificates to trust.
     pub ca_file: Option<PathBuf>,
+}
+
+/// How STS is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AwsConfig {
+    /// The region.
+    pub region: String,
+    /// Another endpoint than the region's own.
+    pub sts_endpoint: Option<String>,
+    /// The certificates to trust, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A platform whose tokens are accepted, and how its keys are fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderConfig {
+    /// What its tokens must be.
+    pub provider: Provider,
+    /// More certificates to trust where its keys are fetched.
+    pub ca_file: Option<PathBuf>,
+    /// Whether it may stand at a loopback or private address.
+    pub allow_private_addresses: bool,
+    /// How often its keys are fetched.
+    pub refresh: Duration,
+    /// How long they are used after they were last fetched.
+    pub stale_after: Duration,
+    /// The shortest time between two fetches that tokens cause.
+    pub unknown_key_interval: Duration,
 }
 
 /// What is logged, to stderr.

@@ -84,7 +84,8 @@ fn errors_page() -> String {
         "{NOTICE}\n\n# Problems\n\n\
          What the issuer answers when it does not do what was asked: `application/problem+json` (RFC 9457) with `type`\n\
          `urn:tagmint:problem:CODE`, `title`, `status`, a `detail` that says what to do, and the request's id. The routes below\n\
-         `/oauth2/` answer the OAuth error of the last column instead (RFC 6749 §5.2). Codes are stable.\n\n\
+         `/oauth2/` answer the OAuth error of the last column instead (RFC 6749 §5.2), and `GET /v1/aws/credentials` answers\n\
+         `{{\"code\", \"message\"}}`, as the AWS SDKs read it; both have the `type` too. Codes are stable.\n\n\
          | code | status | title | meaning | OAuth error |\n|---|---|---|---|---|\n"
     );
     for kind in problem::CATALOGUE {

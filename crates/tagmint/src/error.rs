@@ -80,6 +80,9 @@ pub enum CliError {
     /// It cannot be done as things are.
     #[error("{0}")]
     Refused(String),
+    /// The keys of a CI platform cannot be fetched from here.
+    #[error(transparent)]
+    Upstream(#[from] tagmint_server::upstream::NoClient),
     /// Something did not answer.
     #[error("{0}")]
     Unreachable(String),
@@ -135,6 +138,7 @@ impl CliError {
             Self::Io { .. } => "io",
             Self::NotFound(_) => "not_found",
             Self::Refused(_) => "refused",
+            Self::Upstream(_) => "provider_client",
             Self::Unreachable(_) => "unreachable",
             Self::Aws(_) => "aws",
             Self::Random(_) => "randomness",

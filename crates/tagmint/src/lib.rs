@@ -5,6 +5,7 @@
 //! | [`cli`], [`commands`] | the command line, and one file per command |
 //! | [`config`] | from a file's text to checked settings |
 //! | [`compose`] | from settings to a running issuer and its end |
+//! | [`sts`] | AWS STS behind the issuer's seam |
 //! | [`local`] | an issuer on this machine with nothing configured, for `dev` and `demo` |
 //! | [`output`], [`error`], [`logging`] | data on stdout, talk and logs on stderr, exit codes |
 //! | [`redact`] | secrets that were typed where they do not belong |
@@ -22,6 +23,7 @@ pub mod local;
 pub mod logging;
 pub mod output;
 pub mod redact;
+pub mod sts;
 pub mod surroundings;
 
 use std::{borrow::Cow, ffi::OsString, io::Write, path::Path, process::ExitCode};
@@ -95,6 +97,10 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
         Command::Ledger(command) => commands::ledger::run(command, &quiet()?, output).await,
         Command::Explain(args) => commands::explain::run(*args, output).await,
         Command::Prove(args) => commands::prove::run(*args, output).await,
+        Command::Token(args) => commands::client::token::run(*args, output).await,
+        Command::Credentials(args) => commands::client::credentials::run(*args, output).await,
+        Command::Exec(args) => commands::client::exec::run(*args, output).await,
+        Command::Env(args) => commands::client::env::run(*args, output).await,
         Command::Completions { shell } => commands::shell::completions(shell),
         Command::Man { out } => commands::shell::man(out.as_deref(), output),
         Command::Docs { out } => docs::write(&out, output),

@@ -17,6 +17,7 @@ use tagmint_core::{
     clock::{Clock, SystemClock},
     environment::Environment,
     issued_secret::IssuedSecret,
+    rules::TagScope,
     signing_key::Algorithm,
 };
 use tagmint_server::{flows::session, mock_backend::MockBackend};
@@ -162,8 +163,13 @@ async fn fresh_bearer(issuer: &Issuer) -> Result<IssuedSecret, CliError> {
         store.bearers().revoke(old.id, SystemClock.now()).await?;
     }
     let attributes = [("repository".to_owned(), Value::String("litentry/tagmint".to_owned()))];
-    let wish =
-        Wish { name: BEARER.to_owned(), rule: None, expires: None, attributes: attributes.into_iter().collect() };
+    let wish = Wish {
+        name: BEARER.to_owned(),
+        rule: None,
+        expires: None,
+        attributes: attributes.into_iter().collect(),
+        scope: TagScope::default(),
+    };
     Ok(bearer::create(wish, Environment::Test, store).await?.1)
 }
 

@@ -24,7 +24,31 @@ pub fn aws_ca_bundle() -> Option<PathBuf> {
 
 /// A session or bearer to mint with (`TAGMINT_CREDENTIAL`).
 pub fn credential() -> Option<SecretString> {
-    variable("TAGMINT_CREDENTIAL")?.into_os_string().into_string().ok().map(SecretString::from)
+    text("TAGMINT_CREDENTIAL").map(SecretString::from)
+}
+
+/// The ID token of a CI job, where the platform keeps it in a variable (`TAGMINT_ID_TOKEN`, by GitLab's `id_tokens`).
+pub fn id_token() -> Option<SecretString> {
+    text("TAGMINT_ID_TOKEN").map(SecretString::from)
+}
+
+/// Where a GitHub job asks for its ID token, and the secret that it shows there: there with `permissions: id-token: write` alone.
+pub fn github_runtime() -> Option<(String, SecretString)> {
+    Some((text("ACTIONS_ID_TOKEN_REQUEST_URL")?, text("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?.into()))
+}
+
+/// Whether this is a job of GitHub Actions, whose runner reads `::add-mask::` on stdout.
+pub fn is_github_job() -> bool {
+    text("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+/// The file whose lines become variables of a GitHub job's later steps.
+pub fn github_env() -> Option<PathBuf> {
+    variable("GITHUB_ENV")
+}
+
+fn text(name: &str) -> Option<String> {
+    variable(name)?.into_os_string().into_string().ok()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use serde_json::json;
-use tagmint_core::sealing::MasterKey;
+use tagmint_core::{federation::Provider, sealing::MasterKey};
 use tagmint_store::{LedgerError, LedgerQuery, Store, StoreError};
 
 use crate::{
     compose,
     config::{
-        Config, Tls,
+        Config, ProviderConfig, Tls,
         files::{self, FileState},
     },
     durations,
@@ -38,6 +38,11 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         Tls::Proxy => "proxy",
     };
     let backend = config.session_backend.as_ref().map(|backend| backend.url.as_str());
+    let provider = |config: &ProviderConfig| {
+        let Provider { name, kind, issuer, audiences, .. } = &config.provider;
+        json!({"name": name, "kind": kind.as_str(), "issuer": issuer.as_str(), "audiences": audiences})
+    };
+    let providers: Vec<_> = config.providers.iter().map(provider).collect();
     let data = json!({
         "ok": bad == 0,
         "config": config.file,
@@ -47,8 +52,10 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         "admin": config.admin.to_string(),
         "tls": tls,
         "session_backend": backend,
+        "providers": providers,
         "algorithm": rotation.algorithm,
         "rules": config.rule_notes,
+        "rule_warnings": config.rules.warnings(),
         "files": files,
         "warnings": config.warnings,
     });
@@ -59,6 +66,7 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
             row("environment", settings.stamp.environment.to_string()),
             row("listens on", format!("{} (tls: {tls}), admin {}", config.public, config.admin)),
             row("session backend", backend.unwrap_or("none").to_owned()),
+            row("providers", provider_names(config)),
             row(
                 "keys",
                 format!(
@@ -86,6 +94,13 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
     };
     // `serve` would end with the same code.
     if bad_before == 0 && status == Some(1) { Err(CliError::Unusable(message)) } else { Err(CliError::Check(message)) }
+}
+
+/// "github (https://…), gitlab (https://…)".
+fn provider_names(config: &Config) -> String {
+    let shown = |config: &ProviderConfig| format!("{} ({})", config.provider.name, config.provider.issuer);
+    let all: Vec<String> = config.providers.iter().map(shown).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 
 /// Looks at the database as `serve` does, but makes and changes nothing.

@@ -11,16 +11,29 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use serde::Serialize;
-use tagmint_core::sealing::{MasterKey, SealingError};
-use tagmint_server::tls::{self, TlsError};
+use tagmint_core::{
+    federation::Provider,
+    sealing::{MasterKey, SealingError},
+};
+use tagmint_server::{
+    settings::UpstreamSettings,
+    tls::{self, TlsError},
+};
 use zeroize::Zeroizing;
 
-use super::{Config, SecretSource, Tls};
+use super::{Config, ProviderConfig, SecretSource, Tls};
 
 /// The permission bits of everybody but the owner.
 const GROUP_AND_OTHERS: u32 = 0o077;
 /// The permission bits of those outside the file's group.
 const OTHERS: u32 = 0o007;
+
+/// The session backend's certificates, in messages.
+const BACKEND_CA: &str = "the session backend's CA file";
+/// The certificates of STS, in messages.
+const STS_CA: &str = "the CA file of STS";
+/// A provider's certificates, in messages.
+const PROVIDER_CA: &str = "a provider's CA file";
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +75,13 @@ pub enum FileError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// No certificates to trust.
-    #[error("the session backend's CA file {} does not hold certificates in PEM, and nothing else", .0.display())]
-    CaBundle(PathBuf),
+    #[error("{what} {} does not hold certificates in PEM, and nothing else", file.display())]
+    CaBundle {
+        /// Which file.
+        what: &'static str,
+        /// Where.
+        file: PathBuf,
+    },
 }
 
 /// The state of one file.
@@ -94,20 +112,52 @@ pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
         note("TLS", both, tls(certificate, key).map(|_| "certificate and key belong together"));
     }
     if let Some(ca_file) = config.session_backend.as_ref().and_then(|backend| backend.ca_file.as_ref()) {
-        let found = ca_bundle(ca_file).map(|_| "holds certificates");
+        let found = ca_bundle(BACKEND_CA, ca_file).map(|_| "holds certificates");
         note("session backend CA", ca_file.display().to_string(), found);
+    }
+    for ca_file in config.providers.iter().filter_map(|provider| provider.ca_file.as_ref()) {
+        let found = ca_bundle(PROVIDER_CA, ca_file).map(|_| "holds certificates");
+        note("provider CA", ca_file.display().to_string(), found);
+    }
+    if let Some(ca_file) = config.aws.as_ref().and_then(|aws| aws.ca_file.as_ref()) {
+        let found = ca_bundle(STS_CA, ca_file).map(|_| "holds certificates");
+        note("STS CA", ca_file.display().to_string(), found);
     }
     states
 }
 
+/// The providers, with how their keys are fetched: the certificates that they name are read.
+pub fn upstreams(config: &Config) -> Result<Vec<(Provider, UpstreamSettings)>, FileError> {
+    let upstream = |config: &ProviderConfig| {
+        let settings = UpstreamSettings {
+            ca_pem: config.ca_file.as_deref().map(|file| ca_bundle(PROVIDER_CA, file)).transpose()?,
+            allow_private_addresses: config.allow_private_addresses,
+            refresh: config.refresh,
+            stale_after: config.stale_after,
+            unknown_key_interval: config.unknown_key_interval,
+        };
+        Ok((config.provider.clone(), settings))
+    };
+    config.providers.iter().map(upstream).collect()
+}
+
 /// Reads the PEM file with the certificates to trust at the session backend.
-pub fn ca_bundle(file: &Path) -> Result<Vec<u8>, FileError> {
-    let pem = read("the session backend's CA file", file)?;
+pub fn backend_ca(file: &Path) -> Result<Vec<u8>, FileError> {
+    ca_bundle(BACKEND_CA, file)
+}
+
+/// Reads the PEM file with the certificates to trust at STS.
+pub fn sts_ca(file: &Path) -> Result<Vec<u8>, FileError> {
+    ca_bundle(STS_CA, file)
+}
+
+fn ca_bundle(what: &'static str, file: &Path) -> Result<Vec<u8>, FileError> {
+    let pem = read(what, file)?;
     let good = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().is_ok_and(|found| {
         let mut roots = RootCertStore::empty();
         !found.is_empty() && found.into_iter().all(|certificate| roots.add(certificate).is_ok())
     });
-    if good { Ok(pem) } else { Err(FileError::CaBundle(file.to_owned())) }
+    if good { Ok(pem) } else { Err(FileError::CaBundle { what, file: file.to_owned() }) }
 }
 
 /// Reads the key under which signing keys are encrypted.
@@ -198,7 +248,7 @@ mod tests {
             (made.key_pem.to_string(), false),
         ] {
             fs::write(&file, &text).unwrap();
-            assert_eq!(ca_bundle(&file).is_ok(), good, "{text}");
+            assert_eq!(backend_ca(&file).is_ok(), good, "{text}");
         }
     }
 

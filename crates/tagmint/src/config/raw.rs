@@ -1,9 +1,15 @@
 //! The configuration file as it is written. The doc comments are the reference page.
 
+mod aws;
+mod provider;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tagmint_core::rules::RuleConfig;
 use tagmint_server::settings::Limits;
+
+pub use self::aws::RawAws;
+pub use self::provider::{RawProvider, RawProviderKind};
 
 /// A duration as text: `"90s"`, `"5m"`, `"1h30m"`, `"30d"`. A day has 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +63,8 @@ pub struct RawConfig {
     pub token: RawToken,
     /// The program that vouches for a session. Without it the issuer opens no sessions and serves bearers alone.
     pub session_backend: Option<RawSessionBackend>,
+    /// AWS STS, which the issuer asks for `GET /v1/aws/credentials`. Without it the issuer assumes no roles.
+    pub aws: Option<RawAws>,
     /// Sessions.
     #[serde(default)]
     pub session: RawSession,
@@ -66,6 +74,12 @@ pub struct RawConfig {
     /// What is logged, to stderr.
     #[serde(default)]
     pub log: RawLog,
+    /// Makes errors of the warnings about rules (docs/rules.md lists them): such a configuration is refused.
+    #[serde(default)]
+    pub strict: bool,
+    /// The platforms whose ID tokens are accepted, such as GitHub and GitLab.
+    #[serde(default)]
+    pub provider: Vec<RawProvider>,
     /// The rules, in the order in which they are tried. No rule, no token.
     #[serde(default)]
     pub rule: Vec<RuleConfig>,

@@ -1,3 +1,7 @@
+mod aws;
+mod ci_rules;
+mod provider;
+
 use std::{fmt::Write, path::Path};
 
 use tagmint_core::signing_key::Algorithm;

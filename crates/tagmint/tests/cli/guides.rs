@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use clap::{Parser, error::ErrorKind};
 use serde_json::Value;
 use tagmint::{cli::Cli, config::Config, config::SecretSource};
+use tagmint_core::rules::{Providers, RuleConfig, RuleSet};
 use tagmint_server::http::problem;
 
 /// What stands in the guides for a value of the reader's.
@@ -45,7 +46,9 @@ fn commands(text: &str) -> Vec<String> {
 #[test]
 fn every_command_in_the_guides_is_one() {
     let mut seen = 0;
-    for name in ["README.md", "docs/operating.md", "docs/aws.md", "docs/rules.md", "docs/architecture.md"] {
+    for name in
+        ["README.md", "docs/operating.md", "docs/aws.md", "docs/rules.md", "docs/clients.md", "docs/architecture.md"]
+    {
         for command in commands(&guide(name)) {
             let filled = EXAMPLES.iter().fold(command.clone(), |text, (name, value)| text.replace(name, value));
             if let Err(error) = Cli::try_parse_from(filled.split_whitespace()) {
@@ -127,5 +130,25 @@ fn the_policies_of_the_aws_guide_are_json_with_what_the_text_demands() {
     assert_eq!(statements.len(), 2);
     for statement in statements {
         assert!(statement.to_string().contains("${aws:PrincipalTag/agentkeys_user_wallet}/*"), "{statement}");
+    }
+}
+
+#[test]
+fn the_read_only_rule_of_the_guide_is_one() {
+    #[derive(serde::Deserialize)]
+    struct File {
+        rule: Vec<RuleConfig>,
+    }
+    let text = guide("docs/operating.md");
+    let [rule] = blocks(&text, "toml").try_into().expect("one block of rules");
+    let rules: File = toml::from_str(&rule).expect("TOML");
+    let rules = RuleSet::compile(&rules.rule, &Providers::none()).expect("rules");
+    assert_eq!(rules.names().map(ToString::to_string).collect::<Vec<_>>(), ["ci-read"]);
+    let [policy] = blocks(&text, "json").try_into().expect("one policy");
+    let policy: Value = serde_json::from_str(&policy).expect("JSON");
+    for statement in policy["Statement"].as_array().expect("statements") {
+        let action = statement["Action"].as_str().expect("one action");
+        assert!(action.starts_with("s3:Get") || action.starts_with("s3:List"), "{action} is no reading");
+        assert!(statement.to_string().contains("${aws:PrincipalTag/prefix}/*"), "{statement}");
     }
 }

@@ -1,6 +1,8 @@
 //! The built binary, as its users run it.
 
 mod admin;
+mod bearers;
+mod client;
 mod dev;
 mod exit_codes;
 mod explain;

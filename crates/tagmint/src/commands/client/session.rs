@@ -1,0 +1,78 @@
+//! A role session, from the proof to AWS's credentials.
+
+use jiff::SignedDuration;
+use secrecy::{ExposeSecret, SecretString};
+use tagmint_aws::{
+    assume::{Credentials, Question, assume},
+    connection::{Connection, Options},
+    failure::Failure,
+};
+use tagmint_server::sts::{SESSION_SECONDS, SessionName, StsError};
+
+use super::{
+    args::{RoleArgs, given},
+    issuer::Issuer,
+};
+use crate::{error::CliError, surroundings};
+
+/// The region where none is named: sessions are good in all, and this one's STS is there for every account.
+const FALLBACK_REGION: &str = "us-east-1";
+/// The session's name where the token has no id.
+const FALLBACK_NAME: &str = "tagmint";
+
+/// Mints and assumes the role.
+pub(super) async fn open(args: &RoleArgs) -> Result<Credentials, CliError> {
+    let role = given(args.role.as_ref())
+        .ok_or_else(|| CliError::Usage("which role? Give --role, or set AWS_ROLE_ARN".to_owned()))?;
+    let name = given(args.session_name.as_ref()).map(SessionName::parse).transpose();
+    let name = name.map_err(|error| CliError::Usage(format!("--session-name: {error}")))?;
+    let duration_seconds = args.duration.map(seconds).transpose()?;
+    let issuer = Issuer::new(&args.issuer)?;
+    let options = Options {
+        endpoint_url: None,
+        region: args.region.clone(),
+        fallback_region: Some(FALLBACK_REGION.to_owned()),
+        ca_bundle: surroundings::aws_ca_bundle(),
+    };
+    // What is wrong with it is known before a token is minted.
+    let connection = Connection::from_environment(&options).await?;
+    let token = issuer.mint(&args.wish, Some(role)).await?;
+    let name = name.or_else(|| SessionName::parse(token.id()?).ok());
+    let question = Question {
+        role,
+        session_name: name.as_ref().map_or(FALLBACK_NAME, SessionName::as_str),
+        duration_seconds,
+        token: &SecretString::from(token.expose()),
+    };
+    assume(&connection, &question).await.map_err(|failure| error(&failure, role))
+}
+
+fn seconds(duration: SignedDuration) -> Result<u32, CliError> {
+    let seconds = u32::try_from(duration.as_secs()).ok().filter(|seconds| SESSION_SECONDS.contains(seconds));
+    seconds.ok_or_else(|| CliError::Usage("--duration: a role session lasts 15 minutes to 12 hours".to_owned()))
+}
+
+/// STS's words without what may be a token, which it repeats where it finds it malformed.
+fn error(failure: &Failure, role: &str) -> CliError {
+    match failure {
+        Failure::Refused { status: 400..=499, code, message } => {
+            let refused = StsError::refused(code, message);
+            CliError::Refused(format!("{refused} (the role {role}); `tagmint explain` finds out why"))
+        }
+        other => CliError::Unreachable(StsError::outage(&other.to_string()).to_string()),
+    }
+}
+
+/// The variables that stand for the credentials. Secrets are those whose flag is set.
+pub(super) fn variables(credentials: &Credentials, region: Option<&str>) -> Vec<(&'static str, String, bool)> {
+    let mut variables = vec![
+        ("AWS_ACCESS_KEY_ID", credentials.access_key_id.clone(), true),
+        ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose_secret().to_owned(), true),
+        ("AWS_SESSION_TOKEN", credentials.session_token.expose_secret().to_owned(), true),
+        ("AWS_CREDENTIAL_EXPIRATION", credentials.expires_at.to_string(), false),
+    ];
+    if let Some(region) = region {
+        variables.extend(["AWS_REGION", "AWS_DEFAULT_REGION"].map(|name| (name, region.to_owned(), false)));
+    }
+    variables
+}

@@ -1,0 +1,59 @@
+//! Bounds on what callers may ask.
+
+use jiff::SignedDuration;
+use tagmint_server::settings::{Limits, Rate};
+
+use super::{Check, HOUR, MINUTE};
+use crate::config::raw::{DurationText, RawLimits, RawRate};
+
+impl Check<'_> {
+    pub(super) fn limits(&mut self, raw: &RawLimits) -> Limits {
+        let second = SignedDuration::from_secs(1);
+        let mut time = |name: &str, text: &DurationText, most: SignedDuration| {
+            self.duration(&format!("limits.{name}"), text, (second, most)).unsigned_abs()
+        };
+        let header_timeout = time("header_timeout", &raw.header_timeout, MINUTE * 5);
+        let request_timeout = time("request_timeout", &raw.request_timeout, MINUTE * 5);
+        let idle_timeout = time("idle_timeout", &raw.idle_timeout, HOUR);
+        let handshake_timeout = time("handshake_timeout", &raw.handshake_timeout, MINUTE);
+        let shutdown_grace = time("shutdown_grace", &raw.shutdown_grace, MINUTE * 10);
+        Limits {
+            per_credential: self.rate("limits.per_credential", raw.per_credential),
+            per_address: self.rate("limits.per_address", raw.per_address),
+            failed_per_address: self.rate("limits.failed_per_address", raw.failed_per_address),
+            connections: self.count("limits.connections", raw.connections),
+            connections_per_address: self.count("limits.connections_per_address", raw.connections_per_address),
+            body_bytes: self.bytes("limits.body_bytes", raw.body_bytes, (1_024, 1_048_576)),
+            header_bytes: self.bytes("limits.header_bytes", raw.header_bytes, (8_192, 1_048_576)),
+            header_timeout,
+            request_timeout,
+            idle_timeout,
+            handshake_timeout,
+            shutdown_grace,
+        }
+    }
+
+    fn rate(&mut self, path: &str, raw: RawRate) -> Rate {
+        if raw.per_second > 0 && raw.burst == 0 {
+            self.problem(
+                &format!("{path}.burst"),
+                "`0` lets nothing through; 1 or more is allowed (no limit: `per_second = 0`)",
+            );
+        }
+        Rate { per_second: raw.per_second, burst: raw.burst }
+    }
+
+    fn count(&mut self, path: &str, value: u64) -> usize {
+        if !(16..=1_000_000).contains(&value) {
+            self.problem(path, format!("`{value}` is out of bounds; 16 to 1000000 are allowed"));
+        }
+        usize::try_from(value).unwrap_or(usize::MAX)
+    }
+
+    fn bytes(&mut self, path: &str, value: u64, (least, most): (u64, u64)) -> usize {
+        if !(least..=most).contains(&value) {
+            self.problem(path, format!("`{value}` is out of bounds; {least} to {most} bytes are allowed"));
+        }
+        usize::try_from(value).unwrap_or(usize::MAX)
+    }
+}

@@ -1,0 +1,266 @@
+//! The platforms whose tokens are accepted.
+
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+
+use jiff::SignedDuration;
+use tagmint_core::{
+    environment::Environment,
+    federation::{Provider, ProviderKind, ProviderName, Reuse, UpstreamAlgorithm, UpstreamIssuer},
+};
+
+use super::{Check, DAY, HOUR, MINUTE, SECOND};
+use crate::config::{
+    ProviderConfig,
+    problem::shortened,
+    raw::{DurationText, RawProvider, RawProviderKind},
+};
+
+/// The most providers.
+const MAX_PROVIDERS: usize = 50;
+/// The most audiences of a provider, and the most characters of one.
+const MAX_AUDIENCES: (usize, usize) = (20, 255);
+/// The most claims that a provider's `claims` may list, and the most characters of one.
+const MAX_CLAIMS: (usize, usize) = (100, 128);
+/// The most uses of one token.
+const MAX_USES: u32 = 10;
+
+impl Check<'_> {
+    pub(super) fn providers(&mut self, raw: &[RawProvider], environment: Environment) -> Vec<ProviderConfig> {
+        if raw.len() > MAX_PROVIDERS {
+            self.problem("provider", format!("{} providers; {MAX_PROVIDERS} are allowed", raw.len()));
+        }
+        let mut known: Vec<ProviderConfig> = Vec::new();
+        for (index, raw) in raw.iter().enumerate() {
+            let at = |key: &str| format!("provider[{index}].{key}");
+            let Some(config) = self.provider(raw, &at, environment) else { continue };
+            let provider = &config.provider;
+            if known.iter().any(|other| other.provider.name == provider.name) {
+                self.problem(
+                    &at("name"),
+                    format!("`{}` is another provider's name too; names are unique", provider.name),
+                );
+            }
+            let shared = known.iter().filter(|other| other.provider.issuer == provider.issuer).find_map(|other| {
+                let audience =
+                    other.provider.audiences.iter().find(|audience| provider.audiences.contains(audience))?;
+                Some((&other.provider.name, audience))
+            });
+            if let Some((other, audience)) = shared {
+                let message = format!(
+                    "`{}` is an audience of the provider `{other}` too, which has the same issuer: a token for it would be of both; \
+                     give each its own",
+                    shortened(audience)
+                );
+                self.problem(&at("audiences"), message);
+            }
+            known.push(config);
+        }
+        known
+    }
+
+    fn provider(
+        &mut self,
+        raw: &RawProvider,
+        at: &dyn Fn(&str) -> String,
+        environment: Environment,
+    ) -> Option<ProviderConfig> {
+        let kind = match raw.kind {
+            RawProviderKind::GithubActions => ProviderKind::GithubActions,
+            RawProviderKind::Gitlab => ProviderKind::Gitlab,
+            RawProviderKind::Oidc => ProviderKind::Oidc,
+        };
+        let name = ProviderName::parse(&raw.name);
+        if let Err(error) = &name {
+            self.problem(&at("name"), format!("`{}`: {error}", shortened(&raw.name)));
+        }
+        let issuer = self.upstream_issuer(raw, kind, at, environment);
+        self.audiences(raw, at);
+        let algorithms = self.algorithms(raw, kind, at);
+        self.listed_claims(raw, kind, at);
+        let leeway = self.duration(&at("leeway"), &raw.leeway, (SignedDuration::ZERO, Provider::MAX_LEEWAY));
+        let max_age = self.duration(&at("max_age"), &raw.max_age, (MINUTE, DAY * 30));
+        let reuse = self.reuse(raw, at);
+        let mut time = |key: &str, text: &DurationText, most: SignedDuration| -> Duration {
+            self.duration(&at(key), text, (SECOND, most)).unsigned_abs()
+        };
+        let refresh = time("refresh", &raw.refresh, DAY);
+        let stale_after = time("stale_after", &raw.stale_after, DAY * 30);
+        let unknown_key_interval = time("unknown_key_interval", &raw.unknown_key_interval, HOUR);
+        if stale_after <= refresh {
+            self.problem(
+                &at("stale_after"),
+                format!("`{}` is too short: keys would be too old before they are fetched anew; it must be longer than `refresh`", raw.stale_after.0),
+            );
+        }
+        let (audiences, claims) = (raw.audiences.clone(), raw.claims.clone());
+        let provider = Provider {
+            audience_list: raw.audience_list,
+            algorithms,
+            leeway,
+            max_age: Some(max_age),
+            claims,
+            reuse,
+            ..Provider::new(name.ok()?, kind, issuer?, audiences)
+        };
+        Some(ProviderConfig {
+            provider,
+            ca_file: raw.ca_file.as_ref().map(|file| self.path(file)),
+            allow_private_addresses: raw.allow_private_addresses,
+            refresh,
+            stale_after,
+            unknown_key_interval,
+        })
+    }
+
+    fn upstream_issuer(
+        &mut self,
+        raw: &RawProvider,
+        kind: ProviderKind,
+        at: &dyn Fn(&str) -> String,
+        environment: Environment,
+    ) -> Option<UpstreamIssuer> {
+        let Some(text) = raw.issuer.as_deref().or(kind.default_issuer()) else {
+            self.problem(&at("issuer"), "is missing; the kind `oidc` has no issuer of its own");
+            return None;
+        };
+        let issuer = match UpstreamIssuer::parse(text) {
+            Ok(issuer) => issuer,
+            Err(error) => {
+                // What follows an `@` or `?` may be a secret.
+                let shown =
+                    if text.contains(['@', '?']) { "the URL".to_owned() } else { format!("`{}`", shortened(text)) };
+                self.problem(&at("issuer"), format!("{shown}: {error}"));
+                return None;
+            }
+        };
+        if issuer.is_plain_http() && environment == Environment::Prod {
+            self.problem(&at("issuer"), format!("`{text}` is plain HTTP, which prod does not use: use `https://`"));
+            return None;
+        }
+        if is_private(issuer.host()) && !raw.allow_private_addresses {
+            self.problem(
+                &at("issuer"),
+                format!("`{text}` is at a loopback or private address: say `allow_private_addresses = true` if that is meant"),
+            );
+            return None;
+        }
+        Some(issuer)
+    }
+
+    fn audiences(&mut self, raw: &RawProvider, at: &dyn Fn(&str) -> String) {
+        let (most, longest) = MAX_AUDIENCES;
+        if raw.audiences.is_empty() || raw.audiences.len() > most {
+            self.problem(
+                &at("audiences"),
+                format!("{} audiences; 1 to {most} are allowed, the best is the issuer's own URL", raw.audiences.len()),
+            );
+        }
+        let mut seen = BTreeSet::new();
+        for (index, audience) in raw.audiences.iter().enumerate() {
+            let path = at(&format!("audiences[{index}]"));
+            let len = audience.chars().count();
+            if !(1..=longest).contains(&len) || audience.chars().any(|c| c.is_control() || c.is_whitespace()) {
+                let audience = shortened(audience);
+                self.problem(
+                    &path,
+                    format!("`{audience}` is not an audience: 1 to {longest} characters without white space are"),
+                );
+            } else if !seen.insert(audience) {
+                self.problem(&path, format!("`{}` stands there twice", shortened(audience)));
+            }
+        }
+    }
+
+    fn algorithms(
+        &mut self,
+        raw: &RawProvider,
+        kind: ProviderKind,
+        at: &dyn Fn(&str) -> String,
+    ) -> Vec<UpstreamAlgorithm> {
+        let Some(names) = &raw.algorithms else { return kind.default_algorithms().to_vec() };
+        if names.is_empty() {
+            self.problem(&at("algorithms"), "empty; no token could be verified. Leave it out for the kind's default");
+        }
+        let mut algorithms = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            match name.parse::<UpstreamAlgorithm>() {
+                Ok(algorithm) => algorithms.push(algorithm),
+                Err(error) => self.problem(&at(&format!("algorithms[{index}]")), error.to_string()),
+            }
+        }
+        algorithms
+    }
+
+    fn listed_claims(&mut self, raw: &RawProvider, kind: ProviderKind, at: &dyn Fn(&str) -> String) {
+        let names = raw.claims.as_deref().unwrap_or_default();
+        let (most, longest) = MAX_CLAIMS;
+        if names.len() > most {
+            self.problem(&at("claims"), format!("{} claims; {most} are allowed", names.len()));
+        }
+        for (index, name) in names.iter().enumerate() {
+            let path = at(&format!("claims[{index}]"));
+            if !(1..=longest).contains(&name.chars().count()) {
+                self.problem(
+                    &path,
+                    format!("`{}` is not a claim's name: 1 to {longest} characters are", shortened(name)),
+                );
+            } else if Provider::derived_names(kind).contains(&name.as_str()) {
+                self.problem(&path, format!("`{name}` is made from other claims for the kind `{kind}`; remove it"));
+            }
+        }
+    }
+
+    fn reuse(&mut self, raw: &RawProvider, at: &dyn Fn(&str) -> String) -> Reuse {
+        if !(1..=MAX_USES).contains(&raw.uses) {
+            self.problem(&at("uses"), format!("`{}` is out of bounds; 1 to {MAX_USES} are allowed", raw.uses));
+            return Reuse::ONCE;
+        }
+        match &raw.uses_within {
+            None if raw.uses == 1 => Reuse::ONCE,
+            None => {
+                self.problem(
+                    &at("uses_within"),
+                    "is missing; with `uses` above 1 say for how long after the first use, for example `30s`",
+                );
+                Reuse::ONCE
+            }
+            Some(_) if raw.uses == 1 => {
+                self.problem(&at("uses_within"), "is of no use with `uses = 1`: remove it");
+                Reuse::ONCE
+            }
+            Some(text) => {
+                let within = self.duration(&at("uses_within"), text, (SECOND, MINUTE * 10));
+                Reuse { uses: raw.uses, within }
+            }
+        }
+    }
+}
+
+/// What is allowed, but hardly meant.
+pub(super) fn warnings(providers: &[ProviderConfig], environment: Environment) -> impl Iterator<Item = String> {
+    providers.iter().flat_map(move |config| {
+        let Provider { name, issuer, audiences, .. } = &config.provider;
+        let aws = audiences.iter().any(|audience| audience == "sts.amazonaws.com").then(|| {
+            format!(
+                "the provider `{name}` takes the audience `sts.amazonaws.com`: whoever gets hold of such a token can try it at AWS \
+                 itself; an audience of your own, such as the issuer's URL, is good here alone"
+            )
+        });
+        let private = (config.allow_private_addresses && environment == Environment::Prod).then(|| {
+            format!(
+                "the provider `{name}` may stand at a private address: who can answer for {issuer} inside your network, or \
+                 change its name there, can vouch for any job"
+            )
+        });
+        aws.into_iter().chain(private)
+    })
+}
+
+/// Whether a host is this machine, or an IPv4 address of a network of one's own. Names are looked at when they are resolved.
+fn is_private(host: &str) -> bool {
+    host == "localhost"
+        || host.parse::<IpAddr>().is_ok_and(|address| match address {
+            IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+            IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
+        })
+}
