@@ -33,6 +33,8 @@ const ALLOWED_MEMBERS: &[(&str, &[&str])] = &[
 const STORE: &str = "tagmint-store";
 /// The crate that only tests may use.
 const TESTKIT: &str = "tagmint-testkit";
+/// The program that measures: what it measures against is played by the test kit.
+const BENCH: &str = "tagmint-bench";
 
 /// Runs all checks and reports every breach.
 pub(crate) fn check(workspace: &Workspace) -> Result<Notes, Failure> {
@@ -164,7 +166,7 @@ fn manifest_problems(manifest: &Manifest) -> Vec<String> {
     }
     let allowed = ALLOWED_MEMBERS.iter().find(|(member, _)| member == name);
     for dependency in normal.iter().filter(|dependency| dependency.starts_with("tagmint")) {
-        if dependency == TESTKIT {
+        if dependency == TESTKIT && name != BENCH {
             problems.push(format!("{name} depends on {TESTKIT}: only [dev-dependencies] may"));
         } else if allowed.is_some_and(|(_, list)| !list.contains(&dependency.as_str())) {
             problems.push(format!("{name} must not depend on {dependency}"));

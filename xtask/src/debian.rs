@@ -28,8 +28,12 @@ const NEEDS: &[(Probe, &str, &str)] = &[
     (Program("unshare"), "util-linux", "shows radosgw alone the test issuer's authority"),
     (File("/etc/ssl/certs/ca-certificates.crt"), "ca-certificates", "the list that it is added to"),
     (Program("faketime"), "faketime", "runs the issuer in the past, for a token that has expired"),
-    (Program("node"), "nodejs", "runs the second judge on policy evaluation"),
-    (Program("npm"), "npm", "installs it"),
+    (Program("node"), "nodejs", "runs the second judge on policy evaluation, and clients in JavaScript"),
+    (Program("npm"), "npm", "installs them"),
+    (Program("shellcheck"), "shellcheck", "looks through the scripts for pipelines"),
+    (Program("curl"), "curl", "what they ask with"),
+    (Program("jq"), "jq", "what they read answers with"),
+    (Program("make"), "make", "the build of the example workflow"),
     (Module("ensurepip"), "python3-venv", "the virtual environment with boto3 and the AWS CLI"),
 ];
 

@@ -37,7 +37,7 @@ const FEATURE: &str = "config";
 
 /// Words that libFuzzer puts into inputs, and the targets that they are for.
 const DICTIONARIES: &[(&str, &[&str])] = &[
-    ("jwt", &["json", "jwks", "minted_token", "token", "token_claims", "token_mutated"]),
+    ("jwt", &["federation", "json", "jwks", "minted_token", "token", "token_claims", "token_mutated"]),
     ("iam", &["condition", "explain", "localaws_seed", "names", "pattern", "policy", "provider"]),
     ("config", &["config", "issuer_url", "rules"]),
     ("http", &["localaws_request"]),

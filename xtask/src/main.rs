@@ -6,7 +6,7 @@
 //! - [`architecture`], [`sizes`] and [`migrations`] are checks of our own
 //! - [`fuzz`] runs the fuzz targets
 //! - [`judge`] brings a second opinion on policies
-//! - [`deny`], [`debian`], [`python`] and [`tools`] bring what other checks need
+//! - [`deny`], [`debian`], [`npm`], [`python`] and [`tools`] bring what other checks need
 //! - [`process`] starts programs; [`workspace`] knows the paths
 
 #![allow(clippy::disallowed_methods, reason = "chores read the environment; the seams guard the product")]
@@ -18,6 +18,7 @@ mod deny;
 mod fuzz;
 mod judge;
 mod migrations;
+mod npm;
 mod process;
 mod python;
 mod report;

@@ -3,7 +3,7 @@
 use crate::process::{self, Failure, Notes};
 use crate::report::{self, Mode, Step};
 use crate::workspace::Workspace;
-use crate::{architecture, debian, deny, fuzz, judge, migrations, python, sizes, terraform, tools};
+use crate::{architecture, debian, deny, fuzz, judge, migrations, npm, python, sizes, terraform, tools};
 
 /// The crate that compiles the AWS SDK and needs system packages: left out of a fast run.
 const E2E: &str = "tagmint-e2e";
@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     Step { name: "fuzz", full_only: true, run: |w, _| fuzz::step(w) },
     Step { name: "judge", full_only: true, run: |w, _| judge::compare(w) },
     Step { name: "python", full_only: true, run: |w, _| python::prepare(w) },
+    Step { name: "clients", full_only: true, run: |w, _| npm::install_clients(w) },
     Step { name: "e2e", full_only: true, run: e2e },
 ];
 
@@ -113,6 +114,7 @@ fn e2e(workspace: &Workspace, _: Mode) -> Result<Notes, Failure> {
     process::run(workspace.cargo(&["build", "--package", "tagmint"]))?;
     let mut command = workspace.cargo(&["test", "--no-fail-fast", "--package", E2E]);
     command.env("TAGMINT_E2E_PYTHON", python::interpreter(workspace));
+    command.env("TAGMINT_E2E_CLIENTS", npm::clients(workspace));
     if let Some(plugins) = terraform::plugins() {
         command.env(terraform::PLUGINS, plugins);
     }

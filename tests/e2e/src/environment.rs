@@ -1,12 +1,15 @@
 //! What the tests take from the environment of their process, in one place.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::GuardError;
 
 /// Names the `tagmint` to test. Default: the one next to the test program, as cargo builds it.
 const BINARY: &str = "TAGMINT_BIN";
-/// Names a Python with boto3 and awscli. `cargo xtask test` sets it.
+/// Names a directory whose `node_modules` has the packages of `tests/clients`. `cargo xtask test` installs them.
+const CLIENTS: &str = "TAGMINT_E2E_CLIENTS";
+/// Names a Python with the packages of `requirements.txt`. `cargo xtask test` sets it.
 const PYTHON: &str = "TAGMINT_E2E_PYTHON";
 /// Names a directory with Terraform's AWS provider, for machines that do not reach Terraform's registry.
 const TERRAFORM_PLUGINS: &str = "TAGMINT_TERRAFORM_PLUGINS";
@@ -26,6 +29,23 @@ pub(crate) fn binary() -> Result<PathBuf, GuardError> {
     };
     let fix = "build it with `cargo build -p tagmint`, or name one in TAGMINT_BIN";
     prepared("the tagmint binary", path, fix)
+}
+
+/// The `node_modules` with the clients of `tests/clients`: below `TAGMINT_E2E_CLIENTS`, or where `cargo xtask test` installs them.
+pub fn node_modules() -> Result<PathBuf, GuardError> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = variable(CLIENTS).unwrap_or_else(|| root.join("target/xtask/clients")).join("node_modules");
+    let fix = "`cargo xtask test clients` installs them; or name a directory where `npm ci` did in TAGMINT_E2E_CLIENTS";
+    prepared("the clients from npm", path, fix)
+}
+
+/// The search path of programs, with the directory of the AWS command before all others.
+pub fn search_path() -> Result<OsString, GuardError> {
+    let python = python()?;
+    let first = python.parent().unwrap_or(Path::new("/")).to_owned();
+    let rest = variable("PATH").unwrap_or_default();
+    std::env::join_paths(std::iter::once(first).chain(std::env::split_paths(&rest)))
+        .map_err(|e| GuardError::io("put the directory of the AWS command into PATH", std::io::Error::other(e)))
 }
 
 /// The Python interpreter that has boto3 and the AWS CLI: `TAGMINT_E2E_PYTHON`, or the virtual

@@ -10,7 +10,8 @@
 //! | [`TagmintProcess`] | one running `tagmint` |
 //! | [`Daemon`] | any other process with a log file |
 //!
-//! [`python`] names the interpreter that has boto3 and the AWS CLI.
+//! [`python`] names the interpreter that has boto3 and the AWS CLI, [`node_modules`] the clients from npm, and [`search_path`] finds the AWS
+//! command and the system's programs.
 //!
 //! ```no_run
 //! use tagmint_e2e::{CephGuard, CephOptions, GuardError, TagmintProcess};
@@ -38,7 +39,7 @@ mod wait;
 
 pub use ceph::{AdminKeys, CephGuard, CephOptions};
 pub use daemon::Daemon;
-pub use environment::{Terraform, python, terraform};
+pub use environment::{Terraform, node_modules, python, search_path, terraform};
 pub use error::GuardError;
 pub use ports::free_port;
 pub use tagmint::TagmintProcess;
