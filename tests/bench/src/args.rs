@@ -48,6 +48,8 @@ pub(crate) struct Args {
 pub(crate) enum Part {
     /// Mints against bare signatures.
     Mints,
+    /// Tokens of CI jobs exchanged.
+    Exchanges,
     /// The key set against nginx; needs nginx and wrk.
     Jwks,
     /// Verdicts of the engine.

@@ -94,6 +94,21 @@ impl Connection {
         self.send(request.body(Full::new(json)), expected).await
     }
 
+    /// Sends a form.
+    pub(crate) async fn post_form(
+        &mut self,
+        path: &str,
+        form: Bytes,
+        expected: StatusCode,
+    ) -> Result<Bytes, BenchError> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header(HOST, &self.authority)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.send(request.body(Full::new(form)), expected).await
+    }
+
     async fn send(
         &mut self,
         request: Result<Request<Full<Bytes>>, hyper::http::Error>,

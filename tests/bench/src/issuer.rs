@@ -108,6 +108,16 @@ pub(crate) struct Issuer<'s> {
 impl<'s> Issuer<'s> {
     /// Starts one and waits until it is ready.
     pub(crate) fn start(site: &'s Site, algorithm: Algorithm, transport: Transport) -> Result<Self, BenchError> {
+        Self::start_with(site, algorithm, transport, "")
+    }
+
+    /// Starts one with more in its configuration.
+    pub(crate) fn start_with(
+        site: &'s Site,
+        algorithm: Algorithm,
+        transport: Transport,
+        more: &str,
+    ) -> Result<Self, BenchError> {
         let port = free_port()?;
         let name = format!("issuer-{port}");
         let dir = site.path().join(&name);
@@ -119,7 +129,8 @@ impl<'s> Issuer<'s> {
             site.tagmint(["mock-backend", "--listen", "127.0.0.1:0", "--auth-token", AUTH_TOKEN, "--format", "json"]);
         let backend = TagmintProcess::start_command(backend)?;
         let config = dir.join("tagmint.toml");
-        write(&config, configuration(port, algorithm, transport, backend.field("url")?).as_bytes())?;
+        let text = configuration(port, algorithm, transport, backend.field("url")?) + more;
+        write(&config, text.as_bytes())?;
         let mut serve = site.tagmint(["serve", "--format", "json"]);
         serve.arg("--config").arg(&config);
         let server = TagmintProcess::start_command(serve)?;
@@ -190,6 +201,7 @@ url = "{backend}"
 [limits]
 per_credential = {{ per_second = 0, burst = 0 }}
 per_address = {{ per_second = 0, burst = 0 }}
+failed_per_address = {{ per_second = 0, burst = 0 }}
 
 [log]
 level = "warn"

@@ -1,6 +1,7 @@
 //! Measures a running issuer, in one run and against what the machine can do: `cargo xtask bench`.
 //!
 //! - [`mints`]: mints of a release `tagmint serve` with a durable ledger, per second of its CPU time, against bare signatures
+//! - [`exchanges`]: tokens of CI jobs exchanged, per second of its CPU time
 //! - [`jwks`]: its key set over TLS, against nginx
 //! - [`verdicts`]: the engine behind `explain` and `localaws`, on one core
 //!
@@ -13,6 +14,7 @@ mod args;
 mod client;
 mod cpu;
 mod error;
+mod exchanges;
 mod issuer;
 mod jwks;
 mod load;
@@ -62,12 +64,14 @@ async fn run(args: &Args) -> Result<(), BenchError> {
     let site = Site::prepare(args.dir.as_deref().unwrap_or(beside), binary)?;
     let machine = Machine::look(site.path())?;
     let mints = if args.wants(Part::Mints) { Some(mints::measure(&site, args).await?) } else { None };
+    let exchanges = if args.wants(Part::Exchanges) { Some(exchanges::measure(&site, args).await?) } else { None };
     let jwks = match &programs {
         Some(programs) => Some(jwks::measure(&site, programs, args).await?),
         None => None,
     };
     let verdicts = if args.wants(Part::Verdicts) { Some(verdicts::measure(args)?) } else { None };
-    let report = Report { machine, seconds: args.span().as_secs_f64(), rounds: args.rounds(), mints, jwks, verdicts };
+    let report =
+        Report { machine, seconds: args.span().as_secs_f64(), rounds: args.rounds(), mints, exchanges, jwks, verdicts };
     println!("{}", report.to_text());
     if let Some(file) = &args.json {
         let json = serde_json::to_vec_pretty(&report).map_err(|error| BenchError::wrong(error.to_string()))?;

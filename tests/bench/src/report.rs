@@ -1,5 +1,6 @@
 //! The figures, as tables and as JSON.
 
+mod exchanges;
 mod jwks;
 mod mints;
 mod verdicts;
@@ -7,6 +8,7 @@ mod verdicts;
 use serde::Serialize;
 
 pub(crate) use self::{
+    exchanges::{Exchanges, ExchangesRow},
     jwks::{Jwks, JwksRow},
     mints::{Mints, MintsRow},
     verdicts::VerdictsRow,
@@ -27,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) rounds: u32,
     /// Mints against bare signatures.
     pub(crate) mints: Option<Mints>,
+    /// Token exchanges.
+    pub(crate) exchanges: Option<Exchanges>,
     /// The key set against nginx.
     pub(crate) jwks: Option<Jwks>,
     /// Verdicts of the engine.
@@ -51,6 +55,9 @@ impl Report {
                 count_u64(mints.tokens_verified)
             ));
         }
+        if let Some(exchanges) = &self.exchanges {
+            parts.push(exchanges.table());
+        }
         if let Some(jwks) = &self.jwks {
             parts.push(jwks.table());
         }
@@ -69,7 +76,8 @@ impl Report {
     fn others(&self) -> f64 {
         let mints = self.mints.iter().flat_map(|mints| &mints.rows).map(|row| row.figures.other_programs_cores);
         let jwks = self.jwks.iter().flat_map(|jwks| [&jwks.tagmint, &jwks.nginx]).map(|row| row.other_programs_cores);
-        mints.chain(jwks).fold(0.0, f64::max)
+        let exchanges = self.exchanges.iter().flat_map(|exchanges| &exchanges.rows).map(|row| row.other_programs_cores);
+        mints.chain(jwks).chain(exchanges).fold(0.0, f64::max)
     }
 }
 
@@ -104,8 +112,15 @@ mod tests {
         };
         let done = Slice { count: 500, cpu: Duration::from_millis(20) };
         let verdicts = vec![VerdictsRow::new(Algorithm::Rs256, done)];
-        let report =
-            Report { machine, seconds: 1.0, rounds: 2, mints: Some(mints), jwks: Some(jwks), verdicts: Some(verdicts) };
+        let report = Report {
+            machine,
+            seconds: 1.0,
+            rounds: 2,
+            mints: Some(mints),
+            exchanges: None,
+            jwks: Some(jwks),
+            verdicts: Some(verdicts),
+        };
         let text = report.to_text();
         for part in [
             "RS256",
