@@ -62,14 +62,19 @@ fn accepted(token: &str, provider: &Provider) -> bool {
     assert!(use_id.to_string().starts_with("fuzz/"));
     // Attributes that rules take for decided are never a platform's free text.
     for name in ["pull_request", "merge_request"] {
-        if provider.kind != ProviderKind::Oidc && let Some(number) = identity.attributes.get(name) {
+        if provider.kind != ProviderKind::Oidc
+            && let Some(number) = identity.attributes.get(name)
+        {
             assert!(number.is_u64() || number.is_i64(), "{name}: {number}");
         }
     }
     for name in ["ref_protected", "environment_protected"] {
         let told = identity.attributes.get(name);
         let decided = name == "ref_protected" || provider.kind == ProviderKind::Gitlab;
-        if provider.kind != ProviderKind::Oidc && decided && let Some(told) = told {
+        if provider.kind != ProviderKind::Oidc
+            && decided
+            && let Some(told) = told
+        {
             assert!(told.is_boolean(), "{name}: {told}");
         }
     }
