@@ -1,6 +1,6 @@
 //! Rules: any configuration compiles or is refused with words, and then any identity and request get one decision.
 //!
-//! Parts: the rules in TOML, the identity's attributes in JSON, the request in JSON.
+//! Parts: the rules in TOML, the identity's attributes in JSON, the request in JSON (`ci`: the kind of the platform whose job it is).
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -9,8 +9,9 @@ use libfuzzer_sys::fuzz_target;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tagmint_core::{
+    federation::{ProviderKind, ProviderName},
     identity::{CredentialId, IdentitySource, VerifiedIdentity},
-    rules::{Denial, Grant, MintRequest, RuleConfig, RuleSet},
+    rules::{Denial, Grant, MintRequest, Providers, RuleConfig, RuleSet, TagScope},
 };
 use tagmint_fuzz::sections;
 
@@ -28,6 +29,7 @@ struct File {
 struct Asked {
     subject: Option<String>,
     bearer: bool,
+    ci: Option<String>,
     audience: Option<String>,
     role: Option<String>,
     lifetime: Option<i64>,
@@ -38,8 +40,11 @@ struct Asked {
 fuzz_target!(|data: &[u8]| {
     let Some([rules, attributes, request]) = sections(data) else { return };
     let Ok(file) = toml::from_str::<File>(rules) else { return };
-    let rules = match RuleSet::compile(&file.rule) {
-        Ok(rules) => rules,
+    let rules = match RuleSet::compile(&file.rule, &providers()) {
+        Ok(rules) => {
+            assert!(rules.warnings().iter().all(|warning| !warning.to_string().is_empty()));
+            rules
+        }
         Err(errors) => {
             assert!(!errors.is_empty() && errors.iter().all(|error| !error.to_string().is_empty()));
             return;
@@ -47,13 +52,18 @@ fuzz_target!(|data: &[u8]| {
     };
     let attributes: Map<String, Value> = serde_json::from_str(attributes).unwrap_or_default();
     let asked: Asked = serde_json::from_str(request).unwrap_or_default();
+    let provider = asked.ci.as_deref().and_then(|kind| ProviderName::parse(kind).ok());
+    let kind = asked.ci.as_deref().and_then(|kind| kind.parse::<ProviderKind>().ok());
+    // How a job's token is named is of no interest to the rules.
     let (source, credential) = if asked.bearer {
         (IdentitySource::Bearer, CredentialId::Bearer("brr_01K5N0000000000000000000AB".parse().expect("an id")))
     } else {
         (IdentitySource::Session, CredentialId::Session("ses_01K5N0000000000000000000AB".parse().expect("an id")))
     };
     let subject = asked.subject.unwrap_or_else(|| "0xabc".to_owned());
-    let identity = VerifiedIdentity { source, subject, attributes, credential, only_rule: None };
+    let source = kind.map_or(source, ProviderKind::source);
+    let scope = TagScope::default();
+    let identity = VerifiedIdentity { source, provider, subject, attributes, credential, only_rule: None, scope };
     let request = MintRequest {
         audience: asked.audience,
         role: asked.role,
@@ -68,6 +78,12 @@ fuzz_target!(|data: &[u8]| {
         Err(denial) => assert!(!denial.to_string().is_empty()),
     }
 });
+
+/// A platform of each kind, under the kind's name.
+fn providers() -> Providers {
+    let kinds = [ProviderKind::GithubActions, ProviderKind::Gitlab, ProviderKind::Oidc];
+    kinds.into_iter().map(|kind| (ProviderName::parse(kind.as_str()).expect("a name"), kind)).collect()
+}
 
 fn decide_on_a_worker(rules: &RuleSet, identity: &VerifiedIdentity, request: &MintRequest) -> Result<Grant, Denial> {
     std::thread::scope(|scope| {
