@@ -68,8 +68,9 @@ case $output in env | file) ;; *) fail 2 "TAGMINT_OUTPUT is \`$output\`" 'It is 
 pause=${TAGMINT_RETRY_SECONDS:-3}
 [[ $pause =~ ^[0-9]{1,3}$ ]] || fail 2 "TAGMINT_RETRY_SECONDS is \`$pause\`, not a number of seconds"
 url=${TAGMINT_URL:-}
+url=${url%/}
 case $url in
-  '' | https://* | http://localhost | http://localhost[:/]* | http://127.*) ;;
+  '' | https://* | http://localhost | http://localhost[:/]* | http://127.0.0.1 | http://127.0.0.1[:/]*) ;;
   *) fail 2 "TAGMINT_URL is \`$url\`" 'It begins with https://: the ID token must not travel in the clear.' ;;
 esac
 if [ "${CI_DEBUG_TRACE:-}" = true ] && [ "$output" = env ]; then
@@ -178,7 +179,12 @@ if [ -n "$url" ]; then
     ask_tagmint || problem=$?
     case $problem:$status in
       0:200) break ;;
-      0:429 | 0:5??) [ "$attempt" -lt 3 ] || refused_by_tagmint ;;
+      0:429) [ "$attempt" -lt 3 ] || refused_by_tagmint ;;
+      0:5??)
+        # A gateway may answer for an issuer that has used the token up.
+        [ "$attempt" -lt 3 ] || refused_by_tagmint
+        answer_lost=yes
+        ;;
       0:*) refused_by_tagmint ;;
       *)
         # 7 is "not connected", 60 "certificate not trusted". Otherwise the request may have come through.

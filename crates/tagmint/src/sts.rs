@@ -45,7 +45,8 @@ impl WebIdentitySts for AwsSts {
     }
 }
 
-fn error(failure: &Failure) -> StsError {
+/// What a failed call is to the caller: a refusal, or an outage after which the same call may go well.
+pub(crate) fn error(failure: &Failure) -> StsError {
     match failure {
         Failure::Refused { status: 400..=499, code, message } if !BUSY.contains(&code.as_str()) => {
             StsError::refused(code, message)

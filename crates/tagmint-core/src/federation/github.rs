@@ -149,7 +149,7 @@ fn check(reader: &Reader<'_>, subject: &str) -> Result<Form, FederationError> {
     }
     let mut parts = subject.split(':');
     let (Some("repo"), Some(named)) = (parts.next(), parts.next()) else { return Ok(Form::Custom) };
-    let Some(named) = Repository::parse(named) else { return Ok(Form::Custom) };
+    let Some(named) = Repository::parse(named) else { return contradiction("sub", "repository") };
     if !(named.owner.eq_ignore_ascii_case(in_claims.owner) && named.name.eq_ignore_ascii_case(in_claims.name)) {
         return contradiction("sub", "repository");
     }
@@ -169,7 +169,7 @@ fn check(reader: &Reader<'_>, subject: &str) -> Result<Form, FederationError> {
             if is_same(value, environment) { Ok(form) } else { contradiction("sub", "environment") }
         }
         ["ref", value] => {
-            if unescaped(value) == reader.text("ref")?.unwrap_or_default() {
+            if is_same_ref(value, reader.text("ref")?.unwrap_or_default()) {
                 Ok(form)
             } else {
                 contradiction("sub", "ref")
@@ -182,6 +182,11 @@ fn check(reader: &Reader<'_>, subject: &str) -> Result<Form, FederationError> {
 /// Environments are the same whose names differ in case alone.
 fn is_same(in_subject: &str, environment: &str) -> bool {
     !environment.is_empty() && unescaped(in_subject).to_lowercase() == unescaped(environment).to_lowercase()
+}
+
+/// A ref keeps its case. One with a literal `%3A` in it stands as it is.
+fn is_same_ref(in_subject: &str, reference: &str) -> bool {
+    in_subject == reference || unescaped(in_subject) == reference
 }
 
 /// A colon inside a value stands as `%3A` in a subject.

@@ -142,6 +142,10 @@ struct Known {
     source: Option<String>,
     identity: Option<String>,
     rule: Option<String>,
+    /// Whether a CI platform vouches for the caller.
+    from_platform: bool,
+    /// What the log says of a job.
+    about: Option<String>,
 }
 
 /// A request that the rules grant, of somebody who has proved who they are. Nothing is signed or recorded yet.
@@ -222,12 +226,19 @@ async fn refuse(app: &App, command: &MintCommand, now: Timestamp, known: Known, 
     if !error.is_refusal() {
         return error;
     }
+    // Anybody can have jobs, and good tokens of them without end: what they are refused must not fill the ledger. Where nobody was
+    // identified the address has paid already.
+    if known.from_platform
+        && let Err(too_many) = app.limits.check_failed(command.remote)
+    {
+        return MintError::TooMany(too_many);
+    }
     let refusal_id = match RefusalId::generate(now, &*app.random) {
         Ok(id) => id,
         Err(error) => return error.into(),
     };
     let refused = Refused { refusal_id, code: error.code().to_owned(), detail: error.to_string() };
-    tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), %error, "mint refused");
+    tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), about = known.about, %error, "mint refused");
     let row = row(command, now, known, Outcome::Refused(refused));
     if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
         app.figures.ledger_failures.increment(1);
@@ -259,6 +270,8 @@ async fn decide(
     known.credential = Some(identity.credential.to_string());
     known.source = Some(identity.source.as_str().to_owned());
     known.identity = Some(identity.subject.clone());
+    known.from_platform = identity.provider.is_some();
+    known.about = about(identity);
     command.accepts.check(identity).map_err(MintError::Unauthenticated)?;
     let grant = app.rules.decide(identity, &command.request).map_err(|denial| {
         known.rule = denial.rule.as_ref().map(ToString::to_string);
@@ -266,6 +279,23 @@ async fn decide(
     })?;
     known.rule = Some(grant.rule.to_string());
     Ok((identified, grant))
+}
+
+/// What of a job's attributes the rules mostly look at: for the log, where nothing but the ids says why no rule took it.
+fn about(identity: &VerifiedIdentity) -> Option<String> {
+    const TELLING: [&str; 8] = [
+        "repository_id",
+        "project_id",
+        "ref",
+        "event_name",
+        "pipeline_source",
+        "environment",
+        "ref_protected",
+        "workflow_ref",
+    ];
+    let provider = identity.provider.as_ref()?;
+    let told = TELLING.iter().filter_map(|name| Some(format!(" {name}={}", identity.attributes.get(*name)?)));
+    Some(std::iter::once(format!("provider={provider}")).chain(told).collect())
 }
 
 /// Claims the CI token and signs.

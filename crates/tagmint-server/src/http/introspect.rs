@@ -117,7 +117,8 @@ impl TokenForm {
         let (mut token, mut client_secret) = (None, None);
         for (name, value) in parameters {
             match name.as_str() {
-                "token" => token = Some(SecretString::from(value)),
+                // A file that a leaked secret was kept in ends in a newline, which curl sends along.
+                "token" => token = Some(SecretString::from(value.trim())),
                 "client_secret" => client_secret = Some(SecretString::from(value)),
                 // The token's form tells its type; `client_id` says nothing here; unrecognised parameters are ignored.
                 _ => {}

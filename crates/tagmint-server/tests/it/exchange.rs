@@ -9,7 +9,7 @@ use axum::{
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use tagmint_core::federation::{Provider, ProviderKind, ProviderName, Reuse, UpstreamIssuer};
-use tagmint_server::settings::UpstreamSettings;
+use tagmint_server::settings::{Limits, Rate, UpstreamSettings};
 use tagmint_store::LedgerQuery;
 use tagmint_testkit::{ci_claims, ci_platform::CiPlatform, clock::MockClock};
 
@@ -319,6 +319,42 @@ fn jti(token: &str) -> String {
 }
 
 type Proof<'a> = Box<dyn Fn() -> String + 'a>;
+
+#[tokio::test]
+async fn what_strangers_jobs_are_refused_does_not_fill_the_ledger() {
+    let clock = MockClock::default();
+    let github = CiPlatform::start(Arc::new(clock.clone())).await;
+    let free = Rate { per_second: 0, burst: 0 };
+    let limits = Limits {
+        per_credential: free,
+        per_address: free,
+        failed_per_address: Rate { per_second: 1, burst: 5 },
+        ..Limits::default()
+    };
+    let providers = vec![provider("github", ProviderKind::GithubActions, &github)];
+    let rules = r#"
+[[rule]]
+name = "main"
+provider = ["github"]
+when = 'identity.attributes.repository_id == "1"'
+subject = "ci:${identity.attributes.repository_id}"
+audiences = ["sts.amazonaws.com"]
+"#;
+    let setup = Setup { limits, rules, providers, ..Setup::default() };
+    let issuer = TestIssuer::start_in(setup, Arc::new(tempfile::tempdir().unwrap()), clock).await.unwrap();
+    let mut refused = 0;
+    for _ in 0..50 {
+        let token = github.token(&fresh(ci_claims::github_push()));
+        let form = [("grant_type", EXCHANGE), ("subject_token_type", ID_TOKEN), ("subject_token", token.as_str())];
+        match issuer.send(request(&form)).await.status {
+            StatusCode::BAD_REQUEST => refused += 1,
+            status => assert_eq!(status, StatusCode::TOO_MANY_REQUESTS),
+        }
+    }
+    assert!((5..=10).contains(&refused), "{refused}");
+    let rows = issuer.store.ledger().page(&LedgerQuery::default(), 100).await.unwrap();
+    assert_eq!(rows.len(), refused);
+}
 
 /// Every way to get a token, with every kind of proof: the rules' verdict is the same on all that take the proof.
 #[tokio::test]

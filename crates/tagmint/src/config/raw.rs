@@ -61,7 +61,7 @@ pub struct RawConfig {
     /// What stands in a token beside what its rule says.
     #[serde(default)]
     pub token: RawToken,
-    /// The program that vouches for a session. Without it the issuer opens no sessions and serves bearers alone.
+    /// The program that vouches for a session. Without it the issuer opens no sessions and serves bearers and CI jobs alone.
     pub session_backend: Option<RawSessionBackend>,
     /// AWS STS, which the issuer asks for `GET /v1/aws/credentials`. Without it the issuer assumes no roles.
     pub aws: Option<RawAws>,

@@ -87,7 +87,7 @@ fn what_is_allowed_but_hardly_meant_is_warned_of() {
     there is no [[rule]]: no rule, no token
     `listen.admin_anywhere` is set: whoever reaches that address reads the metrics
     the issuer https://localhost:8443 is this machine: AWS cannot register it
-    there is no [session_backend]: the issuer opens no sessions and serves bearers alone
+    there is no [session_backend]: the issuer opens no sessions and serves bearers and CI jobs alone
     ");
 }
 

@@ -53,7 +53,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     let session_backend = raw.session_backend.as_ref().and_then(|backend| check.session_backend(backend, environment));
     let aws = raw.aws.as_ref().and_then(|aws| check.aws(aws, environment));
     let log = check.log(&raw.log.level, raw.log.format);
-    let providers = check.providers(&raw.provider, environment);
+    let providers = check.providers(&raw.provider, &raw.issuer, environment);
     let rules = check.rules(raw, providers.iter().map(|config| &config.provider));
 
     let (Some(issuer), Some(public), Some(admin), Some(tls), Some(key_file), Some(rules), []) =
@@ -119,8 +119,10 @@ fn warnings(raw: &RawConfig, settings: &Settings, providers: &[ProviderConfig], 
         warnings.push(format!("the issuer {} is this machine: AWS cannot register it", settings.stamp.issuer));
     }
     if raw.session_backend.is_none() {
-        warnings
-            .push("there is no [session_backend]: the issuer opens no sessions and serves bearers alone".to_owned());
+        warnings.push(
+            "there is no [session_backend]: the issuer opens no sessions and serves bearers and CI jobs alone"
+                .to_owned(),
+        );
     }
     warnings.extend(provider::warnings(providers, settings.stamp.environment));
     warnings.extend(rules.warnings().iter().map(ToString::to_string));

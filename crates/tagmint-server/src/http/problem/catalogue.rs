@@ -42,14 +42,14 @@ problems! {
     CI_TOKEN_SPENT = "ci-token-spent", 401, "invalid_request", "The CI token was used already",
         "Each CI token is good for one exchange. Ask the platform for another one; if you did not use it, somebody else has it.";
     CI_TOKEN_NOT_TAKEN = "ci-token-not-taken", 403, "invalid_client", "This takes a session or a bearer",
-        "The route does not take the ID tokens of CI jobs. Exchange it at `POST /oauth2/token`.";
+        "The ID token of a CI job is not taken here. Exchange it: `POST /oauth2/token` with `grant_type=urn:ietf:params:oauth:grant-type:token-exchange` and the token as `subject_token`.";
     CI_TOKEN_WANTED = "ci-token-wanted", 403, "invalid_request", "This takes the token of a CI job",
         "A token exchange takes the ID token that a CI platform gave its job. For a session or bearer use `POST /v1/tokens`, or `client_credentials` here.";
     AUTH_TOKEN_REFUSED = "auth-token-refused", 401, "invalid_grant", "The session backend refused the auth token",
         "The session backend does not accept this auth token. Get a new one from it.";
     SESSION_REQUIRED = "session-required", 403, "invalid_client", "This needs a session",
         "The route works for sessions alone, and a bearer was presented. Open a session with `POST /v1/sessions`.";
-    NOT_ALLOWED = "not-allowed", 403, "invalid_target", "The rules do not allow this",
+    NOT_ALLOWED = "not-allowed", 403, "invalid_request", "The rules do not allow this",
         "No rule lets this identity have such a token, or the rule that applies does not allow a field of the request. `rule` names it, the detail says what it does not allow.";
     TOKEN_NOT_ACCEPTABLE = "token-not-acceptable", 403, "invalid_request", "AWS would refuse this token",
         "The rule gave claims that make a token that AWS refuses, so it was not signed. The detail names the claim and the limit.";

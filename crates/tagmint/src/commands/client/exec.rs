@@ -22,7 +22,8 @@ const OTHER_SOURCES: [&str; 10] = [
     "AWS_SECURITY_TOKEN",
 ];
 /// What proves to the issuer who asks: the command has what it is to have, and cannot get more.
-const PROOFS: [&str; 2] = ["TAGMINT_CREDENTIAL", "TAGMINT_ID_TOKEN"];
+const PROOFS: [&str; 4] =
+    ["TAGMINT_CREDENTIAL", "TAGMINT_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
 
 /// Becomes the command.
 pub async fn run(args: ExecArgs, _output: Output) -> Result<(), CliError> {

@@ -7,13 +7,13 @@ use tagmint_aws::{
     connection::{Connection, Options},
     failure::Failure,
 };
-use tagmint_server::sts::{SESSION_SECONDS, SessionName, StsError};
+use tagmint_server::sts::{Fault, SESSION_SECONDS, SessionName};
 
 use super::{
     args::{RoleArgs, given},
     issuer::Issuer,
 };
-use crate::{error::CliError, surroundings};
+use crate::{error::CliError, sts, surroundings};
 
 /// The region where none is named: sessions are good in all, and this one's STS is there for every account.
 const FALLBACK_REGION: &str = "us-east-1";
@@ -54,12 +54,13 @@ fn seconds(duration: SignedDuration) -> Result<u32, CliError> {
 
 /// STS's words without what may be a token, which it repeats where it finds it malformed.
 fn error(failure: &Failure, role: &str) -> CliError {
-    match failure {
-        Failure::Refused { status: 400..=499, code, message } => {
-            let refused = StsError::refused(code, message);
-            CliError::Refused(format!("{refused} (the role {role}); `tagmint explain` finds out why"))
+    let error = sts::error(failure);
+    match error.fault() {
+        Some(Fault::Request) => CliError::Refused(format!("{error} (the role {role})")),
+        Some(Fault::Role | Fault::Token) => {
+            CliError::Refused(format!("{error} (the role {role}); `tagmint explain` finds out why"))
         }
-        other => CliError::Unreachable(StsError::outage(&other.to_string()).to_string()),
+        None => CliError::Unreachable(error.to_string()),
     }
 }
 

@@ -25,7 +25,12 @@ const MAX_CLAIMS: (usize, usize) = (100, 128);
 const MAX_USES: u32 = 10;
 
 impl Check<'_> {
-    pub(super) fn providers(&mut self, raw: &[RawProvider], environment: Environment) -> Vec<ProviderConfig> {
+    pub(super) fn providers(
+        &mut self,
+        raw: &[RawProvider],
+        own_issuer: &str,
+        environment: Environment,
+    ) -> Vec<ProviderConfig> {
         if raw.len() > MAX_PROVIDERS {
             self.problem("provider", format!("{} providers; {MAX_PROVIDERS} are allowed", raw.len()));
         }
@@ -34,6 +39,10 @@ impl Check<'_> {
             let at = |key: &str| format!("provider[{index}].{key}");
             let Some(config) = self.provider(raw, &at, environment) else { continue };
             let provider = &config.provider;
+            if provider.issuer.as_str() == own_issuer {
+                // Single use and the longest lifetime would mean nothing.
+                self.problem(&at("issuer"), "is this issuer itself: its tokens would be good for new ones without end");
+            }
             if known.iter().any(|other| other.provider.name == provider.name) {
                 self.problem(
                     &at("name"),
