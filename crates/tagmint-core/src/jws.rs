@@ -33,6 +33,21 @@ impl fmt::Debug for Token {
     }
 }
 
+/// The text with a `…` in the place of everything that may be a JWT: for errors and logs that repeat what somebody sent.
+pub fn without_tokens(text: &str) -> String {
+    let mut clean = String::new();
+    let mut rest = text;
+    // Every JWT begins with the base64url of `{"`.
+    while let Some(start) = rest.find("eyJ") {
+        clean.push_str(&rest[..start]);
+        clean.push('…');
+        let token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '=');
+        rest = rest[start..].trim_start_matches(token);
+    }
+    clean.push_str(rest);
+    clean
+}
+
 /// Why a token was not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {

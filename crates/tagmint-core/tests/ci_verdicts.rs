@@ -274,6 +274,28 @@ const NAIVE: &[Naive] = &[
         warning: "shapeable-value",
     },
     Naive {
+        rule: "source = ['github-actions']\nwhen = 'identity.attributes.repository_id == \"456789\" && \
+               identity.attributes.event_name == \"push\" && has(identity.attributes.branch)'\n\
+               tags.prefix = 'ci/${identity.attributes.repository_id}${slug(identity.attributes.branch)}'",
+        admits: branch_of_digits,
+        verdict: "naive ci/4567890",
+        warning: "shapeable-value",
+    },
+    Naive {
+        rule: "source = ['github-actions']\nwhen = 'identity.attributes.repository_owner_id == \"123456\" && \
+               identity.attributes.event_name == \"push\" && has(identity.attributes.branch)'\n\
+               tags.prefix = 'ci/${slug(identity.attributes.branch)}'\ntags.repository = '${identity.attributes.repository_id}'",
+        admits: claims::github_sibling_repository,
+        verdict: "naive ci/main",
+        warning: "owner-without-repository",
+    },
+    Naive {
+        rule: "source = ['github-actions']\nwhen = 'identity.subject.matches(\"^repository_id:4567.*$\")'",
+        admits: another_ids_beginning,
+        verdict: "naive -",
+        warning: "name-without-id",
+    },
+    Naive {
         rule: "source = ['gitlab']\nwhen = 'identity.attributes.project_path == \"my-group/my-project\"'",
         admits: claims::gitlab_reused_path,
         verdict: "naive -",
@@ -293,6 +315,19 @@ const NAIVE: &[Naive] = &[
         warning: "unprotected-ref",
     },
 ];
+
+/// A branch whose name looks like the end of an id.
+fn branch_of_digits() -> ClaimSet {
+    moved(
+        claims::github_push(),
+        json!({"sub": "repo:octo-org/octo-repo:ref:refs/heads/0", "ref": "refs/heads/0", "ref_protected": "false"}),
+    )
+}
+
+/// A subject of a repository whose id begins like the one that is meant.
+fn another_ids_beginning() -> ClaimSet {
+    moved(claims::github_custom_subject(), json!({"sub": "repository_id:45678", "repository_id": "45678"}))
+}
 
 fn strangers_call_of_a_workflow() -> ClaimSet {
     moved(

@@ -87,22 +87,25 @@ impl Bound {
 
     /// A platform's `sub` names the repository; where it has `@` and a number, by ids too.
     fn by_subject(&mut self, test: &Test<'_>) {
-        let start = if let Test::Matches(pattern) = test { pattern.start() } else { String::new() };
-        let texts: Vec<&str> = match test {
-            Test::OneOf(list) => list.iter().map(String::as_str).collect(),
-            Test::Starts(part) => vec![part],
-            Test::Matches(_) => vec![&start],
-            _ => Vec::new(),
+        // Whether the text is the whole subject, or how it begins.
+        let (texts, whole) = match test {
+            Test::OneOf(list) => (list.clone(), true),
+            Test::Starts(part) => (vec![part.clone()], false),
+            Test::Matches(pattern) => match pattern.whole() {
+                Some(exact) => (vec![exact], true),
+                None => (vec![pattern.start()], false),
+            },
+            _ => (Vec::new(), false),
         };
-        let all = |holds: fn(&str) -> bool| !texts.is_empty() && texts.iter().all(|it| holds(it));
+        let all = |holds: &dyn Fn(&str) -> bool| !texts.is_empty() && texts.iter().all(|it| holds(it));
         // A start such as `repo:o@1/r@2` would also take `repo:o@1/r@23:…`, so the id must be seen to end.
-        self.repository_id |= all(|text| has_id(text, ':') || follows(text, "repository_id:"));
-        self.owner_id |= all(|text| has_id(text, '/') || follows(text, "repository_owner_id:"));
-        let whole = !matches!(test, Test::Starts(start) if start.ends_with('/'));
-        if whole {
-            self.repository_name = self.repository_name.or(Some("sub"));
-        } else {
+        self.repository_id |= all(&|text| has_id(text, ':') || follows(text, "repository_id:", whole));
+        self.owner_id |= all(&|text| has_id(text, '/') || follows(text, "repository_owner_id:", whole));
+        let owner_alone = matches!(test, Test::Starts(start) if start.ends_with('/'));
+        if owner_alone {
             self.owner_name = self.owner_name.or(Some("sub"));
+        } else {
+            self.repository_name = self.repository_name.or(Some("sub"));
         }
     }
 
@@ -120,9 +123,12 @@ fn has_id(text: &str, end: char) -> bool {
     text.split('@').skip(1).any(id)
 }
 
-/// Whether a number follows `key` in `text`.
-fn follows(text: &str, key: &str) -> bool {
-    text.split(key).nth(1).is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+/// Whether a number follows `key` in `text`, and ends there: at a `:`, or with a text that is `whole`.
+fn follows(text: &str, key: &str, whole: bool) -> bool {
+    text.split(key).nth(1).is_some_and(|rest| {
+        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        after.len() < rest.len() && (after.starts_with(':') || (whole && after.is_empty()))
+    })
 }
 
 fn part_of_name(test: &Test<'_>) -> Option<Part> {
@@ -315,7 +321,9 @@ impl Looking<'_, '_, '_> {
         let things = [self.platform.repository(), self.platform.owner(), self.platform.user()];
         match path {
             Path::Subject => true,
-            Path::Attribute(name) if self.platform != Platform::Oidc => {
+            // What another issuer's attributes mean is not known.
+            Path::Attribute(_) if self.platform == Platform::Oidc => true,
+            Path::Attribute(name) => {
                 is_ref(name)
                     || things.iter().any(|thing| name == thing.name || name == thing.id)
                     || matches!(
@@ -349,6 +357,7 @@ impl Looking<'_, '_, '_> {
                 start.ends_with(['/', '@'])
             }
             Path::Subject => start.ends_with(['/', ':']),
+            Path::Attribute(_) if self.platform == Platform::Oidc => start.ends_with(['/', ':']),
             _ => false,
         }
     }

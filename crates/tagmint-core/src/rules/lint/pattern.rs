@@ -64,6 +64,12 @@ impl Pattern {
         start
     }
 
+    /// The one text that matches, where there is one alone.
+    pub(super) fn whole(&self) -> Option<String> {
+        let mut text = String::new();
+        (self.covers_all() && literal_start(&self.hir, &mut text)).then_some(text)
+    }
+
     /// Whether a match is a fixed start and then anything.
     pub(super) fn is_start_alone(&self) -> bool {
         let start = self.start();
@@ -151,5 +157,9 @@ mod tests {
         assert!(pattern("^octo-org/.*$").is_start_alone());
         assert!(!pattern("^octo-org/app-.*x$").is_start_alone());
         assert!(!pattern("^.*$").has_text());
+        assert_eq!(pattern("^repo:1$").whole().as_deref(), Some("repo:1"));
+        for text in ["^repo:1.*$", "^repo:1", "^repo:1(:a|8)$", "^(a|b)$"] {
+            assert_eq!(pattern(text).whole(), None, "{text}");
+        }
     }
 }

@@ -95,13 +95,14 @@ impl Platform {
     }
 
     /// Attributes whose text somebody chooses who may merely push a branch, open a pull request or start a job.
+    /// Of another issuer's it is not known, so all of them count.
     pub(super) fn is_free_text(self, path: &Path) -> bool {
         const GITHUB: &[&str] = &["environment", "workflow", "workflow_ref", "job_workflow_ref", "actor", "enterprise"];
         const GITLAB: &[&str] = &["environment", "user_login", "user_email", "ci_config_ref_uri"];
         let also = match self {
             Self::Github => GITHUB,
             Self::Gitlab => GITLAB,
-            Self::Oidc => return false,
+            Self::Oidc => return matches!(path, Path::Subject | Path::Attributes | Path::Attribute(_)),
         };
         match path {
             Path::Subject | Path::Attributes => true,

@@ -1,3 +1,4 @@
+mod parts;
 mod soundness;
 
 use crate::{
@@ -101,6 +102,14 @@ fn who_is_bound_on_github() {
         ("identity.subject.startsWith(\"repo:o@1/\")", &["owner-without-repository"]),
         ("identity.subject.startsWith(\"repo:o@1/r@2\")", &["loose-text", "name-without-id"]),
         ("identity.subject.startsWith(\"repository_id:2:\")", &[]),
+        ("identity.subject == \"repository_id:2\"", &[]),
+        ("identity.subject.matches(\"^repository_id:2$\")", &[]),
+        ("identity.subject.matches(\"^repository_id:2:.*$\")", &[]),
+        ("identity.subject.matches(\"^repository_id:2.*$\")", &["name-without-id"]),
+        ("identity.subject.matches(\"^repository_id:2(:a|3)$\")", &["name-without-id"]),
+        ("identity.subject.startsWith(\"repository_id:2\")", &["loose-text", "name-without-id"]),
+        ("identity.subject.startsWith(\"repository_id:2x:\")", &["name-without-id"]),
+        ("identity.subject.matches(\"^repository_owner_id:1.*$\")", &["name-without-id"]),
         ("identity.subject.matches(\"^repo:o@1/r@2:.*$\")", &[]),
         ("identity.subject.matches(\"^(repo:o@1/r@2:.*|repo:.*)$\")", &["name-without-id"]),
         ("identity.provider == \"github\"", &["nothing-bound"]),
@@ -144,6 +153,11 @@ fn who_is_bound_elsewhere() {
             ("identity.subject == \"system:serviceaccount:default:builder\"", &[]),
             ("a.pipeline_slug == \"deploy\"", &[]),
             ("identity.subject.contains(\"builder\")", &["loose-text"]),
+            ("a.pipeline_slug.matches(\"deploy\")", &["loose-regex"]),
+            ("a.pipeline_slug.endsWith(\"deploy\")", &["loose-text"]),
+            ("a.workspace.startsWith(\"team\")", &["loose-text"]),
+            ("a.workspace.startsWith(\"team/\")", &[]),
+            ("a.pipeline_slug.matches(\"^deploy-[a-z]+$\")", &[]),
         ],
     );
 }
@@ -279,7 +293,11 @@ fn what_strangers_shape() {
             "tags.prefix = { matches = 'value.matches(\"^ci/.*$\")' }",
             vec!["tags.prefix.matches open-prefix", "when owner-without-repository"],
         ),
-        ("tags.prefix = { matches = 'value.matches(\"^ci/[a-z]*$\")' }", vec!["when owner-without-repository"]),
+        (
+            "tags.prefix = { matches = 'value.matches(\"^ci/[a-z]*$\")' }",
+            vec!["tags.prefix.matches open-prefix", "when owner-without-repository"],
+        ),
+        ("tags.prefix = { matches = 'value.matches(\"^ci/(a|b)$\")' }", vec!["when owner-without-repository"]),
         (
             "tags.prefix = { matches = 'value.startsWith(\"ci/\")' }",
             vec!["tags.prefix.matches open-prefix", "when owner-without-repository"],
