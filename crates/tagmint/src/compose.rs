@@ -1,5 +1,7 @@
 //! From a checked configuration to a running issuer, and to its orderly end.
 
+mod service_manager;
+
 use std::{
     net::{SocketAddr, TcpListener},
     sync::Arc,
@@ -22,6 +24,7 @@ use tagmint_server::{
 use tagmint_store::{DatabaseUrl, Store, StoreOptions};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+pub use self::service_manager::{ServiceManager, Sockets};
 use crate::{
     config::{AwsConfig, Config, Tls, files},
     error::CliError,
@@ -164,10 +167,26 @@ impl Issuer {
     }
 
     /// Runs until SIGTERM or Ctrl-C, then ends in order. A second one ends it at once.
-    pub async fn run(self, mut signals: Signals) -> Result<(), CliError> {
-        while signals.next().await == Wanted::Reload {
-            self.reload();
+    pub async fn run(self, signals: Signals) -> Result<(), CliError> {
+        self.run_under(&ServiceManager::none(), signals).await
+    }
+
+    /// The same, and tells the service manager about it.
+    pub async fn run_under(self, manager: &ServiceManager, mut signals: Signals) -> Result<(), CliError> {
+        let serving = format!("Serving {}", self.app().settings().stamp.issuer);
+        manager.ready(&serving);
+        let until_the_end = async {
+            while signals.next().await == Wanted::Reload {
+                manager.reloading();
+                self.reload();
+                manager.ready(&serving);
+            }
+        };
+        tokio::select! {
+            () = until_the_end => {}
+            () = manager.watch(self.running.admin_address()) => {}
         }
+        manager.stopping();
         tracing::info!("ending: no new connections, requests that have begun are finished");
         let ended = async {
             self.shutdown().await;

@@ -1,14 +1,86 @@
 //! The one place that reads the process's environment and asks the system for limits. Command line flags have their variables in `cli`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    net::TcpListener,
+    os::unix::net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use listenfd::ListenFd;
+use rustix::{
+    net::sockopt,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 use secrecy::SecretString;
 use tagmint_server::settings::Limits;
 
 /// systemd's folder of credentials (`LoadCredential=`).
 pub fn credentials_directory() -> Option<PathBuf> {
     variable("CREDENTIALS_DIRECTORY")
+}
+
+/// A socket that the service manager opened.
+#[derive(Debug)]
+pub struct PassedListener {
+    /// What the service manager calls it (`FileDescriptorName=`).
+    pub name: String,
+    /// The socket.
+    pub listener: TcpListener,
+}
+
+/// The sockets that the service manager passes to this process (`LISTEN_FDS`, `LISTEN_FDNAMES`; sd_listen_fds(3)). They can be taken once.
+///
+/// # Errors
+///
+/// When one is no TCP socket that listens.
+pub fn passed_listeners() -> io::Result<Vec<PassedListener>> {
+    // The variables may be meant for a parent process.
+    if !is_for_this_process("LISTEN_PID") {
+        return Ok(Vec::new());
+    }
+    let names = text("LISTEN_FDNAMES").unwrap_or_default();
+    let mut names = names.split(':').filter(|name| !name.is_empty());
+    let mut passed = ListenFd::from_env();
+    let mut listeners = Vec::new();
+    for index in 0..passed.len() {
+        let name = names.next().unwrap_or("unknown").to_owned();
+        let failed =
+            |error| io::Error::other(format!("`{name}`: {error}; a listening TCP socket is needed (`ListenStream=`)"));
+        let Some(listener) = passed.take_tcp_listener(index).map_err(failed)? else { continue };
+        if !sockopt::socket_acceptconn(&listener)? {
+            return Err(failed(io::Error::other("it does not listen")));
+        }
+        listeners.push(PassedListener { name, listener });
+    }
+    Ok(listeners)
+}
+
+/// Where the service manager listens for news (`NOTIFY_SOCKET`; sd_notify(3)): a path, or an abstract address after `@`.
+///
+/// # Errors
+///
+/// When it is no such address.
+pub fn notify_address() -> io::Result<Option<SocketAddr>> {
+    let Some(address) = variable("NOTIFY_SOCKET") else { return Ok(None) };
+    match address.as_os_str().as_encoded_bytes() {
+        #[cfg(target_os = "linux")]
+        [b'@', name @ ..] => <SocketAddr as std::os::linux::net::SocketAddrExt>::from_abstract_name(name).map(Some),
+        [b'/', ..] => SocketAddr::from_pathname(&address).map(Some),
+        _ => Err(io::Error::new(io::ErrorKind::Unsupported, format!("`{}` is no unix socket", address.display()))),
+    }
+}
+
+/// The time within which the service manager's watchdog wants to hear from this process (`WATCHDOG_USEC`; sd_watchdog_enabled(3)).
+pub fn watchdog() -> Option<Duration> {
+    let mine = variable("WATCHDOG_PID").is_none() || is_for_this_process("WATCHDOG_PID");
+    let microseconds = text("WATCHDOG_USEC")?.parse().ok().filter(|microseconds| mine && *microseconds > 0)?;
+    Some(Duration::from_micros(microseconds))
+}
+
+fn is_for_this_process(variable: &str) -> bool {
+    text(variable).and_then(|pid| pid.parse().ok()) == Some(std::process::id())
 }
 
 /// The folder for a user's data: `$XDG_DATA_HOME`, else `~/.local/share`; none without a home.

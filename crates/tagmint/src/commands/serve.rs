@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::{
-    compose::{self, Signals},
+    compose::{self, ServiceManager, Signals, Sockets},
     config::Config,
     error::CliError,
     logging,
@@ -23,8 +23,8 @@ pub async fn run(file: &Path, output: Output) -> Result<(), CliError> {
     let open_files = surroundings::raise_open_files();
     surroundings::leave_files_for_the_database(open_files, &mut config.settings.limits);
     let signals = Signals::listen()?;
-    let public = compose::bind(config.public)?;
-    let admin = compose::bind(config.admin)?;
+    let manager = ServiceManager::connect();
+    let Sockets { public, admin } = Sockets::take(&config)?;
     let address = compose::local_address(&public)?;
     let stamp = config.settings.stamp.clone();
     let issuer = compose::start(config, public, admin).await?;
@@ -36,5 +36,5 @@ pub async fn run(file: &Path, output: Output) -> Result<(), CliError> {
     output.data(&ready, || {
         format!("{} is ready on {address}; metrics on {}/metrics", stamp.issuer, issuer.admin_url())
     })?;
-    issuer.run(signals).await
+    issuer.run_under(&manager, signals).await
 }
