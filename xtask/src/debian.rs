@@ -34,6 +34,9 @@ const NEEDS: &[(Probe, &str, &str)] = &[
     (Program("curl"), "curl", "what they ask with"),
     (Program("jq"), "jq", "what they read answers with"),
     (Program("make"), "make", "the build of the example workflow"),
+    (File("/usr/sbin/nginx"), "nginx", "stands before the issuer, with the sites that are shipped"),
+    (Program("systemd-analyze"), "systemd", "verifies the units, and passes sockets; it is not started"),
+    (File("/bin/kill"), "procps", "reloads the issuer in them"),
     (Module("ensurepip"), "python3-venv", "the virtual environment with boto3 and the AWS CLI"),
 ];
 
