@@ -62,7 +62,7 @@ impl Denied {
                 "\n  {:?} policy {} statement {} (Sid {sid}), {:?}: {}",
                 at.source,
                 at.policy,
-                at.statement,
+                at.statement + 1,
                 trace.effect,
                 if trace.applies { "applies" } else { "does not apply" }
             );
@@ -149,4 +149,23 @@ pub fn decide_trust(account: &Account, trust: &Policy, question: Question<'_>) -
 fn administrator() -> Vec<Policy> {
     let parsed = Policy::parse_as(Kind::Identity, managed::ALL[0].1);
     vec![parsed.expect("AdministratorAccess is a policy")]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_counts_statements_from_one() {
+        let policy = r#"{"Statement": {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}}"#;
+        let policies = [Policy::parse_as(Kind::Identity, policy).unwrap()];
+        let policies = Policies { identity: &policies, session: None, resource: None, same_account: true };
+        let (context, resource) = (Context::default(), "arn:aws:s3:::other/k");
+        let caller = Principal::Administrator.caller();
+        let request = Request { caller: &caller, action: "s3:GetObject", resource, context: &context };
+        let decision = evaluate::access(policies, request);
+        let (action, resource, arn) = ("s3:GetObject".to_owned(), resource.to_owned(), "somebody".to_owned());
+        let trace = Denied { action, resource, arn, decision }.trace();
+        assert!(trace.contains(" statement 1 (Sid -), Allow: does not apply; resource does not fit"), "{trace}");
+    }
 }

@@ -1,7 +1,7 @@
 //! The stand-in as a whole: its state, and how requests see and change it.
 
 use std::{
-    fs,
+    fs::{self, File, TryLockError},
     io::Write,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -66,6 +66,15 @@ pub enum StartError {
     /// The client for issuers' documents: a wrong `--ca-file`, or a system without roots.
     #[error("the TLS client for issuers' documents cannot be made (are there root certificates on this system?): {0}")]
     Client(#[from] reqwest::Error),
+    /// A bundle of roots without one.
+    #[error("the file of root certificates (--ca-file) has no certificate: it has to hold one or more in PEM")]
+    NoRoots,
+    /// Another stand-in runs on the folder.
+    #[error("a localaws is running on {path} already: end it, or use another folder with --data")]
+    Running {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The seed.
     #[error(transparent)]
     Seed(#[from] SeedError),
@@ -88,6 +97,8 @@ pub struct Aws {
     pub(crate) ids: Ids,
     pub(crate) explain: bool,
     pub(crate) secure_transport: bool,
+    /// Held for as long as the stand-in lives.
+    _lock: File,
     /// Goes away with the stand-in.
     _temporary: Option<tempfile::TempDir>,
 }
@@ -108,6 +119,7 @@ impl Aws {
             |source| StartError::Io { path, source }
         };
         fs::create_dir_all(&dir).map_err(io(&dir))?;
+        let lock = lock(&dir)?;
         let file = dir.join("account.json");
         let account = match fs::read(&file) {
             Ok(text) => {
@@ -127,6 +139,7 @@ impl Aws {
             ids,
             explain,
             secure_transport,
+            _lock: lock,
             _temporary: temporary,
         };
         if let Some(seed) = seed {
@@ -186,5 +199,17 @@ impl Aws {
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(&new, &self.file)
+    }
+}
+
+/// Makes sure that one stand-in alone runs on a folder: each keeps the account in memory and writes all of it.
+fn lock(dir: &Path) -> Result<File, StartError> {
+    let path = dir.join("lock");
+    let opened = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = opened.map_err(|source| StartError::Io { path: path.clone(), source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::Running { path: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(StartError::Io { path, source }),
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::aws::StartError;
+
 /// How long STS waits.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest document that is read, in bytes.
@@ -24,7 +26,7 @@ pub struct Fetcher(reqwest::Client);
 
 impl Fetcher {
     /// Trusts the system's roots, and those of a PEM bundle besides.
-    pub fn new(more_roots: Option<&[u8]>) -> Result<Self, reqwest::Error> {
+    pub fn new(more_roots: Option<&[u8]>) -> Result<Self, StartError> {
         let mut builder = reqwest::Client::builder()
             .https_only(true)
             .no_proxy()
@@ -32,7 +34,11 @@ impl Fetcher {
             .timeout(TIMEOUT)
             .user_agent("tagmint-localaws");
         if let Some(pem) = more_roots {
-            builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
+            let roots = reqwest::Certificate::from_pem_bundle(pem)?;
+            if roots.is_empty() {
+                return Err(StartError::NoRoots);
+            }
+            builder = builder.tls_certs_merge(roots);
         }
         Ok(Self(builder.build()?))
     }

@@ -67,9 +67,13 @@ async fn dispatch(
     request.extensions_mut().insert(s3::Peer(peer.ip()));
     let Ok(request_id) = front.aws.ids.opaque() else { return plain(500, "InternalError") };
     let (request, buffered) = buffered(request).await;
-    match front.s3.call(request).await {
+    let answer = match s3::check_signing(request.uri(), request.headers()) {
+        Ok(()) => front.s3.call(request).await.map(|response| response.map(Body::new)),
+        Err(refusal) => Ok(refusal.answer()),
+    };
+    match answer {
         Ok(response) => {
-            let mut response = s3::told(response.map(Body::new), &request_id).await;
+            let mut response = s3::told(response, &request_id).await;
             // A refusal leaves the body unread, after which the connection is of no use.
             if response.status().as_u16() >= 400 && !buffered {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -91,9 +95,15 @@ async fn buffered(request: Request) -> (http::Request<s3s::Body>, bool) {
     if chunked || length.is_some_and(|length| length > MAX_BUFFERED) {
         return (request.map(s3s::Body::http_body_unsync), false);
     }
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     match body.collect().await {
-        Ok(body) => (http::Request::from_parts(parts, body.to_bytes().into()), true),
+        Ok(body) => {
+            let body = body.to_bytes();
+            if let Some(mismatch) = s3::BodyMismatch::of(&parts.headers, &body) {
+                parts.extensions.insert(mismatch);
+            }
+            (http::Request::from_parts(parts, body.into()), true)
+        }
         // A body that broke off is empty for s3s, which misses the announced length.
         Err(_) => (http::Request::from_parts(parts, s3s::Body::empty()), false),
     }
@@ -156,7 +166,8 @@ async fn answer(
     peer: SocketAddr,
 ) -> Result<Option<Xml>, QueryError> {
     if service == Service::Sts && action == "AssumeRoleWithWebIdentity" {
-        return sts::assume_role_with_web_identity(aws, params).await.map(Some);
+        let context = request_context(aws, &Principal::Anonymous, signed.headers, peer);
+        return sts::assume_role_with_web_identity(aws, params, &context).await.map(Some);
     }
     let principal = authenticate(aws, service, signed)?;
     let context = request_context(aws, &principal, signed.headers, peer);

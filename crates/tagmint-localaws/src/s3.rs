@@ -19,6 +19,7 @@ mod multipart;
 mod objects;
 mod policy;
 mod receive;
+mod signing;
 mod store;
 mod told;
 
@@ -29,6 +30,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 pub use self::{
     failure::S3Failure,
     policy::put_policy,
+    signing::{BodyMismatch, check as check_signing},
     store::{Storage, Versioning},
     told::told,
 };

@@ -1,16 +1,16 @@
 //! A set-up as JSON: what is there from the start.
 //!
-//! ```json
+//! ```text
 //! {
 //!   "providers": [{"url": "https://id.example.com", "client_ids": ["sts.amazonaws.com"], "thumbprints": []}],
-//!   "policies": [{"name": "read-own", "document": {"Version": "2012-10-17", "Statement": []}}],
+//!   "policies": [{"name": "read-own", "document": {"Version": "2012-10-17", "Statement": […]}}],
 //!   "roles": [{
 //!     "name": "deploy", "max_session_seconds": 3600,
-//!     "trust_policy": {"Version": "2012-10-17", "Statement": []},
-//!     "policies": {"own-prefix": {"Version": "2012-10-17", "Statement": []}},
+//!     "trust_policy": {"Version": "2012-10-17", "Statement": […]},
+//!     "policies": {"own-prefix": {"Version": "2012-10-17", "Statement": […]}},
 //!     "attached": ["arn:aws:iam::000000000000:policy/read-own"]
 //!   }],
-//!   "buckets": [{"name": "data", "versioning": true, "policy": {"Version": "2012-10-17", "Statement": []}}]
+//!   "buckets": [{"name": "data", "versioning": true, "policy": {"Version": "2012-10-17", "Statement": […]}}]
 //! }
 //! ```
 //!

@@ -174,7 +174,8 @@ fn hmac_sha256(key: &[u8], text: &str) -> hmac::Tag {
     hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
 }
 
-fn hex_sha256(bytes: &[u8]) -> String {
+/// SHA-256 in small hexadecimal digits.
+pub(crate) fn hex_sha256(bytes: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 

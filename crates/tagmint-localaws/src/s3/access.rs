@@ -20,6 +20,7 @@ use super::{
     context::RequestKeys,
     failure::S3Failure,
     policy,
+    signing::BodyMismatch,
 };
 use crate::{authorize::Question, aws::Aws, front, sessions::Principal};
 
@@ -40,7 +41,6 @@ pub struct Caller {
 impl S3Access for Access {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
         let keys = RequestKeys::of(request.uri(), request.headers());
-        refuse_old_signatures(request.headers(), &keys)?;
         let access_key = request.credentials().map(|credentials| credentials.access_key.clone());
         let principal = principal(&self.0, access_key.as_deref(), request.headers(), &keys)?;
         let peer = request.extensions_mut().get::<Peer>().map(|peer| SocketAddr::new(peer.0, 0));
@@ -64,6 +64,9 @@ impl S3Access for Access {
         }
         for need in &wanted {
             caller.allow(&self.0, need)?;
+        }
+        if request.extensions_mut().get::<BodyMismatch>().is_some() {
+            return Err(BodyMismatch::refusal().into());
         }
         request.extensions_mut().insert(caller);
         Ok(())
@@ -114,16 +117,6 @@ impl Caller {
     pub fn may_miss(&self, aws: &Aws, bucket: &str) -> Result<(), S3Failure> {
         self.allow(aws, &Need { action: "s3:ListBucket", bucket: Some(bucket.to_owned()), key: None, version: None })
     }
-}
-
-/// Signature Version 2, which s3s knows: S3 takes it for buckets from before June 2020 alone (user guide of S3, "AWS Signature Version 2").
-fn refuse_old_signatures(headers: &HeaderMap, keys: &RequestKeys) -> Result<(), S3Failure> {
-    let header = headers.get(http::header::AUTHORIZATION).is_some_and(|value| value.as_bytes().starts_with(b"AWS "));
-    if header || keys.query("AWSAccessKeyId").is_some() {
-        let message = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.";
-        return Err(S3Failure::new(400, "InvalidRequest", message));
-    }
-    Ok(())
 }
 
 fn principal(

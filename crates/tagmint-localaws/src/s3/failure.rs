@@ -25,6 +25,11 @@ impl S3Failure {
         self.code
     }
 
+    /// The status.
+    pub(super) const fn status(&self) -> u16 {
+        self.status
+    }
+
     /// The words.
     pub fn message(&self) -> &str {
         &self.message

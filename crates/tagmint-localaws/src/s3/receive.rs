@@ -14,6 +14,7 @@ use tokio::{fs::File, io::AsyncWriteExt};
 
 use super::{
     failure::S3Failure,
+    signing::BodyMismatch,
     store::{Checksums, Storage},
 };
 use crate::ids::Ids;
@@ -87,9 +88,7 @@ pub async fn receive(
     let mut hasher = hasher(&declared);
     let mut md5 = Md5::new();
     if let Some(mut body) = body {
-        let broken =
-            |error: s3s::StdError| S3Failure::new(400, "IncompleteBody", format!("the body ended early: {error}"));
-        while let Some(chunk) = body.try_next().await.map_err(broken)? {
+        while let Some(chunk) = body.try_next().await.map_err(|error| broken(&*error))? {
             md5.update(&chunk);
             hasher.update(&chunk);
             received.size += chunk.len() as u64;
@@ -100,6 +99,15 @@ pub async fn receive(
     received.md5 = md5.finalize();
     received.checksums = checked(&declared, hasher, &received.md5)?;
     Ok(received)
+}
+
+/// Why a body could not be read to its end. s3s's error has no public type, only these words.
+fn broken(error: &(dyn std::error::Error + 'static)) -> S3Failure {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    if causes.any(|error| error.to_string().contains("Sha256Mismatch")) {
+        return BodyMismatch::refusal();
+    }
+    S3Failure::new(400, "IncompleteBody", format!("the body ended early: {error}"))
 }
 
 /// The checksums that the client sends, now or after the body.

@@ -1,6 +1,9 @@
 //! `AssumeRoleWithWebIdentity`: fetches what the engine needs, and lets it decide.
 
-use tagmint_iam::web_identity::{Fetched, Report, Verdict, WebIdentityRequest, World, unverified_issuer, verdict};
+use tagmint_iam::{
+    context::Context,
+    web_identity::{Fetched, Report, Verdict, WebIdentityRequest, World, unverified_issuer, verdict},
+};
 
 use super::{open, session_policies};
 use crate::{
@@ -11,8 +14,8 @@ use crate::{
     xml::Xml,
 };
 
-/// Answers the call, which is unsigned: the token is its credential.
-pub async fn assume_role_with_web_identity(aws: &Aws, params: &Params) -> Result<Xml, QueryError> {
+/// Answers the call, which is unsigned: the token is its credential. `base` are the keys that every request has.
+pub async fn assume_role_with_web_identity(aws: &Aws, params: &Params, base: &Context) -> Result<Xml, QueryError> {
     let request = WebIdentityRequest {
         role_arn: params.need("RoleArn")?,
         role_session_name: params.need("RoleSessionName")?,
@@ -33,11 +36,13 @@ pub async fn assume_role_with_web_identity(aws: &Aws, params: &Params) -> Result
     let account = aws.account();
     let role = account.role_by_arn(request.role_arn);
     let engine_role = role.map(crate::account::Role::for_engine).transpose()?;
+    let base = with_resource_tags(base, role);
     let world = World {
         provider: provider.as_ref(),
         discovery: Some(fetched(&documents.discovery)),
         jwks: fetched(&documents.jwks),
         role: engine_role.as_ref(),
+        base: &base,
         now: aws.clock.now(),
     };
     let report = verdict(&request, &world);
@@ -73,6 +78,15 @@ pub async fn assume_role_with_web_identity(aws: &Aws, params: &Params) -> Result
         .text("Provider", &granted.provider))
 }
 
+/// The role is the call's resource, and its tags are that resource's.
+fn with_resource_tags(base: &Context, role: Option<&crate::account::Role>) -> Context {
+    let mut context = base.clone();
+    for (key, value) in role.into_iter().flat_map(|role| role.tags.iter()) {
+        context = context.with(&format!("aws:ResourceTag/{key}"), value).with(&format!("iam:ResourceTag/{key}"), value);
+    }
+    context
+}
+
 fn fetched(document: &Result<Vec<u8>, String>) -> Fetched<'_> {
     match document {
         Ok(bytes) => Fetched::Document(bytes),
@@ -81,7 +95,7 @@ fn fetched(document: &Result<Vec<u8>, String>) -> Fetched<'_> {
 }
 
 /// A role's own tags are principal tags too; a session tag of the same key stands before them (IAM user guide, "Pass session tags").
-pub(super) fn role_tags(context: &mut tagmint_iam::context::Context, role: &crate::account::Role) {
+pub(super) fn role_tags(context: &mut Context, role: &crate::account::Role) {
     for (key, value) in role.tags.iter() {
         let name = format!("aws:PrincipalTag/{key}");
         if context.get(&name).is_none() {
@@ -103,4 +117,39 @@ fn trace(report: &Report) -> String {
         format!("\n  {mark} {}: wanted {}, found {}{fix}", check.check, check.expected, check.actual)
     });
     std::iter::once(refusal).chain(checks).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::account::{Role, Tags};
+
+    #[test]
+    fn the_roles_tags_are_the_resources_and_the_requests_keys_stay() {
+        let mut tags = Tags::default();
+        tags.set(vec![("team".to_owned(), "blue".to_owned())]);
+        let role = Role {
+            name: "data".to_owned(),
+            path: "/".to_owned(),
+            id: "AROAEXAMPLE".to_owned(),
+            arn: "arn:aws:iam::000000000000:role/data".to_owned(),
+            created: jiff::Timestamp::UNIX_EPOCH,
+            description: None,
+            max_session_seconds: 3600,
+            trust_policy: String::new(),
+            inline: BTreeMap::new(),
+            attached: BTreeSet::new(),
+            tags,
+        };
+        let base = Context::new().with("aws:SourceIp", "192.0.2.1");
+        let context = with_resource_tags(&base, Some(&role));
+        for (key, value) in
+            [("aws:ResourceTag/team", "blue"), ("iam:ResourceTag/team", "blue"), ("aws:SourceIp", "192.0.2.1")]
+        {
+            assert_eq!(context.single(key), Some(value), "{key}");
+        }
+        assert_eq!(with_resource_tags(&base, None), base);
+    }
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod page;
+mod requests;
 mod stage;
 
 use jiff::SignedDuration;
@@ -56,7 +58,7 @@ async fn everything_but_sessions_outlives_a_restart() {
     let stage = Stage::new(Options { data, ..Options::default() }).await;
     let session = stage.assume(&stage.token(json!({}))).await.keys();
     let admin = stage.admin();
-    let stage = stage.restart();
+    let stage = stage.restart().await;
     let identity = stage.sts("Action=GetCallerIdentity&Version=2011-06-15", &admin).await;
     assert!(identity.body.contains("<Arn>arn:aws:iam::000000000000:user/administrator</Arn>"), "{}", identity.body);
     let object = stage.s3("GET", &format!("/{BUCKET}/own/mail.txt"), Some(&admin), "").await;
@@ -167,4 +169,24 @@ async fn a_seed_that_cannot_be_names_its_part() {
     assert!(wrong.starts_with("the seed's bucket ../x: InvalidBucketName"), "{wrong}");
     let wrong = told(|seed| seed["bucket"] = json!([]));
     assert!(wrong.contains("unknown field `bucket`"), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_folder_is_for_one_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { data: Some(dir.path().to_owned()), ..Options::default() };
+    let first = Stage::open_with(&options, None).unwrap();
+    let refused = Stage::open_with(&options, None).unwrap_err();
+    let path = dir.path().display();
+    assert_eq!(refused, format!("a localaws is running on {path} already: end it, or use another folder with --data"));
+    drop(first);
+    assert!(Stage::open_with(&options, None).is_ok(), "the lock ends with its holder");
+}
+
+#[tokio::test]
+async fn roots_without_a_certificate_are_refused() {
+    for pem in ["", "no certificate"] {
+        let refused = Stage::open_with(&Options::default(), Some(pem)).unwrap_err();
+        assert!(refused.contains("--ca-file"), "{refused}");
+    }
 }

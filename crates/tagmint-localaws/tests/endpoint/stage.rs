@@ -1,6 +1,11 @@
 //! An issuer over TLS, the stand-in, and a client.
 
-use std::{net::TcpListener, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    net::TcpListener,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use aws_credential_types::Credentials;
 use aws_lc_rs::{
@@ -8,7 +13,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
 };
 use aws_sigv4::{
-    http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign},
+    http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign},
     sign::v4,
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -24,13 +29,14 @@ use tagmint_localaws::{
     seed::Seed,
 };
 use tagmint_testkit::clock::MockClock;
+use tokio::task::JoinHandle;
 
 /// The bucket of the seed.
 pub const BUCKET: &str = "data-bucket";
 /// The role of the seed.
 pub const ROLE_ARN: &str = "arn:aws:iam::000000000000:role/data";
 /// Stands in the seed for the issuer's host and port.
-const HOST: &str = "ISSUER";
+pub const HOST: &str = "ISSUER";
 
 /// How the stand-in is started.
 pub struct Options {
@@ -97,6 +103,7 @@ pub struct Stage {
     data: Option<PathBuf>,
     aws: Arc<Aws>,
     endpoint: String,
+    serving: JoinHandle<()>,
     client: reqwest::Client,
 }
 
@@ -134,9 +141,9 @@ impl Stage {
         let clock = MockClock::new(SystemClock.now());
         let ca_pem = options.trusted.then(|| issuer.ca_pem.clone().into_bytes());
         let aws = Arc::new(Aws::open(settings(&options, ca_pem, clock.clone())).unwrap());
-        let endpoint = serve(&aws);
-        let stage = Self { clock, issuer, data: options.data, aws, endpoint, client: reqwest::Client::new() };
-        for owner in ["own", "foreign"] {
+        let (endpoint, serving) = serve(&aws);
+        let stage = Self { clock, issuer, data: options.data, aws, endpoint, serving, client: reqwest::Client::new() };
+        for owner in ["own", "foreign"].into_iter().filter(|_| seed.contains(BUCKET)) {
             let path = format!("/{BUCKET}/{owner}/mail.txt");
             let put = stage.s3("PUT", &path, Some(&stage.admin()), &format!("{owner} mail")).await;
             assert_eq!(put.status, 200, "{}", put.body);
@@ -149,16 +156,30 @@ impl Stage {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let seed = serde_json::to_vec(options.seed.as_ref().unwrap()).unwrap();
         Seed::parse(&seed).map_err(|error| error.to_string())?;
-        Aws::open(settings(options, None, MockClock::default())).map_err(|error| error.to_string())
+        Self::open_with(options, None)
+    }
+
+    /// Opens the stand-in alone, with these roots.
+    pub fn open_with(options: &Options, ca_pem: Option<&str>) -> Result<Aws, String> {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let ca_pem = ca_pem.map(|pem| pem.as_bytes().to_vec());
+        Aws::open(settings(options, ca_pem, MockClock::default())).map_err(|error| error.to_string())
     }
 
     /// The same on the same folder, without a seed.
-    pub fn restart(self) -> Self {
+    pub async fn restart(mut self) -> Self {
+        self.serving.abort();
+        let (aws, _) = (Arc::downgrade(&self.aws), std::mem::replace(&mut self.client, reqwest::Client::new()));
         let options = Options { data: self.data.clone(), ..Options::default() };
         let ca_pem = Some(self.issuer.ca_pem.clone().into_bytes());
+        drop(self.aws);
+        // The connections of the old one end soon after it.
+        while aws.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let aws = Arc::new(Aws::open(settings(&options, ca_pem, self.clock.clone())).unwrap());
-        let endpoint = serve(&aws);
-        Self { aws, endpoint, ..self }
+        let (endpoint, serving) = serve(&aws);
+        Self { aws, endpoint, serving, ..self }
     }
 
     pub fn now(&self) -> i64 {
@@ -226,8 +247,21 @@ impl Stage {
         time: Timestamp,
     ) -> Answer {
         if let Some(keys) = keys {
-            signed(&mut request, keys, service, time);
+            signed(&mut request, keys, service, time, None);
         }
+        self.as_it_is(request).await
+    }
+
+    /// A request to S3 that the administrator signed; in its URL where that has a life.
+    pub fn signed_s3(&self, method: &str, path: &str, body: &str, life: Option<Duration>) -> http::Request<String> {
+        let uri = format!("{}{path}", self.endpoint);
+        let mut request = http::Request::builder().method(method).uri(uri).body(body.to_owned()).unwrap();
+        signed(&mut request, &self.admin(), "s3", SystemClock.now(), life);
+        request
+    }
+
+    /// Sends a request without signing it.
+    pub async fn as_it_is(&self, request: http::Request<String>) -> Answer {
         let answer = self.client.execute(request.map(reqwest::Body::from).try_into().unwrap()).await.unwrap();
         Answer { status: answer.status().as_u16(), body: answer.text().await.unwrap() }
     }
@@ -246,18 +280,21 @@ fn settings(options: &Options, ca_pem: Option<Vec<u8>>, clock: MockClock) -> Set
     }
 }
 
-fn serve(aws: &Arc<Aws>) -> String {
+fn serve(aws: &Arc<Aws>) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(front::serve(listener, Arc::clone(aws)).unwrap());
-    endpoint
+    let serving = front::serve(listener, Arc::clone(aws)).unwrap();
+    (endpoint, tokio::spawn(async move { serving.await.unwrap() }))
 }
 
 /// Signs with the SDK's own signer.
-fn signed(request: &mut http::Request<String>, keys: &Keys, service: &str, time: Timestamp) {
+fn signed(request: &mut http::Request<String>, keys: &Keys, service: &str, time: Timestamp, life: Option<Duration>) {
     let identity = Credentials::new(&keys.id, &keys.secret, keys.token.clone(), None, "test").into();
     let mut settings = SigningSettings::default();
-    if service == "s3" {
+    if life.is_some() {
+        settings.signature_location = SignatureLocation::QueryParams;
+        settings.expires_in = life;
+    } else if service == "s3" {
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     }
     let params = v4::SigningParams::builder()
@@ -270,9 +307,8 @@ fn signed(request: &mut http::Request<String>, keys: &Keys, service: &str, time:
         .unwrap();
     let uri = request.uri().to_string();
     let body = request.body().clone();
-    let signable =
-        SignableRequest::new(request.method().as_str(), &uri, std::iter::empty(), SignableBody::Bytes(body.as_bytes()))
-            .unwrap();
+    let body = if life.is_some() { SignableBody::UnsignedPayload } else { SignableBody::Bytes(body.as_bytes()) };
+    let signable = SignableRequest::new(request.method().as_str(), &uri, std::iter::empty(), body).unwrap();
     let (instructions, _) = sign(signable, &params.into()).unwrap().into_parts();
     instructions.apply_to_request_http1x(request);
 }
