@@ -11,7 +11,10 @@ use tagmint_core::{
     tags::SessionTags,
 };
 use tagmint_fuzz::{lines, pairs, sections, world};
-use tagmint_iam::web_identity::{self, Fetched, World};
+use tagmint_iam::{
+    context::Context,
+    web_identity::{self, Fetched, World},
+};
 
 fuzz_target!(|data: &[u8]| {
     let Some([subject, audience, tags, transitive, roles]) = sections(data) else { return };
@@ -54,6 +57,7 @@ fuzz_target!(|data: &[u8]| {
         discovery: None,
         jwks: Fetched::Document(world::JWKS),
         role: Some(&role),
+        base: &Context::new(),
         now: world::now(),
     };
     let report = web_identity::verdict(&world::request(token.expose(), role_arn), &world);

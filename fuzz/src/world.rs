@@ -10,6 +10,7 @@ use tagmint_core::{
     signing_key::{Algorithm, Signer, SigningKey},
 };
 use tagmint_iam::{
+    context::Context,
     policy::Policy,
     provider::{OidcProvider, Registration},
     web_identity::{self, Fetched, Report, Role, WebIdentityRequest, World},
@@ -100,7 +101,7 @@ pub fn request<'a>(token: &'a str, role_arn: &'a str) -> WebIdentityRequest<'a> 
 pub fn verdict(request: &WebIdentityRequest<'_>, jwks: &[u8], discovery: Option<&[u8]>) -> Report {
     let discovery = discovery.map(Fetched::Document);
     let (provider, role) = (Some(&*PROVIDER), Some(&*ROLE));
-    let world = World { provider, discovery, jwks: Fetched::Document(jwks), role, now: now() };
+    let world = World { provider, discovery, jwks: Fetched::Document(jwks), role, base: &Context::new(), now: now() };
     let report = web_identity::verdict(request, &world);
     assert_eq!(report, web_identity::verdict(request, &world), "the same question, another answer");
     let failed = report.checks.iter().position(|check| !check.passed);

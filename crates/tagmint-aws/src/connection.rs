@@ -48,6 +48,16 @@ pub enum ConnectionError {
     /// No region.
     #[error("no region is known: set AWS_REGION, or give --region")]
     NoRegion,
+    /// An endpoint that is no URL.
+    #[error(
+        "the endpoint `{url}` of {service} is no URL of a server: it begins with http:// or https:// and a host (--endpoint-url, AWS_ENDPOINT_URL)"
+    )]
+    Endpoint {
+        /// The service.
+        service: &'static str,
+        /// What is there.
+        url: String,
+    },
     /// The bundle of certificate authorities.
     #[error("the CA bundle {path} (AWS_CA_BUNDLE): {problem}")]
     CaBundle {
@@ -126,6 +136,11 @@ impl Connection {
             loader = loader.endpoint_url(url);
         }
         let mut connection = Self { sdk: loader.load().await, operator: OnceCell::new() };
+        for service in [Service::Sts, Service::S3, Service::Iam] {
+            if let Some(url) = connection.endpoint(service).filter(|url| !is_endpoint(url)) {
+                return Err(ConnectionError::Endpoint { service: service.id(), url });
+            }
+        }
         if connection.sdk.region().is_none() {
             if connection.is_aws() {
                 return Err(ConnectionError::NoRegion);
@@ -229,7 +244,7 @@ impl Connection {
         let find = || async {
             let provider = self.sdk.credentials_provider().ok_or_else(|| "no source of credentials".to_owned())?;
             let found = tokio::time::timeout(CREDENTIALS, provider.provide_credentials()).await;
-            found.map_err(|_| "finding them took too long".to_owned())?.map_err(|error| causes(&error))
+            found.map_err(|_| "finding them took too long".to_owned())?.map_err(|error| first_line(&causes(&error)))
         };
         let found = self.operator.get_or_init(find).await.clone();
         found.map_err(|cause| Failure::NoCredentials { cause: cause.trim_end_matches('.').to_owned() })
@@ -250,6 +265,17 @@ impl Connection {
             .ok()?;
         self.sdk.service_config().and_then(|config| config.load_config(key)).or_else(general)
     }
+}
+
+/// The chain of credential providers tells a page of what it tried.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_end_matches(':').to_owned()
+}
+
+/// Whether the SDK can send requests there.
+fn is_endpoint(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '['))
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -7,6 +7,7 @@ use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
 };
 use quick_xml::{Reader, events::Event};
+use tagmint_core::jws;
 
 /// What answers that cannot be read are called.
 const UNREADABLE: &str = "an answer that cannot be read";
@@ -104,7 +105,7 @@ impl Failure {
     }
 }
 
-/// An error with what caused it.
+/// An error with what caused it. The SDK's may repeat the whole request: what may be a token is taken out.
 pub fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -117,7 +118,7 @@ pub fn causes(error: &dyn Error) -> String {
         }
         cause = inner.source();
     }
-    text
+    jws::without_tokens(&text)
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -167,6 +168,12 @@ mod tests {
             assert_eq!(read(strange.as_bytes()), Body::default(), "{strange}");
         }
         assert_eq!(read(&[0xff, 0xfe]), Body::default());
+    }
+
+    #[test]
+    fn causes_repeat_no_token() {
+        let error = std::io::Error::other("request: Action=X&WebIdentityToken=eyJhbGciOiJ.eyJzdWIiOi.c2ln-_&y=1");
+        assert_eq!(causes(&error), "request: Action=X&WebIdentityToken=…&y=1");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod access;
 mod claims;
 mod diff;
 mod provider;
+mod request;
 mod subject;
 mod token;
 mod trust;
@@ -22,6 +23,7 @@ pub use self::{
 use self::{claims::Claims, provider::Registered};
 use crate::{
     arn::{Arn, RoleArn},
+    context::Context,
     policy::{Policy, PrincipalElement, Principals},
     web_identity::{self, Check, Fetched, Report, Role, Verdict, WebIdentityRequest, World},
 };
@@ -48,12 +50,16 @@ pub struct Question<'a> {
     pub provider_url: Option<&'a str>,
     /// Whether `localaws` is asked instead of AWS: an issuer on this machine may have a port there.
     pub local: bool,
+    /// Whether IAM says that the role's account has no such provider.
+    pub provider_missing: bool,
     /// The provider's client ids. Empty: not known, and the token's own audience passes.
     pub client_ids: &'a [String],
     /// The provider's discovery document.
     pub discovery: Fetched<'a>,
     /// The provider's key set.
     pub jwks: Fetched<'a>,
+    /// Keys of the call to STS and of the role, as `aws:SourceIp` and `aws:ResourceTag/team`. `aws:SecureTransport` is true without them.
+    pub context: &'a [(String, String)],
     /// The time.
     pub now: Timestamp,
     /// What the session is to do then, if that is asked, too.
@@ -111,7 +117,8 @@ impl Question<'_> {
     pub fn explain(&self) -> Explanation {
         let claims = Claims::read(self.token);
         let registered = self.registered(&claims);
-        let provider = registered.provider.as_ref().ok();
+        let provider = registered.provider.as_ref().ok().filter(|_| !self.provider_missing);
+        let base = self.base();
         let role = Role {
             arn: self.role_arn_or_put_in(&claims),
             trust_policy: self.trust_policy.clone(),
@@ -125,8 +132,14 @@ impl Question<'_> {
             policy: None,
             provider_id: None,
         };
-        let world =
-            World { provider, discovery: Some(self.discovery), jwks: self.jwks, role: Some(&role), now: self.now };
+        let world = World {
+            provider,
+            discovery: Some(self.discovery),
+            jwks: self.jwks,
+            role: Some(&role),
+            base: &base,
+            now: self.now,
+        };
         let report = web_identity::verdict(&request, &world);
         let mut explanation = Explanation {
             accepted: report.session().is_some(),
@@ -138,8 +151,10 @@ impl Question<'_> {
             comparison: None,
         };
         self.advise(&mut explanation, &report, &registered, &claims);
+        explanation.warnings.extend(request::unknown(&report.trust));
         if let Verdict::Accepted(session) = &report.verdict {
-            explanation.warnings.extend(warnings::of(self.trust_policy, &report.trust, provider, &claims));
+            let tagless = web_identity::opens_without_tags(&request, &world);
+            explanation.warnings.extend(warnings::of(self.trust_policy, &report.trust, provider, &claims, tagless));
             if let Some(access) = &self.access {
                 access::explain(access, session, &mut explanation);
             }
@@ -182,6 +197,7 @@ impl Question<'_> {
                 return;
             }
             Ok(provider) => match failed.check {
+                "claim-issuer" if self.provider_missing => Some(provider::advice_on_missing(provider)),
                 name if name.starts_with("trust-") => report
                     .trust
                     .last()
@@ -229,9 +245,16 @@ impl Question<'_> {
         Registered::find(self, &principals, &self.account(), claims)
     }
 
-    /// The account of the provider in the trust policy, else of the role.
+    /// The keys that are not the token's.
+    fn base(&self) -> Context {
+        let base = Context::new().with("aws:SecureTransport", "true");
+        self.context.iter().fold(base, |base, (key, value)| base.with(key, value))
+    }
+
+    /// The role's account, because a role trusts the providers of its own account alone; without a role, that of the provider in the trust
+    /// policy.
     fn account(&self) -> String {
-        let arns = federated(self.trust_policy).chain(self.role_arn);
+        let arns = self.role_arn.into_iter().chain(federated(self.trust_policy));
         let mut accounts = arns.filter_map(Arn::split).filter(Arn::has_account).map(|arn| arn.account.to_owned());
         accounts.next().unwrap_or_else(|| ACCOUNT.to_owned())
     }

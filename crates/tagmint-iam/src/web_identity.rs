@@ -21,7 +21,7 @@ pub use self::{
     error::{StsCode, StsError},
 };
 use self::{checks::Checks, token::Token};
-use crate::{evaluate::Decision, policy::Policy, provider::OidcProvider};
+use crate::{context::Context, evaluate::Decision, policy::Policy, provider::OidcProvider};
 
 /// How far STS lets clocks differ, in seconds, for `exp`, `nbf` and `iat`.
 pub const LEEWAY_SECONDS: i64 = 300;
@@ -56,6 +56,9 @@ pub struct World<'a> {
     pub jwks: Fetched<'a>,
     /// The role, when it exists.
     pub role: Option<&'a Role>,
+    /// The keys that the trust policy sees of the call itself and of the role, as `aws:SourceIp` and `aws:ResourceTag/team`. The token's own
+    /// keys, the principal's and the time stand before them.
+    pub base: &'a Context,
     /// The time.
     pub now: Timestamp,
 }
@@ -160,16 +163,30 @@ pub fn unverified_issuer(token: &str) -> Option<String> {
 pub fn verdict(request: &WebIdentityRequest<'_>, world: &World<'_>) -> Report {
     let mut checks = Checks::default();
     let mut trust = Vec::new();
-    let verdict = match run(request, world, &mut checks, &mut trust) {
+    let verdict = match run(request, world, WithTags::Yes, &mut checks, &mut trust) {
         Ok(session) => Verdict::Accepted(Box::new(session)),
         Err(error) => Verdict::Refused(error),
     };
     Report { verdict, checks: checks.into_vec(), trust }
 }
 
+/// Whether the same token without its session tags would open a session, too. The signature is taken as right.
+pub(crate) fn opens_without_tags(request: &WebIdentityRequest<'_>, world: &World<'_>) -> bool {
+    let world = World { discovery: None, jwks: Fetched::Unchecked, ..*world };
+    run(request, &world, WithTags::No, &mut Checks::default(), &mut Vec::new()).is_ok()
+}
+
+/// Whether a token's session tags count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum WithTags {
+    Yes,
+    No,
+}
+
 fn run(
     request: &WebIdentityRequest<'_>,
     world: &World<'_>,
+    with_tags: WithTags,
     checks: &mut Checks,
     trust: &mut Vec<(String, Decision)>,
 ) -> Result<Session, StsError> {
@@ -182,7 +199,10 @@ fn run(
     claims::check_times(&token, world.now, checks)?;
     let audience = claims::check_audience(&token, provider, checks)?;
     let subject = claims::check_subject(&token, checks)?;
-    let tags = extensions::check_tags(&token, checks)?;
+    let tags = match with_tags {
+        WithTags::Yes => extensions::check_tags(&token, checks)?,
+        WithTags::No => extensions::Tags::default(),
+    };
     let source_identity = extensions::check_source_identity(&token, checks)?;
     let role_authorized_by_idp = extensions::check_roles(&token, request.role_arn, checks)?;
     let bearer = trust::Bearer {
@@ -193,6 +213,7 @@ fn run(
         tags: &tags,
         source_identity: source_identity.as_deref(),
         role_authorized_by_idp,
+        base: world.base,
         now: world.now,
     };
     let role = trust::check(request, world.role, &bearer, checks, trust)?;

@@ -7,6 +7,7 @@ use std::{fmt, ops::RangeInclusive};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
+use tagmint_core::jws;
 
 /// How long a session may last, in seconds (`DurationSeconds`). The role's own maximum may be shorter.
 pub const SESSION_SECONDS: RangeInclusive<u32> = 900..=43_200;
@@ -128,17 +129,7 @@ impl StsError {
 
 /// One line of bounded length without anything that looks like a JWT.
 fn harmless(text: &str) -> String {
-    let mut clean = String::new();
-    let mut rest = text;
-    // Every JWT begins with the base64 of `{"`.
-    while let Some(start) = rest.find("eyJ") {
-        clean.push_str(&rest[..start]);
-        clean.push('…');
-        let token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        rest = rest[start..].trim_start_matches(token);
-    }
-    clean.push_str(rest);
-    clean.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_MESSAGE).collect()
+    jws::without_tokens(text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_MESSAGE).collect()
 }
 
 #[cfg(test)]

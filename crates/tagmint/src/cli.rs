@@ -66,7 +66,7 @@ pub enum Command {
     /// configuration file, opens a session and makes a bearer, and prints what to try. With `--format json` it prints one
     /// line when it is ready: `{"issuer", "ca_file", "admin", "auth_token", "session", "bearer", "config"}`.
     Dev(DevArgs),
-    /// Shows the whole path in this one process: session, token, verification, refusals, ledger.
+    /// Shows the whole path in this one process: session, token, refusals, STS, S3 with its own and foreign prefixes, ledger.
     ///
     /// Needs no network and leaves nothing behind. Fails (exit code 1) when a step does not hold.
     Demo,

@@ -21,7 +21,7 @@ pub enum CliError {
     /// A file that the configuration names cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// `check` found something in the configuration or in the files that it names.
+    /// `check` found something in the configuration or in the files that it names, or a passed socket contradicts it.
     #[error("{0}")]
     Check(String),
     /// `check` found nothing wrong with the configuration, but the database does not answer as it should.
@@ -101,7 +101,7 @@ impl From<ProveError> for CliError {
     fn from(error: ProveError) -> Self {
         match error {
             ProveError::Stopped { failure: Failure::Unreachable { .. }, .. } => Self::Unreachable(error.to_string()),
-            ProveError::Stopped { .. } => Self::Refused(error.to_string()),
+            ProveError::Stopped { .. } | ProveError::Interrupted { .. } => Self::Refused(error.to_string()),
             ProveError::Random(error) => Self::Random(error),
         }
     }
@@ -149,7 +149,7 @@ impl CliError {
     /// 1 refused or failed, 2 usage, 3 configuration, 4 something could not be reached.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Aws(ConnectionError::NoRegion) => 2,
+            Self::Usage(_) | Self::Aws(ConnectionError::NoRegion | ConnectionError::Endpoint { .. }) => 2,
             Self::Unreachable(_) => 4,
             Self::Config(_)
             | Self::File(_)

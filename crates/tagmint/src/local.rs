@@ -3,6 +3,7 @@
 //! Its folder holds what a real one has: a key file, certificates, a database, a configuration file. The issuer runs on that file by the
 //! same way as `serve` does, so the admin commands work with it.
 
+mod aws;
 mod files;
 
 use std::{
@@ -42,7 +43,11 @@ pub const WALLET: &str = "0x7a6ed1c0ffee5eed00000000000000000000d00d";
 pub const WALLET_TAG: &str = "agentkeys_user_wallet";
 /// The role that local tokens are for, in the account of `tagmint localaws`.
 pub const ROLE_ARN: &str = "arn:aws:iam::000000000000:role/agentkeys-data-role-test";
-/// Its name.
+/// The bucket that the role reaches.
+pub const BUCKET: &str = "agentkeys-mail-test";
+/// Whom local tokens are for.
+const AUDIENCE: &str = "sts.amazonaws.com";
+/// The role's name.
 pub const ROLE_NAME: &str = "agentkeys-data-role-test";
 /// An audience of local tokens that is not AWS.
 pub const OTHER_AUDIENCE: &str = "tagmint-dev";
@@ -110,6 +115,7 @@ pub async fn start(options: LocalOptions) -> Result<LocalIssuer, CliError> {
     let address = compose::local_address(&public)?;
     let algorithm = options.algorithm.or(before.algorithm).unwrap_or(Algorithm::Es256);
     layout.write_secrets(now)?;
+    layout.write_aws_set_up(&aws_set_up(&format!("https://localhost:{}", address.port())))?;
     layout.write_config(address, compose::local_address(&admin)?, compose::local_address(&backend)?, algorithm)?;
 
     let backend = tokio::spawn(mock_backend::serve(backend, mock())?);
@@ -132,6 +138,11 @@ pub async fn start(options: LocalOptions) -> Result<LocalIssuer, CliError> {
         backend,
         _lock: lock,
     })
+}
+
+/// Provider, role and bucket for an issuer, as `tagmint localaws --seed` takes them.
+pub fn aws_set_up(issuer: &str) -> Value {
+    aws::set_up(issuer)
 }
 
 fn mock() -> MockBackend {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tagmint_core::issued_secret::SecretKind;
+use tagmint_core::{issued_secret::SecretKind, jws};
 
 /// A secret begins with one of these.
 const PREFIXES: [&str; 2] = [SecretKind::Session.prefix(), SecretKind::Bearer.prefix()];
@@ -15,8 +15,13 @@ pub fn looks_like_a_secret(text: &str) -> bool {
     PREFIXES.iter().any(|prefix| text.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('_')))
 }
 
-/// The text without what may be a secret: of `tms_test_…` only `tms_[redacted]` is left.
+/// The text without what may be a secret: of `tms_test_…` only `tms_[redacted]` is left, of a JWT nothing.
 pub fn secrets(text: &str) -> Cow<'_, str> {
+    if text.contains("eyJ") { Cow::Owned(issued(&jws::without_tokens(text)).into_owned()) } else { issued(text) }
+}
+
+/// The text without what may be a session or bearer.
+fn issued(text: &str) -> Cow<'_, str> {
     let mut clean = String::new();
     let mut rest = text;
     while let Some((start, end)) = find(rest) {
@@ -57,6 +62,7 @@ mod tests {
         for (text, expected) in [
             ("nothing here".to_owned(), "nothing here"),
             (format!("invalid value '{secret}' for '<ID>'"), "invalid value 'tmb_[redacted]' for '<ID>'"),
+            ("sent eyJhbGciOiJ.eyJzdWIiOi.c2ln to it".to_owned(), "sent … to it"),
             (format!("{secret},{secret}"), "tmb_[redacted],tmb_[redacted]"),
             (format!("--x={}", secret.replace("tmb", "tms")), "--x=tms_[redacted]"),
             ("those begin with `tms_` (session) or `tmb_`".to_owned(), "those begin with `tms_` (session) or `tmb_`"),

@@ -15,6 +15,7 @@ use tagmint_core::{
     tags::SessionTags,
 };
 use tagmint_iam::{
+    context::Context,
     provider::{OidcProvider, Registration},
     trust_policy,
     web_identity::{Fetched, Role, WebIdentityRequest, World, verdict},
@@ -69,6 +70,7 @@ fn verdicts(algorithm: Algorithm, args: &Args) -> Result<Slice, BenchError> {
         discovery: Some(Fetched::Document(discovery.as_bytes())),
         jwks: Fetched::Document(&jwks),
         role: Some(&role),
+        base: &Context::new(),
         now,
     };
     let request = WebIdentityRequest {

@@ -1,5 +1,7 @@
 //! Making the checks.
 
+use std::ops::ControlFlow;
+
 use tagmint_core::{
     clock::Clock,
     random::{Random, RandomUnavailable},
@@ -38,6 +40,12 @@ pub enum ProveError {
         /// What was written before and is still there.
         left: Vec<Left>,
     },
+    /// The one who is told the rows wanted no more.
+    #[error("interrupted: what is above was checked, the rest was not{}", told(left))]
+    Interrupted {
+        /// What was written before and is still there.
+        left: Vec<Left>,
+    },
     /// No names could be made.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
@@ -48,13 +56,14 @@ fn told(left: &[Left]) -> String {
     if keys.is_empty() { String::new() } else { format!("; what was written is still there: {}", keys.join(", ")) }
 }
 
-/// Makes all checks of the plan in order. Each row is told when it is known. What was written is removed, however it ends.
+/// Makes all checks of the plan in order. Each row is told when it is known; whoever is told may end it there. What was written is removed,
+/// however it ends.
 pub async fn run(
     plan: &Plan,
     connection: &Connection,
     clock: &dyn Clock,
     random: &dyn Random,
-    mut on_row: impl FnMut(&Row),
+    mut on_row: impl FnMut(&Row) -> ControlFlow<()>,
 ) -> Result<Report, ProveError> {
     let mut run = Run {
         plan,
@@ -74,8 +83,12 @@ pub async fn run(
         match run.check(kind).await {
             Ok(seen) => {
                 let row = row(check, seen, plan.require_all);
-                on_row(&row);
+                let go_on = on_row(&row);
                 rows.push(row);
+                if go_on.is_break() {
+                    stopped = Some(Stop::Interrupted);
+                    break;
+                }
             }
             Err(stop) => {
                 stopped = Some(stop);
@@ -93,6 +106,7 @@ pub async fn run(
         None => Ok(Report { rows, left }),
         Some(Stop::Failure(failure)) => Err(ProveError::Stopped { failure, left }),
         Some(Stop::Random(error)) => Err(error.into()),
+        Some(Stop::Interrupted) => Err(ProveError::Interrupted { left }),
     }
 }
 
@@ -100,6 +114,7 @@ pub async fn run(
 enum Stop {
     Failure(Failure),
     Random(RandomUnavailable),
+    Interrupted,
 }
 
 impl From<Failure> for Stop {

@@ -69,6 +69,16 @@ impl Registered {
     }
 }
 
+/// What to do about a provider that the role's account does not have.
+pub(super) fn advice_on_missing(provider: &OidcProvider) -> Advice {
+    let fix = format!(
+        "the role's account has no provider {}: create it in IAM with the URL {:?} and the token's audience as client id",
+        provider.arn(),
+        provider.issuer()
+    );
+    Advice { fix, comparison: None }
+}
+
 /// What to do about an `iss` that isn't the registered URL.
 pub(super) fn advice_on_issuer(provider: &OidcProvider, claims: &Claims) -> Advice {
     let registered = provider.issuer();

@@ -1,5 +1,7 @@
 //! GitHub's and GitLab's subjects, and patterns of them.
 
+use crate::pattern;
+
 /// The day from which GitHub puts ids into the subjects of repositories that are created, renamed or transferred.
 pub(super) const IDS_SINCE: &str = "15 July 2026";
 
@@ -7,9 +9,9 @@ pub(super) const IDS_SINCE: &str = "15 July 2026";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RepositorySubject<'a> {
     pub(super) owner: &'a str,
+    pub(super) owner_id: Option<&'a str>,
     pub(super) name: &'a str,
-    /// Whether owner and name have their ids.
-    pub(super) with_ids: bool,
+    pub(super) name_id: Option<&'a str>,
     /// `ref:refs/heads/main`, `environment:prod`, `pull_request`, `*`…
     pub(super) rest: &'a str,
 }
@@ -18,14 +20,63 @@ impl<'a> RepositorySubject<'a> {
     pub(super) fn parse(subject: &'a str) -> Option<Self> {
         let (owner, rest) = subject.strip_prefix("repo:")?.split_once('/')?;
         let (name, rest) = rest.split_once(':').unwrap_or((rest, ""));
-        let (plain_owner, plain_name) = (owner.split('@').next()?, name.split('@').next()?);
-        let with_ids = plain_owner.len() < owner.len() && plain_name.len() < name.len();
-        Some(Self { owner: plain_owner, name: plain_name, with_ids, rest })
+        let ((owner, owner_id), (name, name_id)) = (name_and_id(owner), name_and_id(name));
+        Some(Self { owner, owner_id, name, name_id, rest })
     }
 
-    /// Whether both are of the same repository by name.
-    pub(super) fn same_names(&self, other: &Self) -> bool {
-        self.owner.eq_ignore_ascii_case(other.owner) && self.name.eq_ignore_ascii_case(other.name)
+    /// Whether owner and name have their ids.
+    pub(super) fn with_ids(&self) -> bool {
+        self.owner_id.is_some() && self.name_id.is_some()
+    }
+
+    /// Whether owner and name have ids without wildcards.
+    pub(super) fn binds_ids(&self) -> bool {
+        [self.owner_id, self.name_id].iter().all(|id| id.is_some_and(is_id))
+    }
+
+    /// Whether a name stands without its id. A wildcard at its end takes the id, too.
+    pub(super) fn lacks_ids(&self) -> bool {
+        let lacks = |name: &str, id: Option<&str>| id.is_none() && !name.ends_with('*');
+        lacks(self.owner, self.owner_id) || lacks(self.name, self.name_id)
+    }
+
+    /// Whether the names of a token's subject are these; `like` says whether wildcards are wildcards.
+    pub(super) fn fits_names(&self, token: &Self, like: bool) -> bool {
+        let fits = |pattern: &str, name: &str| {
+            if like { pattern::matches_ignoring_case(pattern, name) } else { pattern.eq_ignore_ascii_case(name) }
+        };
+        fits(self.owner, token.owner) && fits(self.name, token.name)
+    }
+
+    /// Whether both have an id of the owner or of the repository, and it is another one.
+    pub(super) fn other_ids(&self, token: &Self, like: bool) -> bool {
+        let other = |pattern: Option<&str>, id: Option<&str>| {
+            let both = pattern.zip(id);
+            both.is_some_and(
+                |(pattern, id)| {
+                    if like { !pattern::matches_ignoring_case(pattern, id) } else { pattern != id }
+                },
+            )
+        };
+        other(self.owner_id, token.owner_id) || other(self.name_id, token.name_id)
+    }
+
+    /// Owner and repository with their ids, where there are any.
+    pub(super) fn ids(&self) -> String {
+        let id = |id: Option<&str>| id.map(|id| format!("@{id}")).unwrap_or_default();
+        format!("{}{}/{}{}", self.owner, id(self.owner_id), self.name, id(self.name_id))
+    }
+
+    /// This pattern with the ids of a token's subject.
+    pub(super) fn with_ids_of(&self, token: &Self) -> String {
+        let with = |name: &str, own: Option<&str>, id: Option<&str>| match own.or(id) {
+            Some(id) if own.is_some() || !name.ends_with('*') => format!("{name}@{id}"),
+            _ => name.to_owned(),
+        };
+        let owner = with(self.owner, self.owner_id, token.owner_id);
+        let name = with(self.name, self.name_id, token.name_id);
+        let rest = if self.rest.is_empty() { String::new() } else { format!(":{}", self.rest) };
+        format!("repo:{owner}/{name}{rest}")
     }
 
     pub(super) fn environment(&self) -> Option<&'a str> {
@@ -35,6 +86,16 @@ impl<'a> RepositorySubject<'a> {
     pub(super) fn git_ref(&self) -> Option<&'a str> {
         self.rest.strip_prefix("ref:")
     }
+}
+
+/// `NAME` or `NAME@ID`.
+fn name_and_id(text: &str) -> (&str, Option<&str>) {
+    text.split_once('@').map_or((text, None), |(name, id)| (name, Some(id)))
+}
+
+/// Whether it is an id without wildcards.
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// How much a subject's pattern lets in.
@@ -55,20 +116,23 @@ pub(super) fn breadth(value: &str, like: bool) -> Breadth {
     if !like {
         return Breadth::Narrow;
     }
-    if value.starts_with('*') || value.chars().all(|c| c == '*' || c == '?') {
+    let wild = |text: &str| text.contains(['*', '?']);
+    // The part before the first `:` says what kind of subject it is: a wildcard in it takes all kinds.
+    if wild(value.split(':').next().unwrap_or(value)) {
         return Breadth::All;
     }
-    let wild = |text: &str| text.contains(['*', '?']);
     for prefix in ["repo:", "project_path:"] {
         let Some(path) = value.strip_prefix(prefix) else { continue };
+        // An id is bound only where `:` ends the path: otherwise a branch could have the same letters.
+        let with_ids = path.contains(':') && RepositorySubject::parse(value).is_some_and(|subject| subject.binds_ids());
         let (path, rest) = path.split_once(':').unwrap_or((path, ""));
-        if path.starts_with('*') {
+        if !with_ids && path.trim_start_matches('?').starts_with('*') {
             return Breadth::All;
         }
-        if wild(path) {
+        if !with_ids && wild(path) {
             return Breadth::Several;
         }
-        if rest == "*" {
+        if wild(rest) && rest.chars().all(|c| matches!(c, '*' | '?' | ':')) {
             return Breadth::AnyRef;
         }
     }
@@ -82,10 +146,21 @@ mod tests {
     #[test]
     fn subjects_are_read() {
         let old = RepositorySubject::parse("repo:acme/app:ref:refs/heads/main").unwrap();
-        assert_eq!((old.owner, old.name, old.with_ids, old.git_ref()), ("acme", "app", false, Some("refs/heads/main")));
+        assert_eq!(
+            (old.owner, old.name, old.with_ids(), old.git_ref()),
+            ("acme", "app", false, Some("refs/heads/main"))
+        );
         let new = RepositorySubject::parse("repo:Acme@12/app@34:environment:prod").unwrap();
-        assert_eq!((new.owner, new.name, new.with_ids, new.environment()), ("Acme", "app", true, Some("prod")));
-        assert!(old.same_names(&new));
+        assert_eq!((new.owner, new.name, new.with_ids(), new.environment()), ("Acme", "app", true, Some("prod")));
+        assert_eq!((new.owner_id, new.name_id), (Some("12"), Some("34")));
+        assert!(old.fits_names(&new, false) && !old.other_ids(&new, false));
+        let wide = RepositorySubject::parse("repo:acme/*").unwrap();
+        assert!(wide.fits_names(&new, true) && !wide.fits_names(&new, false) && wide.lacks_ids() && !new.lacks_ids());
+        assert_eq!(wide.with_ids_of(&new), "repo:acme@12/*");
+        assert_eq!(old.with_ids_of(&new), "repo:acme@12/app@34:ref:refs/heads/main");
+        let recreated = RepositorySubject::parse("repo:acme@12/app@35:*").unwrap();
+        assert!(recreated.other_ids(&new, true));
+        assert!(!RepositorySubject::parse("repo:acme@12/app@*:*").unwrap().other_ids(&new, true));
         assert_eq!(RepositorySubject::parse("project_path:a/b"), None);
         assert_eq!(RepositorySubject::parse("repo:acme"), None);
     }
@@ -105,6 +180,20 @@ mod tests {
             ("repo:acme/app:*", Breadth::AnyRef),
             ("repo:acme/app:ref:refs/heads/*", Breadth::Narrow),
             ("wallet:*", Breadth::Narrow),
+            ("r*", Breadth::All),
+            ("repo*", Breadth::All),
+            ("repo?acme/*", Breadth::All),
+            ("re*:acme/app:*", Breadth::All),
+            ("w*", Breadth::All),
+            ("repo:?*/app:*", Breadth::All),
+            ("repo:acme/app:?*", Breadth::AnyRef),
+            ("repo:acme/app:**", Breadth::AnyRef),
+            ("project_path:g/p:?*", Breadth::AnyRef),
+            ("repo:*@12/*@34:*", Breadth::AnyRef),
+            ("repo:*@12/*@34:ref:refs/heads/main", Breadth::Narrow),
+            ("repo:*@12/*@34", Breadth::All),
+            ("repo:*@12/*@3*:*", Breadth::All),
+            ("repo:acme@12/*", Breadth::Several),
         ];
         for (value, expected) in cases {
             assert_eq!(breadth(value, true), expected, "{value}");

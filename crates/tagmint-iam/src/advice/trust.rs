@@ -6,8 +6,10 @@ use super::{
     Advice,
     claims::Claims,
     diff::{Comparison, likeness},
+    request,
 };
 use crate::{
+    arn::Arn,
     condition::ConditionTrace,
     evaluate::{Decision, Outcome, StatementRef, StatementTrace},
     policy::{Effect, Policy, Principals},
@@ -141,6 +143,11 @@ fn principal(policy: &Policy, statement: &StatementTrace, at: &str, provider: &O
         format!("the principal of {at} differs from the provider in a slash at the end: write {arn}")
     } else if nearest.eq_ignore_ascii_case(arn) {
         format!("the principal of {at} differs from the provider in letters' case, which counts: write {arn}")
+    } else if is_of_another_account(nearest, arn) {
+        format!(
+            "the principal of {at} is another account's provider, and a role trusts the providers of its own account alone: register the issuer \
+             in the role's account and write {arn}"
+        )
     } else {
         format!("the principal of {at} is not the token's provider: write {arn}")
     };
@@ -148,10 +155,19 @@ fn principal(policy: &Policy, statement: &StatementTrace, at: &str, provider: &O
     Advice { fix, comparison: Some(comparison) }
 }
 
+/// Whether two providers' ARNs differ in the account alone.
+fn is_of_another_account(named: &str, arn: &str) -> bool {
+    let (Some(named), Some(arn)) = (Arn::split(named), Arn::split(arn)) else { return false };
+    named.account != arn.account && named.resource == arn.resource
+}
+
 /// A denial, and the trap that a negated operator is true for a missing key.
 fn denied(statement: &StatementTrace, at: &str, action: &str) -> Advice {
     let absent = |condition: &&ConditionTrace| condition.actual.is_none() && condition.operator.contains("Not");
     if let Some(trap) = statement.conditions.iter().find(absent) {
+        if let Some(advice) = request::advice(&trap.key) {
+            return plain(format!("{at} denies {action} to a request without {}; {advice}", trap.key));
+        }
         return plain(format!(
             "{at} denies {action}: its {} on {} is true for a request without the key, and this one has none. Where the key may be missing, \
              add \"Null\": {{\"{}\": \"false\"}} to the denial; otherwise have the issuer set it",
@@ -169,14 +185,15 @@ fn denied(statement: &StatementTrace, at: &str, action: &str) -> Advice {
 /// The policy's value that is most like the request's, beside it.
 fn compared(condition: &ConditionTrace, at: &str) -> Option<Comparison> {
     let what = format!("{} {}, {at}", condition.operator, condition.key);
+    let side = if request::advice(&condition.key).is_some() { "request" } else { "token" };
     let Some(actual) = condition.actual.as_ref().and_then(|values| values.first()) else {
         let wanted = condition.expected.join(" | ");
-        return Some(Comparison::new(what, ("policy", &wanted), ("token", None)));
+        return Some(Comparison::new(what, ("policy", &wanted), (side, None)));
     };
     if condition.operator == "Null" {
         return None;
     }
-    Some(Comparison::new(what, ("policy", nearest(condition, actual)?), ("token", Some(actual))))
+    Some(Comparison::new(what, ("policy", nearest(condition, actual)?), (side, Some(actual))))
 }
 
 /// The value of the policy that is most like a value of the request; the first of equally alike ones.

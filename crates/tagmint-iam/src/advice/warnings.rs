@@ -13,6 +13,8 @@ use crate::{
 };
 
 const ASSUME: &str = "sts:AssumeRoleWithWebIdentity";
+/// Claims that every accepted token has.
+const ALWAYS: [&str; 2] = ["sub", "aud"];
 const TAG: &str = "sts:TagSession";
 
 /// Looks at the statements that let the token in.
@@ -21,6 +23,7 @@ pub(super) fn of(
     decisions: &[(String, Decision)],
     provider: Option<&OidcProvider>,
     claims: &Claims,
+    opens_without_tags: bool,
 ) -> Vec<Warning> {
     let Some(provider) = provider else { return Vec::new() };
     let deciding = |wanted: Option<&str>| -> Vec<&Statement> {
@@ -34,8 +37,10 @@ pub(super) fn of(
     let mut warnings = Vec::new();
     for statement in deciding(Some(ASSUME)) {
         let look = Look { statement, url: provider.url(), claims };
-        let found = [look.subject(), look.names(), look.tag_demanded(policy)];
-        warnings.extend(found.into_iter().flatten());
+        warnings.extend([look.subject(), look.names()].into_iter().flatten());
+    }
+    if opens_without_tags {
+        warnings.extend(tag_not_demanded(policy, claims));
     }
     for statement in deciding(None) {
         warnings.extend(for_all_values(statement, provider.url()));
@@ -54,7 +59,12 @@ struct Look<'a> {
 /// Whether a condition is false without its key and asks for certain texts.
 fn demands(condition: &Condition) -> bool {
     let operator = condition.operator;
-    !operator.negated && !operator.if_exists && operator.set != Some(Set::ForAllValues) && operator.test != Test::Null
+    names_texts(condition) && !operator.if_exists && operator.set != Some(Set::ForAllValues)
+}
+
+/// Whether a condition asks for certain texts where its key is there.
+fn names_texts(condition: &Condition) -> bool {
+    !condition.operator.negated && condition.operator.test != Test::Null
 }
 
 fn null(condition: &Condition, wanted: &str) -> bool {
@@ -65,8 +75,12 @@ fn null(condition: &Condition, wanted: &str) -> bool {
 impl Look<'_> {
     fn on<'s>(&'s self, claim: &'s str) -> impl Iterator<Item = &'s Condition> {
         let key = format!("{}:{claim}", self.url);
+        // These two are always there, so what is true without its key never comes to bear.
+        let always = ALWAYS.contains(&claim);
         let conditions = self.statement.conditions.iter();
-        conditions.filter(move |condition| condition.key.eq_ignore_ascii_case(&key) && demands(condition))
+        conditions.filter(move |condition| {
+            condition.key.eq_ignore_ascii_case(&key) && (demands(condition) || always && names_texts(condition))
+        })
     }
 
     /// The condition that says most about the subject says how much gets in.
@@ -116,7 +130,7 @@ impl Look<'_> {
                 let by_id = bound.iter().any(|claim| self.on(claim).next().is_some());
                 let in_subject = |condition: &Condition| {
                     let with_ids =
-                        |value: &str| RepositorySubject::parse(value).is_some_and(|subject| subject.with_ids);
+                        |value: &str| RepositorySubject::parse(value).is_some_and(|subject| subject.binds_ids());
                     condition.values.iter().all(|value| with_ids(value.source()))
                 };
                 if by_id || self.on("sub").any(in_subject) {
@@ -140,37 +154,25 @@ impl Look<'_> {
         };
         Some(Warning { id: "names-not-ids", text })
     }
+}
 
-    fn tag_demanded(&self, policy: &Policy) -> Option<Warning> {
-        let allows_tags = policy.statements.iter().any(|statement| {
-            statement.effect == Effect::Allow
-                && !statement.action.negated
-                && statement.action.names.iter().any(|name| name.eq_ignore_ascii_case(TAG))
-        });
-        let tags = self.claims.tag_keys();
-        if tags.is_empty() && !allows_tags {
-            return None;
-        }
-        let of_tag = |condition: &Condition| condition.key.to_lowercase().starts_with("aws:requesttag/");
-        let of_keys = |condition: &Condition| condition.key.eq_ignore_ascii_case("aws:TagKeys");
-        let allowed_with = self.statement.conditions.iter().any(|condition| {
-            (of_tag(condition) || of_keys(condition)) && (demands(condition) || null(condition, "false"))
-        });
-        let denied_without = policy.statements.iter().any(|statement| {
-            let only_absence =
-                statement.conditions.iter().all(|condition| of_tag(condition) && null(condition, "true"));
-            statement.effect == Effect::Deny && !statement.conditions.is_empty() && only_absence
-        });
-        if allowed_with || denied_without {
-            return None;
-        }
-        let tag = tags.first().copied().unwrap_or("KEY");
-        let text = format!(
-            "the trust policy allows tags and demands none: a token without them opens a session, too. Add \"Null\": \
-             {{\"aws:RequestTag/{tag}\": \"false\"}} to the statement that allows {ASSUME}"
-        );
-        Some(Warning { id: "tag-not-demanded", text })
+/// For a policy that lets the token in without its tags as well: whether it deals with tags at all.
+fn tag_not_demanded(policy: &Policy, claims: &Claims) -> Option<Warning> {
+    let allows_tags = policy.statements.iter().any(|statement| {
+        statement.effect == Effect::Allow
+            && !statement.action.negated
+            && statement.action.names.iter().any(|name| name.eq_ignore_ascii_case(TAG))
+    });
+    let tags = claims.tag_keys();
+    if tags.is_empty() && !allows_tags {
+        return None;
     }
+    let tag = tags.first().copied().unwrap_or("KEY");
+    let text = format!(
+        "the trust policy allows tags and demands none: a token without them opens a session, too. Add \"Null\": \
+         {{\"aws:RequestTag/{tag}\": \"false\"}} to the statement that allows {ASSUME}"
+    );
+    Some(Warning { id: "tag-not-demanded", text })
 }
 
 /// The values of a condition are alternatives: the widest counts.
@@ -194,7 +196,7 @@ const fn rank(breadth: Breadth) -> u8 {
 
 /// Set operators are for keys that a request has in any case.
 fn for_all_values(statement: &Statement, url: &str) -> Vec<Warning> {
-    let always = ["sub", "aud"].map(|claim| format!("{url}:{claim}"));
+    let always = ALWAYS.map(|claim| format!("{url}:{claim}"));
     let there = |key: &str| always.iter().any(|always| always.eq_ignore_ascii_case(key));
     let guarded = |key: &str| {
         let same = |condition: &&Condition| condition.key.eq_ignore_ascii_case(key);

@@ -101,7 +101,8 @@ fn within_limits(tags: &Tags) -> Result<(), String> {
     let mut folded: Vec<String> = Vec::with_capacity(tags.tags.len());
     for (key, value) in &tags.tags {
         let allowed = |text: &str| {
-            text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() && c != '\n' || "_.:/=+-@".contains(c))
+            // `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`: white space without control characters is `\p{Z}`.
+            text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() && !c.is_control() || "_.:/=+-@".contains(c))
         };
         let shown_key = shown(key);
         if !(1..=128).contains(&key.chars().count()) {

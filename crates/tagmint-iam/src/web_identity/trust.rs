@@ -46,6 +46,8 @@ pub(super) struct Bearer<'a> {
     pub(super) tags: &'a Tags,
     pub(super) source_identity: Option<&'a str>,
     pub(super) role_authorized_by_idp: bool,
+    /// The keys of the call itself and of the role.
+    pub(super) base: &'a Context,
     /// The time of the call.
     pub(super) now: Timestamp,
 }
@@ -55,7 +57,9 @@ impl Bearer<'_> {
     fn context(&self, session_name: &str) -> Context {
         let provider = self.provider.arn();
         let url = self.provider.url();
-        let mut context = Context::new()
+        let mut context = self
+            .base
+            .clone()
             .with("aws:PrincipalType", "User")
             .with("aws:userid", provider)
             .with("sts:RoleSessionName", session_name)

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tagmint_iam::{
+    context::Context,
     policy::Policy,
     provider::{OidcProvider, Registration},
     web_identity::{Fetched, LEEWAY_SECONDS, Role, Verdict, WebIdentityRequest, World, verdict},
@@ -42,6 +43,7 @@ pub fn compare(row: &Value, keys: &Keys) -> Result<(), String> {
         discovery: None,
         jwks: Fetched::Document(jwks.as_bytes()),
         role: Some(&role),
+        base: &Context::new(),
         now: server_time(row, observed)?,
     };
     let report = verdict(&request, &world);

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tagmint_iam::{
+    context::Context,
     policy::Policy,
     provider::{OidcProvider, Registration},
     web_identity::{Fetched, Report, Role, Session, WebIdentityRequest, World, verdict},
@@ -47,6 +48,7 @@ pub struct Case {
     duration: Option<i64>,
     policy: Option<&'static str>,
     provider_id: Option<&'static str>,
+    base: Context,
 }
 
 impl Case {
@@ -74,6 +76,7 @@ impl Case {
             duration: None,
             policy: None,
             provider_id: None,
+            base: Context::new(),
         }
     }
 
@@ -153,6 +156,12 @@ impl Case {
 
     pub fn trust(mut self, condition: &Value) -> Self {
         self.condition = Some(condition.clone());
+        self
+    }
+
+    /// Keys of the call itself and of the role.
+    pub fn base(mut self, base: Context) -> Self {
+        self.base = base;
         self
     }
 
@@ -245,6 +254,7 @@ impl Case {
                 Err(why) => Fetched::Failed(why),
             },
             role: Some(&role),
+            base: &self.base,
             now: Timestamp::from_second(NOW).unwrap(),
         };
         verdict(&request, &world)

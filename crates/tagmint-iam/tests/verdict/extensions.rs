@@ -28,6 +28,9 @@ fn tags() {
         ("model: characters", nested(json!({"k": ["*"]})), refused(invalid)),
         ("guide: aws:", nested(json!({"aws:x": ["v"]})), refused(invalid)),
         ("guide: keys are case-insensitive", nested(json!({"Team": ["a"], "team": ["b"]})), refused(invalid)),
+        ("model: no control characters", nested(json!({"Team": ["a\tb"]})), refused(invalid)),
+        ("model: no control characters", nested(json!({"Team": ["a\u{85}b"]})), refused(invalid)),
+        ("model: all separators", nested(json!({"Team": ["a b\u{2028}\u{a0}c"]})), accepted()),
         (
             "a transitive key without tag",
             Case::new().claim(TAGS, json!({"transitive_tag_keys": ["x"]})),

@@ -1,6 +1,7 @@
 //! What the trust policy sees, and what it has to allow.
 
 use serde_json::json;
+use tagmint_iam::context::Context;
 
 use crate::{
     DENIED, SOURCE_IDENTITY, TAGS, accepted, all,
@@ -45,6 +46,22 @@ fn the_keys_of_the_trust_policy() {
             .claim(SOURCE_IDENTITY, json!("mnt_1"))
             .trust(&condition);
         assert_eq!(case.answer(), if expected { "" } else { DENIED }, "{source}: {condition}");
+    }
+}
+
+#[test]
+fn the_keys_of_the_call_stand_behind_the_tokens() {
+    let base = || {
+        Context::new().with("aws:SourceIp", "192.0.2.1").with("aws:RequestTag/team", "spoofed").with("aws:userid", "x")
+    };
+    for (condition, expected) in [
+        (json!({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}), true),
+        (json!({"IpAddress": {"aws:SourceIp": "198.51.100.0/24"}}), false),
+        (json!({"StringEquals": {"aws:RequestTag/team": "red"}}), true),
+        (json!({"StringEquals": {"aws:userid": "x"}}), false),
+    ] {
+        let case = Case::new().claim(TAGS, json!({"principal_tags": {"Team": ["red"]}})).trust(&condition).base(base());
+        assert_eq!(case.answer(), if expected { "" } else { DENIED }, "{condition}");
     }
 }
 

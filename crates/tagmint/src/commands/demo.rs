@@ -21,7 +21,7 @@ use self::{
     steps::{Steps, Stop},
 };
 use crate::{
-    compose,
+    compose::{self, Signals, Wanted},
     config::Config,
     error::CliError,
     local::{self, AUTH_TOKEN, LocalIssuer, LocalOptions, OTHER_AUDIENCE, WALLET, WALLET_TAG},
@@ -49,8 +49,15 @@ pub async fn run(output: Output) -> Result<(), CliError> {
     let mut steps = Steps::new(output);
     let mut token = None;
     // A step that others build on has told already why it stopped the rest.
-    let _: Result<(), Stop> = walk(&local, &other, &mut steps, &mut token).await;
+    let mut signals = Signals::listen()?;
+    let interrupted = tokio::select! {
+        walked = walk(&local, &other, &mut steps, &mut token) => { let _: Result<(), Stop> = walked; false }
+        () = async { while signals.next().await != Wanted::End {} } => true,
+    };
     tokio::join!(local.shutdown(), other.shutdown());
+    if interrupted {
+        return Err(CliError::Refused("interrupted".to_owned()));
+    }
 
     let passed = steps.all_passed();
     if output.is_json() {

@@ -71,6 +71,13 @@ Try:
   # a token for CI, narrowed to one prefix
   curl --cacert {ca} {url}/v1/tokens -H 'Authorization: Bearer {bearer}' --json '{{"tags": {{"prefix": "dev/one", "run": "42"}}}}'
 
+  # AWS's side of it, in another terminal: STS, IAM and S3 with a role and a bucket that trust this issuer
+  tagmint localaws --listen 127.0.0.1:4566 --ca-file {ca} --seed {dir}/localaws.json --explain
+
+  # the proof that the role keeps to its prefix
+  TAGMINT_CREDENTIAL={session} tagmint prove --issuer {url} --ca-file {ca} \
+    --role {role} --bucket {bucket} --endpoint-url http://127.0.0.1:4566
+
   # the operator's side, in another terminal
   export TAGMINT_CONFIG={config}
   tagmint ledger list
@@ -83,6 +90,8 @@ Try:
 Rules are in {config}; restart to take them up. Ctrl-C ends the issuer.
 "#,
         dir = local.dir().display(),
+        role = local::ROLE_ARN,
+        bucket = local::BUCKET,
         admin = local.admin_url(),
     )
 }

@@ -25,7 +25,7 @@ pub(super) fn token(flag: &'static str, file: &Path) -> Result<Zeroizing<String>
 
 /// A secret in a file of its own, or on stdin. No error repeats the argument: it could be the secret itself.
 pub(super) fn secret_text(flag: &'static str, file: &Path) -> Result<Zeroizing<String>, CliError> {
-    let failed = |source| CliError::Io { what: flag, source };
+    let failed = |error: io::Error| CliError::Usage(format!("{flag}: {error}"));
     let mut text = Zeroizing::new(String::new());
     if file == Path::new("-") {
         io::stdin().lock().take(LARGEST_FILE).read_to_string(&mut text).map_err(failed)?;
@@ -37,7 +37,7 @@ pub(super) fn secret_text(flag: &'static str, file: &Path) -> Result<Zeroizing<S
 
 /// Any other file, whole.
 pub(super) fn file(what: &'static str, file: &Path) -> Result<Vec<u8>, CliError> {
-    let failed = |error: String| CliError::Refused(format!("{what} {}: {error}", file.display()));
+    let failed = |error: String| CliError::Usage(format!("{what} {}: {error}", file.display()));
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(|error| failed(error.to_string()))?;
     opened.take(LARGEST_FILE + 1).read_to_end(&mut bytes).map_err(|error| failed(error.to_string()))?;

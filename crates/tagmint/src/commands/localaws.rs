@@ -103,7 +103,7 @@ The stand-in for AWS is ready on {endpoint}, account {ACCOUNT}.
 
 As its administrator, in another terminal:
 
-  export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION}
+  export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}
   export AWS_ACCESS_KEY_ID={access_key_id}
   export AWS_SECRET_ACCESS_KEY={secret_access_key}
 
@@ -114,4 +114,18 @@ As its administrator, in another terminal:
 Ctrl-C ends it.
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// boto3 and version 1 of the `aws` command read the second one alone.
+    #[test]
+    fn the_region_is_told_to_every_client() {
+        let told = what_to_try("http://127.0.0.1:4566", "AKIA", "secret");
+        for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            assert!(told.contains(&format!(" {variable}={REGION}")), "{told}");
+        }
+    }
 }

@@ -4,7 +4,11 @@ mod args;
 mod text;
 mod tokens;
 
-use std::path::Path;
+use std::{
+    ops::ControlFlow,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use tagmint_aws::{
     connection::{Connection, Options, Service},
@@ -16,7 +20,12 @@ use tagmint_core::{clock::SystemClock, random::SystemRandom};
 pub use self::args::ProveArgs;
 use self::text::Table;
 use super::input;
-use crate::{error::CliError, output::Output, surroundings};
+use crate::{
+    compose::{Signals, Wanted},
+    error::CliError,
+    output::Output,
+    surroundings,
+};
 
 /// Proves. The exit code is the verdict.
 pub async fn run(args: ProveArgs, output: Output) -> Result<(), CliError> {
@@ -57,17 +66,32 @@ pub async fn run(args: ProveArgs, output: Output) -> Result<(), CliError> {
     let table = Table::new(&plan, output);
     table.head(&connection.named(Service::Sts), &connection.named(Service::S3))?;
     let mut told = Ok(());
+    // The first signal ends it between two checks, so that what was written is removed; the second at once.
+    let wanted = AtomicBool::new(false);
+    let mut signals = Signals::listen()?;
+    let impatient = async {
+        while signals.next().await != Wanted::End {}
+        wanted.store(true, Ordering::Relaxed);
+        while signals.next().await != Wanted::End {}
+    };
     let on_row = |row: &prove::Row| {
         if told.is_ok() {
             told = table.row(row);
         }
+        if wanted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let report = prove::run(&plan, &connection, &SystemClock, &SystemRandom, on_row).await?;
+    let report = tokio::select! {
+        report = prove::run(&plan, &connection, &SystemClock, &SystemRandom, on_row) => report?,
+        () = impatient => {
+            let text = "ended by a second signal: what was written may still be there, as `.tagmint-prove-…`";
+            return Err(CliError::Refused(text.to_owned()));
+        }
+    };
     told?;
+    output.data(&report, || text::conclusion(&report))?;
     if let Some(file) = &args.junit {
         write_junit(file, &report, &plan)?;
     }
-    output.data(&report, || text::conclusion(&report))?;
     if report.passed() {
         Ok(())
     } else {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use tagmint_core::{random::SystemRandom, sealing::MasterKey, signing_key::Algorithm};
 use tagmint_server::{tls, x509};
 
@@ -106,6 +107,11 @@ impl Layout {
             write(&self.ca, certificates.ca_pem.as_bytes())?;
         }
         Ok(())
+    }
+
+    /// Writes what AWS needs to know of the issuer.
+    pub(super) fn write_aws_set_up(&self, set_up: &Value) -> Result<(), CliError> {
+        write(&self.dir.join("localaws.json"), format!("{set_up:#}\n").as_bytes())
     }
 
     /// Writes the configuration; rules that were edited stay. The database belongs to one URL, so its name has the port.

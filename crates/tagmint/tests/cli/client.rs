@@ -65,7 +65,7 @@ async fn what_goes_wrong_has_its_exit_code() {
     assert!(stage.failed(unknown, 1).contains("401 credential-invalid"));
     let mut redirected = stage.with_bearer(&["credentials", "--role", ROLE]);
     redirected.env("TAGMINT_CA_FILE", "/none");
-    assert!(stage.failed(redirected, 1).contains("/none"));
+    assert!(stage.failed(redirected, 2).contains("/none"));
 
     let mut nobody = stage.with_bearer(&["token"]);
     nobody.env("TAGMINT_URL", "https://localhost:1");

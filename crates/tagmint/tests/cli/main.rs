@@ -8,4 +8,5 @@ mod exit_codes;
 mod explain;
 mod guides;
 mod process;
+mod prove;
 mod serve;

@@ -83,6 +83,7 @@ impl Engine {
             discovery: None,
             jwks: Fetched::Document(self.jwks.as_bytes()),
             role: Some(&role),
+            base: &Context::new(),
             now: Timestamp::from_second(now)?,
         };
         Ok(verdict(&request, &world))

@@ -4,6 +4,7 @@ use super::nearest;
 use crate::{
     advice::{
         claims::{Claims, Maker},
+        request,
         subject::{IDS_SINCE, RepositorySubject},
     },
     condition::ConditionTrace,
@@ -91,8 +92,19 @@ impl Compared<'_> {
     fn repository(&self, claims: &Claims) -> Option<String> {
         let (policy, token) = (RepositorySubject::parse(self.expected)?, RepositorySubject::parse(self.value)?);
         let value = self.value;
-        if policy.with_ids != token.with_ids && policy.same_names(&token) {
-            return Some(if token.with_ids {
+        let like = self.condition.operator.contains("Like");
+        let same_names = policy.fits_names(&token, like);
+        if same_names && policy.other_ids(&token, like) {
+            return Some(format!(
+                "the token is from another repository of the same name than the policy's (recreated or taken over): the token has {}, the policy \
+                 {}. Don't just admit it: find out whose it is first, and then let the policy have its ids",
+                token.ids(),
+                policy.ids()
+            ));
+        }
+        if same_names && policy.lacks_ids() != token.lacks_ids() {
+            let value = if like && token.with_ids() { policy.with_ids_of(&token) } else { value.to_owned() };
+            return Some(if token.with_ids() {
                 format!(
                     "the policy has GitHub's old subject; repositories created, renamed or transferred since {IDS_SINCE} have ids in it: \
                      write {value:?} in the policy"
@@ -104,7 +116,7 @@ impl Compared<'_> {
                 )
             });
         }
-        if !policy.same_names(&token) {
+        if !same_names {
             return Some(format!(
                 "the token is from {}/{}, the policy is for {}/{}: run the workflow there, or let the policy have {value:?}",
                 token.owner, token.name, policy.owner, policy.name
@@ -150,8 +162,9 @@ impl Compared<'_> {
 
     fn otherwise(&self) -> String {
         let Compared { condition, expected, value } = self;
+        let place = if request::advice(&condition.key).is_some() { "request" } else { "token" };
         format!(
-            "{} is {value:?} in the token, the policy wants {expected:?}: correct the one that is wrong",
+            "{} is {value:?} in the {place}, the policy wants {expected:?}: correct the one that is wrong",
             condition.key
         )
     }
@@ -173,6 +186,9 @@ fn absent(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims) 
     let key = &condition.key;
     let lower = key.to_lowercase();
     let url = provider.url();
+    if let Some(advice) = request::advice(key) {
+        return advice;
+    }
     if let Some(tag) = lower.strip_prefix("aws:requesttag/") {
         let name = key.get(key.len() - tag.len()..).unwrap_or(tag);
         let tags = claims.tag_keys();

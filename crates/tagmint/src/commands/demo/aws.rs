@@ -1,6 +1,6 @@
 //! AWS's half of the demo: `localaws` in this process, and the proof against it.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -16,22 +16,19 @@ use tagmint_core::{
     signing_key::{KeyId, Signer},
 };
 use tagmint_localaws::{
-    account::{ACCOUNT, REGION},
+    account::REGION,
     aws::{Aws, Settings},
     front,
     seed::Seed,
 };
 use tokio::task::JoinHandle;
 
-use super::AUDIENCE;
 use crate::{
     compose,
     config::Config,
-    local::{LocalIssuer, ROLE_ARN, ROLE_NAME, WALLET, WALLET_TAG},
+    local::{self, BUCKET, LocalIssuer, ROLE_ARN, WALLET, WALLET_TAG},
 };
 
-/// The bucket.
-const BUCKET: &str = "agentkeys-mail-test";
 /// How long ago the expired token was made, in seconds: longer than it lives and STS's leeway together.
 const LONG_AGO: i64 = 3_600;
 
@@ -57,7 +54,8 @@ impl LocalAws {
     /// Starts it with provider, role and bucket.
     pub(super) fn start(local: &LocalIssuer) -> Result<Self, String> {
         let message = |error: &dyn std::fmt::Display| error.to_string();
-        let seed = Seed::parse(set_up(&local.url).to_string().as_bytes()).map_err(|error| message(&error))?;
+        let seed =
+            Seed::parse(local::aws_set_up(&local.url).to_string().as_bytes()).map_err(|error| message(&error))?;
         let settings = Settings {
             data: None,
             ca_pem: Some(std::fs::read(&local.ca_file).map_err(|error| message(&error))?),
@@ -88,7 +86,7 @@ impl LocalAws {
         &self,
         given: Given,
         expired: String,
-        on_row: impl FnMut(&Row),
+        mut on_row: impl FnMut(&Row),
     ) -> Result<Report, String> {
         let token = |text: &str| Token::parse(text).map_err(|error| error.to_string());
         let offered = |text: &str| token(text).map(Offered::Token);
@@ -112,7 +110,11 @@ impl LocalAws {
             issuer_roots: None,
             require_all: true,
         };
-        let report = prove::run(&plan, &self.connection, &SystemClock, &SystemRandom, on_row).await;
+        let told = |row: &Row| {
+            on_row(row);
+            ControlFlow::Continue(())
+        };
+        let report = prove::run(&plan, &self.connection, &SystemClock, &SystemRandom, told).await;
         report.map_err(|error| error.to_string())
     }
 }
@@ -139,49 +141,4 @@ pub(super) async fn long_expired(local: &LocalIssuer, token: &VerifiedToken) -> 
     let signed = format!("{}.{}", part(&Value::Object(token.header.clone())), part(&Value::Object(claims)));
     let signature = key.sign(signed.as_bytes()).map_err(|error| message(&error))?;
     Ok(format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)))
-}
-
-/// Provider, role and bucket: the trust policy wants the audience and the wallet's tag, the bucket's policy lets each wallet below its own
-/// prefix. The role has no policy of its own, so that nothing masks the bucket's.
-fn set_up(issuer: &str) -> Value {
-    let provider = issuer.trim_start_matches("https://");
-    let bucket = format!("arn:aws:s3:::{BUCKET}");
-    let wallet = format!("${{aws:PrincipalTag/{WALLET_TAG}}}");
-    let principal = json!({"AWS": ROLE_ARN});
-    json!({
-        "providers": [{"url": issuer, "client_ids": [AUDIENCE]}],
-        "roles": [{
-            "name": ROLE_NAME,
-            "trust_policy": {
-                "Version": "2012-10-17",
-                "Statement": [{
-                    "Effect": "Allow",
-                    "Principal": {"Federated": format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{provider}")},
-                    "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession", "sts:SetSourceIdentity"],
-                    "Condition": {
-                        "StringEquals": {format!("{provider}:aud"): AUDIENCE},
-                        "StringLike": {format!("{provider}:sub"): "wallet:0x*"},
-                        "Null": {format!("aws:RequestTag/{WALLET_TAG}"): "false"},
-                    },
-                }],
-            },
-        }],
-        "buckets": [{
-            "name": BUCKET,
-            "policy": {
-                "Version": "2012-10-17",
-                "Statement": [
-                    {
-                        "Effect": "Allow", "Principal": principal, "Action": "s3:ListBucket", "Resource": bucket,
-                        "Condition": {"StringLike": {"s3:prefix": format!("{wallet}/*")}},
-                    },
-                    {
-                        "Effect": "Allow", "Principal": principal,
-                        "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-                        "Resource": format!("{bucket}/{wallet}/*"),
-                    },
-                ],
-            },
-        }],
-    })
 }

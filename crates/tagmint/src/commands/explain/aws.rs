@@ -2,7 +2,7 @@
 
 use tagmint_aws::{
     connection::{Connection, Options},
-    policies::{self, Unread},
+    policies::{self, Problem, Unread},
     token::Token,
 };
 use tagmint_iam::{
@@ -23,7 +23,12 @@ pub(super) struct Known {
     pub(super) bucket_policy: Option<Policy>,
     pub(super) provider_url: Option<String>,
     pub(super) client_ids: Vec<String>,
+    /// Whether IAM says that the role's account has no such provider.
+    pub(super) provider_missing: bool,
+    /// Keys of the action.
     pub(super) context: Vec<(String, String)>,
+    /// Keys of the call to STS: those that were given, and the role's tags.
+    pub(super) call: Vec<(String, String)>,
     /// Whether it was read from something that is not AWS.
     pub(super) local: bool,
 }
@@ -40,7 +45,9 @@ impl Known {
             bucket_policy: bucket.transpose()?,
             provider_url: args.provider_url.clone(),
             client_ids: args.client_ids.clone(),
+            provider_missing: false,
             context: args.context.clone(),
+            call: args.context.clone(),
             local: false,
         })
     }
@@ -67,7 +74,14 @@ impl Known {
         let role = policies::role(&connection, role_arn).await;
         let role = role.map_err(|unread| without(unread, "--trust-policy FILE instead of --role"))?;
         let token = Token::parse(token).ok();
-        self.read_provider(&connection, &role.trust_policy, token.as_ref(), output).await;
+        self.read_provider(&connection, role_arn, &role.trust_policy, token.as_ref(), output).await;
+        for (key, value) in &role.tags {
+            for name in ["aws:ResourceTag", "iam:ResourceTag"].map(|prefix| format!("{prefix}/{key}")) {
+                if !self.call.iter().any(|(given, _)| given.eq_ignore_ascii_case(&name)) {
+                    self.call.push((name, value.clone()));
+                }
+            }
+        }
         if args.action.is_some() {
             if self.role_policies.is_empty() {
                 let (read, unread) = policies::role_policies(&connection, role_arn).await;
@@ -98,8 +112,15 @@ impl Known {
         Ok(())
     }
 
-    /// The provider that the trust policy names for the token's issuer.
-    async fn read_provider(&mut self, connection: &Connection, trust: &Policy, token: Option<&Token>, output: Output) {
+    /// The provider that the trust policy names for the token's issuer, in the role's account: STS knows no other.
+    async fn read_provider(
+        &mut self,
+        connection: &Connection,
+        role_arn: &str,
+        trust: &Policy,
+        token: Option<&Token>,
+        output: Output,
+    ) {
         if self.provider_url.is_some() && !self.client_ids.is_empty() {
             return;
         }
@@ -107,16 +128,31 @@ impl Known {
         let named = policies::providers(trust);
         let fits = |arn: &&&str| arn.ends_with(&format!(":oidc-provider/{issuer}"));
         let Some(arn) = named.iter().find(fits).or(named.first()) else { return };
-        match policies::provider(connection, arn).await {
+        match policies::provider(connection, &in_account_of(role_arn, arn)).await {
             Ok(provider) => {
                 self.provider_url.get_or_insert(provider.url);
                 if self.client_ids.is_empty() {
                     self.client_ids = provider.client_ids;
                 }
             }
+            Err(unread) if is_missing(&unread) && self.provider_url.is_none() => self.provider_missing = true,
             Err(unread) => output.warn(&format!("{unread}; --client-id gives what it holds")),
         }
     }
+}
+
+/// A provider's ARN with the account of the role. Stores that are not AWS have ARNs without one: then it stays as it is.
+fn in_account_of(role_arn: &str, provider_arn: &str) -> String {
+    let of_role = Arn::split(role_arn).filter(Arn::has_account);
+    match of_role.zip(Arn::split(provider_arn).filter(Arn::has_account)) {
+        Some((role, provider)) => provider_arn.replacen(provider.account, role.account, 1),
+        None => provider_arn.to_owned(),
+    }
+}
+
+/// Whether IAM knows no such thing.
+fn is_missing(unread: &Unread) -> bool {
+    matches!(&unread.problem, Problem::Failure(failure) if failure.code() == Some("NoSuchEntity"))
 }
 
 /// An error with the way round it.
@@ -135,7 +171,28 @@ fn bucket(resource: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use tagmint_aws::failure::Failure;
+
     use super::*;
+
+    #[test]
+    fn the_provider_is_looked_for_in_the_roles_account() {
+        let other = "arn:aws:iam::999900001111:oidc-provider/id.example.com";
+        let own = "arn:aws:iam::111122223333:oidc-provider/id.example.com";
+        assert_eq!(in_account_of("arn:aws:iam::111122223333:role/x", other), own);
+        assert_eq!(in_account_of("arn:aws:iam:::role/x", other), other);
+    }
+
+    #[test]
+    fn only_no_such_entity_means_missing() {
+        let unread = |code: &str| Unread {
+            what: "the provider".to_owned(),
+            permission: "iam:GetOpenIDConnectProvider",
+            problem: Failure::Refused { status: 404, code: code.to_owned(), message: String::new() }.into(),
+        };
+        assert!(is_missing(&unread("NoSuchEntity")));
+        assert!(!is_missing(&unread("AccessDenied")));
+    }
 
     #[test]
     fn the_bucket_is_the_resources() {

@@ -28,6 +28,8 @@ struct Case {
     role: Option<&'static str>,
     sign: bool,
     access: Option<(&'static str, &'static str, Value, Value)>,
+    provider_missing: bool,
+    context: Vec<(String, String)>,
 }
 
 fn arn(url: &str) -> String {
@@ -46,7 +48,17 @@ fn base(url: &str, subject: &str) -> Value {
 
 fn case(claims: Value, trust: Value) -> Case {
     let client_ids = vec!["sts.amazonaws.com".to_owned()];
-    Case { claims, trust, url: None, client_ids, role: Some(ROLE), sign: true, access: None }
+    Case {
+        claims,
+        trust,
+        url: None,
+        client_ids,
+        role: Some(ROLE),
+        sign: true,
+        access: None,
+        provider_missing: false,
+        context: Vec::new(),
+    }
 }
 
 /// A workflow's token against a policy's condition on the subject.
@@ -100,7 +112,9 @@ impl Case {
             role_arn: self.role,
             provider_url: self.url,
             local: false,
+            provider_missing: self.provider_missing,
             client_ids: &self.client_ids,
+            context: &self.context,
             discovery: Fetched::Unchecked,
             jwks: if self.sign { Fetched::Document(jwks.as_bytes()) } else { Fetched::Unchecked },
             now: Timestamp::from_second(NOW).unwrap(),
@@ -168,6 +182,9 @@ refusals! {
     another_repository: github("repo:acme/other:ref:refs/heads/main", "StringLike", "repo:acme/app:ref:*");
     old_subject_in_the_policy: github("repo:acme@12/app@34:ref:refs/heads/main", "StringEquals", MAIN);
     old_subject_in_the_token: github(MAIN, "StringEquals", "repo:acme@12/app@34:ref:refs/heads/main");
+    old_pattern_in_the_policy: github("repo:acme@12/app@34:ref:refs/heads/main", "StringLike", "repo:acme/*");
+    repository_of_the_same_name:
+        github("repo:acme@12/app@34:ref:refs/heads/dev", "StringEquals", "repo:acme@12/app@35:ref:refs/heads/main");
     github_claim_that_is_no_key: {
         let conditions = json!({"StringEquals": {format!("{GITHUB}:repository_owner"): "acme"}});
         case(github_claims(MAIN), trust(GITHUB, &["sts:AssumeRoleWithWebIdentity"], conditions))
@@ -213,6 +230,31 @@ refusals! {
         let mut case = tagged(&BOTH, json!({"StringEquals": subject()}));
         case.trust["Statement"][0]["Principal"] = json!({"Federated": arn("id.example.com/")});
         case.url = Some("https://id.example.com");
+        case
+    };
+    provider_of_another_account: {
+        let mut case = tagged(&BOTH, json!({"StringEquals": subject()}));
+        case.trust["Statement"][0]["Principal"] =
+            json!({"Federated": "arn:aws:iam::999900001111:oidc-provider/id.example.com"});
+        case
+    };
+    provider_not_registered: {
+        let mut case = tagged(&BOTH, json!({"StringEquals": subject()}));
+        case.provider_missing = true;
+        case
+    };
+    address_not_known: tagged(&BOTH, json!({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}));
+    address_denied_and_not_known: {
+        let mut case = tagged(&BOTH, json!({"StringEquals": subject()}));
+        case.trust["Statement"].as_array_mut().unwrap().push(json!({
+            "Effect": "Deny", "Principal": {"Federated": arn(OWN)}, "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}},
+        }));
+        case
+    };
+    address_that_does_not_fit: {
+        let mut case = tagged(&BOTH, json!({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}));
+        case.context = vec![("aws:SourceIp".to_owned(), "198.51.100.7".to_owned())];
         case
     };
     principal_everyone: {
@@ -271,6 +313,41 @@ warnings! {
     for_all_values ["tag-not-demanded", "for-all-values"]:
         tagged(&BOTH, json!({"StringEquals": subject(), "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}));
     no_tag_demanded ["tag-not-demanded"]: tagged(&BOTH, json!({"StringEquals": subject()}));
+    tag_denied_to_others ["tag-not-demanded"]: {
+        let mut case = tagged(&BOTH, json!({"StringEquals": subject()}));
+        let no_tag = json!({"Null": {"aws:RequestTag/team": "true"}});
+        case.trust["Statement"].as_array_mut().unwrap().extend([
+            json!({"Effect": "Deny", "Principal": {"Federated": arn(OWN)}, "Action": "sts:TagSession", "Condition": no_tag}),
+            json!({
+                "Effect": "Deny", "Principal": {"Federated": arn(GITHUB)}, "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": no_tag,
+            }),
+        ]);
+        case
+    };
+    tag_denied_without []: {
+        let mut case = tagged(&BOTH, json!({"StringEquals": subject()}));
+        case.trust["Statement"].as_array_mut().unwrap().push(json!({
+            "Effect": "Deny", "Principal": {"Federated": arn(OWN)}, "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"Null": {"aws:RequestTag/team": "true"}},
+        }));
+        case
+    };
+    subject_under_for_all_values []: {
+        let with_ids = "repo:acme@12/app@34:ref:refs/heads/main";
+        github(with_ids, "ForAllValues:StringEquals", with_ids)
+    };
+    address_told []: {
+        let mut case = tagged(&BOTH, json!({
+            "StringEquals": subject(), "IpAddress": {"aws:SourceIp": "192.0.2.0/24"}, "Bool": {"aws:SecureTransport": "true"},
+            "Null": {"aws:RequestTag/team": "false"},
+        }));
+        case.context = vec![("aws:SourceIp".to_owned(), "192.0.2.7".to_owned())];
+        case
+    };
+    address_may_be_missing ["request-key-unknown"]: tagged(&BOTH, json!({
+        "StringEquals": subject(), "IpAddressIfExists": {"aws:SourceIp": "192.0.2.0/24"}, "Null": {"aws:RequestTag/team": "false"},
+    }));
     not_equals_empty ["tag-not-demanded", "string-not-equals-empty"]:
         tagged(&BOTH, json!({"StringEquals": subject(), "StringNotEquals": {"aws:RequestTag/team": ""}}));
     broad_role_grant ["broad-role-grant"]: s3("arn:aws:s3:::data/blue/x", json!("*"));

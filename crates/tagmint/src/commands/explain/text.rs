@@ -36,6 +36,7 @@ fn verdict(explanation: &Explanation) -> String {
         "signature-not-checked" => Some("the signature"),
         "audience-not-checked" => Some("the audience"),
         "role-not-checked" => Some("the role"),
+        "request-key-unknown" => Some("keys of the request"),
         _ => None,
     });
     match unchecked.collect::<Vec<_>>().as_slice() {
