@@ -5,10 +5,17 @@ mod ceph;
 #[path = "prove/stage.rs"]
 mod stage;
 
+use std::ops::ControlFlow;
+
 use serde_json::{Value, json};
 use stage::{
     BUCKET, Issuer, OTHER, Outcome, ROLE, ROLE_ARN, SetUp, Stage, TAG, TestResult, WALLET, as_nobody, outcome,
 };
+use tagmint_aws::{
+    prove::{self, Access, Neighbour, Offered, Outcome as Checked, Plan, Prefix, ProveError, Tokens},
+    token::Token,
+};
+use tagmint_core::{clock::SystemClock, random::SystemRandom};
 
 /// The rows of a report by name: whether each passed, and what was seen.
 fn rows(report: &Value) -> Vec<(&str, bool, &str)> {
@@ -338,5 +345,43 @@ async fn ceph_is_proved_as_aws_is() -> TestResult {
     command.envs(ceph.aws_env());
     let Outcome { code, report, .. } = outcome(as_nobody(command))?;
     assert_eq!((code, &row(&report, "neighbour-get")["passed"]), (0, &json!(true)), "{report:#}");
+    Ok(())
+}
+
+/// What a signal does: the command breaks off at the next row.
+#[tokio::test]
+async fn a_proof_that_is_broken_off_takes_away_what_it_wrote() -> TestResult {
+    let stage = Stage::new(SetUp::default()).await?;
+    let before = stage.keys().await?;
+    let own = Prefix::parse(WALLET)?;
+    let missing = || Offered::Missing("not wanted".to_owned());
+    let plan = Plan {
+        role_arn: ROLE_ARN.to_owned(),
+        session_name: "broken-off".to_owned(),
+        bucket: BUCKET.to_owned(),
+        neighbours: Neighbour::made_up(&own, &SystemRandom)?,
+        own,
+        tag: Some(TAG.to_owned()),
+        neighbour_object: None,
+        access: Access::ReadWrite,
+        tokens: Tokens {
+            good: Token::parse(&stage.mint("session", None).await?)?,
+            untagged: missing(),
+            other_audience: missing(),
+            other_environment: missing(),
+            expired: missing(),
+        },
+        issuer_roots: None,
+        require_all: false,
+    };
+    let mut last = None;
+    let on_row = |row: &prove::Row| {
+        last = Some((row.name.clone(), row.outcome));
+        if row.name == "own-write" { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let ended = prove::run(&plan, &stage.connection()?, &SystemClock, &SystemRandom, on_row).await;
+    assert_eq!(last, Some(("own-write".to_owned(), Checked::Passed)), "an object was written");
+    assert!(matches!(&ended, Err(ProveError::Interrupted { left }) if left.is_empty()), "{ended:?}");
+    assert_eq!(stage.keys().await?, before, "the bucket is as it was");
     Ok(())
 }

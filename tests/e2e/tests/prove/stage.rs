@@ -11,6 +11,7 @@ use aws_sdk_s3::{
     primitives::ByteStream,
 };
 use serde_json::{Value, json};
+use tagmint_aws::connection::Connection;
 use tagmint_e2e::TagmintProcess;
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -269,6 +270,17 @@ impl Stage {
     /// The stand-in's endpoint.
     pub fn endpoint(&self) -> TestResult<&str> {
         Ok(self.aws.field("endpoint")?)
+    }
+
+    /// The administrator's way to the stand-in.
+    pub fn connection(&self) -> TestResult<Connection> {
+        let field = |name| self.aws.field(name);
+        Ok(Connection::to_endpoint(
+            field("endpoint")?,
+            "us-east-1",
+            field("access_key_id")?,
+            field("secret_access_key")?,
+        )?)
     }
 
     /// The bucket's keys.
