@@ -13,7 +13,6 @@ use axum_server::{
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
 use hyper_util::rt::TokioTimer;
-use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -21,6 +20,7 @@ use crate::{
     connections::{GuardedAcceptor, OpenConnections},
     router,
     settings::Limits,
+    tls::{self, ServedCertificate},
 };
 
 /// How often the end looks whether it has come.
@@ -34,7 +34,7 @@ pub struct Listeners {
     /// For everybody.
     pub public: TcpListener,
     /// The certificate for the public listener; without one it speaks plain HTTP, for a proxy on the same machine.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Arc<ServedCertificate>>,
     /// For the operator; plain HTTP.
     pub admin: TcpListener,
 }
@@ -46,7 +46,7 @@ pub struct Running {
     public: Listening,
     admin: Listening,
     keepers: [JoinHandle<()>; 3],
-    tls: Option<RustlsConfig>,
+    certificate: Option<Arc<ServedCertificate>>,
 }
 
 #[derive(Debug)]
@@ -63,18 +63,20 @@ struct Listening {
 /// When a socket cannot be used.
 pub fn serve(app: Arc<App>, listeners: Listeners) -> io::Result<Running> {
     let limits = app.settings.limits;
-    let tls = listeners.tls.map(RustlsConfig::from_config);
+    let certificate = listeners.tls;
+    let tls = certificate.clone().map(tls::server_config).transpose().map_err(io::Error::other)?;
+    let tls = tls.map(RustlsConfig::from_config);
     // Each listener has its own count: whoever fills the public one leaves the operator's open.
     let refused = &app.figures.connections_refused;
     let open = || Arc::new(OpenConnections::new(&limits, &app.settings.trusted_proxies, refused.clone()));
-    let public = listen(listeners.public, router::public(&app), tls.clone(), &limits, open())?;
+    let public = listen(listeners.public, router::public(&app), tls, &limits, open())?;
     let admin = listen(listeners.admin, router::admin(&app), None, &limits, open())?;
     let keepers = [
         tokio::spawn(Arc::clone(&app).keep_keys()),
         tokio::spawn(Arc::clone(&app).keep_sessions()),
         tokio::spawn(Arc::clone(&app.upstreams).keep_fresh()),
     ];
-    Ok(Running { app, public, admin, keepers, tls })
+    Ok(Running { app, public, admin, keepers, certificate })
 }
 
 impl Running {
@@ -93,11 +95,9 @@ impl Running {
         &self.app
     }
 
-    /// Takes up another certificate for new connections; those that are open go on.
-    pub fn reload_tls(&self, config: Arc<ServerConfig>) {
-        if let Some(tls) = &self.tls {
-            tls.reload_from_config(config);
-        }
+    /// The certificate that new connections are shown, where TLS ends here.
+    pub const fn certificate(&self) -> Option<&Arc<ServedCertificate>> {
+        self.certificate.as_ref()
     }
 
     /// Ends in order: no new connections, requests that have begun are finished (within the grace), the ledger's queue is written.

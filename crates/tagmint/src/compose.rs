@@ -19,6 +19,7 @@ use tagmint_server::{
     flows::keys::KeyContext,
     serve::{Listeners, Running, serve},
     sts::WebIdentitySts,
+    tls::ServedCertificate,
     upstream::Upstreams,
 };
 use tagmint_store::{DatabaseUrl, Store, StoreOptions};
@@ -103,7 +104,7 @@ fn deepest(error: &dyn std::error::Error) -> String {
 pub async fn start(config: Config, public: TcpListener, admin: TcpListener) -> Result<Issuer, CliError> {
     let master_key = master_key(&config)?;
     let tls = match &config.tls {
-        Tls::Files { certificate, key } => Some(files::tls(certificate, key)?),
+        Tls::Files { certificate, key } => Some(ServedCertificate::new(files::tls(certificate, key)?)),
         Tls::Proxy => None,
     };
     let backend = session_backend(&config)?;
@@ -152,9 +153,11 @@ impl Issuer {
             return tracing::info!("SIGHUP: there are no certificates to read, TLS ends at the proxy");
         };
         match files::tls(certificate, key) {
-            Ok(config) => {
-                self.running.reload_tls(config);
-                tracing::info!(certificate = %certificate.display(), "the certificate was read anew");
+            Ok(read) => {
+                tracing::info!(file = %certificate.display(), until = %read.facts().not_after, "the certificate was read anew");
+                if let Some(served) = self.running.certificate() {
+                    served.put(read);
+                }
             }
             Err(error) => tracing::error!(%error, "the new certificate cannot be used; the old one stays"),
         }

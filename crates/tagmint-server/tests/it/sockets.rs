@@ -10,7 +10,7 @@ use serde_json::json;
 use tagmint_server::{
     serve::{Listeners, Running, serve},
     settings::Limits,
-    tls,
+    tls::{self, Certificate, ServedCertificate},
     x509::{LocalCertificates, local_certificates},
 };
 use tagmint_store::LedgerQuery;
@@ -28,11 +28,11 @@ struct Served {
     certificates: LocalCertificates,
 }
 
-fn config(dir: &std::path::Path, certificates: &LocalCertificates) -> Arc<rustls::ServerConfig> {
+fn config(dir: &std::path::Path, certificates: &LocalCertificates) -> Certificate {
     let (certificate, key) = (dir.join("cert.pem"), dir.join("key.pem"));
     std::fs::write(&certificate, &certificates.certificate_pem).unwrap();
     std::fs::write(&key, certificates.key_pem.as_bytes()).unwrap();
-    tls::server_config(&certificate, &key).unwrap()
+    Certificate::from_files(&certificate, &key).unwrap()
 }
 
 /// Certificates are checked against the system's clock, so they are made for it.
@@ -46,7 +46,7 @@ async fn start(limits: Limits) -> Served {
     let issuer = TestIssuer::start_with(Setup { limits, ..Setup::default() }).await;
     let certificates = certificates();
     let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
-    let tls = Some(config(issuer.dir.path(), &certificates));
+    let tls = Some(ServedCertificate::new(config(issuer.dir.path(), &certificates)));
     let running = serve(Arc::clone(&issuer.app), Listeners { public: listener(), tls, admin: listener() }).unwrap();
     Served { issuer, running, certificates }
 }
@@ -206,7 +206,7 @@ async fn a_new_certificate_is_taken_up_without_dropping_a_connection() {
     let old = client(&served.certificates.ca_pem);
     assert_eq!(old.get(url(&served, "/livez")).send().await.unwrap().status(), 200);
     let renewed = certificates();
-    served.running.reload_tls(config(served.issuer.dir.path(), &renewed));
+    served.running.certificate().unwrap().put(config(served.issuer.dir.path(), &renewed));
     assert_eq!(old.get(url(&served, "/livez")).send().await.unwrap().status(), 200, "the open connection goes on");
     assert_eq!(client(&renewed.ca_pem).get(url(&served, "/livez")).send().await.unwrap().status(), 200);
     let fresh_with_old_ca = client(&served.certificates.ca_pem).get(url(&served, "/livez")).send().await;
@@ -255,7 +255,7 @@ async fn unusable_certificate_files_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
     let says = |expected: &str| {
-        let message = tls::server_config(&certificate, &key).unwrap_err().to_string();
+        let message = Certificate::from_files(&certificate, &key).unwrap_err().to_string();
         assert!(message.contains(expected), "{message}");
     };
     says("cert.pem");

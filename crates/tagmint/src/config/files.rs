@@ -17,7 +17,7 @@ use tagmint_core::{
 };
 use tagmint_server::{
     settings::UpstreamSettings,
-    tls::{self, TlsError},
+    tls::{Certificate, TlsError},
 };
 use zeroize::Zeroizing;
 
@@ -176,9 +176,9 @@ pub fn master_key(source: &SecretSource, credentials: Option<&Path>) -> Result<M
 }
 
 /// Reads certificate and key, and checks that strangers cannot read the key.
-pub fn tls(certificate: &Path, key: &Path) -> Result<std::sync::Arc<rustls::ServerConfig>, FileError> {
+pub fn tls(certificate: &Path, key: &Path) -> Result<Certificate, FileError> {
     private("the TLS key", key, OTHERS)?;
-    Ok(tls::server_config(certificate, key)?)
+    Ok(Certificate::from_files(certificate, key)?)
 }
 
 fn private(what: &'static str, file: &Path, forbidden: u32) -> Result<(), FileError> {

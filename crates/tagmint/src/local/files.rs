@@ -11,7 +11,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tagmint_core::{random::SystemRandom, sealing::MasterKey, signing_key::Algorithm};
-use tagmint_server::{tls, x509};
+use tagmint_server::{tls::Certificate, x509};
 
 use crate::{error::CliError, surroundings};
 
@@ -100,7 +100,7 @@ impl Layout {
         let young = made
             .and_then(|made| Timestamp::try_from(made).ok())
             .is_some_and(|made| now.duration_since(made) < RENEW_AFTER);
-        if !young || tls::server_config(&self.certificate, &self.tls_key).is_err() {
+        if !young || Certificate::from_files(&self.certificate, &self.tls_key).is_err() {
             let certificates = x509::local_certificates(now, CERTIFICATE_DAYS)?;
             write(&self.certificate, certificates.certificate_pem.as_bytes())?;
             write(&self.tls_key, certificates.key_pem.as_bytes())?;
