@@ -3,7 +3,7 @@
 //! Each module is one chore or one helper:
 //!
 //! - [`mod@test`] lists the steps of `cargo xtask test`; [`report`] runs them and prints the summary
-//! - [`architecture`], [`sizes`] and [`migrations`] are checks of our own
+//! - [`disk`], [`architecture`], [`sizes`] and [`migrations`] are checks of our own
 //! - [`fuzz`] runs the fuzz targets
 //! - [`judge`] brings a second opinion on policies
 //! - [`deny`], [`debian`], [`npm`], [`python`] and [`tools`] bring what other checks need
@@ -15,6 +15,7 @@
 mod architecture;
 mod debian;
 mod deny;
+mod disk;
 mod fuzz;
 mod judge;
 mod migrations;

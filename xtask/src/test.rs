@@ -3,13 +3,14 @@
 use crate::process::{self, Failure, Notes};
 use crate::report::{self, Mode, Step};
 use crate::workspace::Workspace;
-use crate::{architecture, debian, deny, fuzz, judge, migrations, npm, python, sizes, terraform, tools};
+use crate::{architecture, debian, deny, disk, fuzz, judge, migrations, npm, python, sizes, terraform, tools};
 
 /// The crate that compiles the AWS SDK and needs system packages: left out of a fast run.
 const E2E: &str = "tagmint-e2e";
 
 /// All steps, cheap ones first.
 const STEPS: &[Step] = &[
+    Step { name: "disk", full_only: false, run: disk::check },
     Step { name: "format", full_only: false, run: format },
     Step { name: "migrations", full_only: false, run: |w, _| migrations::check(w) },
     Step { name: "sizes", full_only: false, run: |w, _| sizes::check(w) },
@@ -133,7 +134,7 @@ mod tests {
 
     #[test]
     fn fast_leaves_out_what_needs_the_system() {
-        assert_eq!(names(&["--fast"]), ["format", "migrations", "sizes", "architecture", "clippy", "tests"]);
+        assert_eq!(names(&["--fast"]), ["disk", "format", "migrations", "sizes", "architecture", "clippy", "tests"]);
         assert_eq!(names(&[]).len(), STEPS.len());
     }
 
