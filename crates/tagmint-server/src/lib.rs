@@ -13,8 +13,9 @@
 //! | [`upstream`] | the keys of the CI platforms whose tokens are accepted |
 //! | [`sts`], `credential_cache` | roles assumed for callers, and the credentials that came of it |
 //! | [`limits`], [`connections`], [`metrics`], [`client_address`] | what callers may use, figures, who is calling |
-//! | [`tls`], [`serve`] | listeners, certificates, an orderly end |
+//! | [`tls`], [`acme`], [`serve`] | listeners, certificates, an orderly end |
 
+pub mod acme;
 pub mod app;
 pub mod backend;
 pub mod client_address;
