@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -109,8 +109,6 @@ pub struct App {
     key_context: KeyContext,
     health: Mutex<Option<(Instant, Vec<Check>)>>,
     shutting_down: AtomicBool,
-    /// Requests under way.
-    under_way: AtomicUsize,
 }
 
 impl App {
@@ -162,7 +160,6 @@ impl App {
             key_context,
             health: Mutex::new(None),
             shutting_down: AtomicBool::new(false),
-            under_way: AtomicUsize::new(0),
         }))
     }
 
@@ -251,23 +248,6 @@ impl App {
         self.shutting_down.store(true, Ordering::Relaxed);
     }
 
-    /// Counts a request for as long as the answer is held.
-    pub(crate) fn request_under_way(&self) -> UnderWay<'_> {
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(&self.under_way)
-    }
-
-    /// Returns when no request has been under way for so long.
-    pub(crate) async fn quiet_for(&self, span: Duration) {
-        let mut since = Instant::now();
-        while since.elapsed() < span {
-            tokio::time::sleep(span / 20).await;
-            if self.under_way.load(Ordering::Relaxed) > 0 {
-                since = Instant::now();
-            }
-        }
-    }
-
     /// The state of every part that a mint needs.
     pub(crate) async fn health(&self) -> Vec<Check> {
         let cached = self.health.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -326,15 +306,6 @@ impl App {
         for health in self.upstreams.health() {
             self.figures.upstream(&health);
         }
-    }
-}
-
-/// A request under way.
-pub(crate) struct UnderWay<'a>(&'a AtomicUsize);
-
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,32 +1,58 @@
-//! Connections: how many there may be, from one address and in all, and how long one may be silent.
+//! Connections: how many there may be, from one address and in all, who gives way when there are too many, and how long one may be silent.
+//!
+//! Whoever fills the places with connections that ask nothing must not keep others out: when no place is left, the connection that has been
+//! waiting longest gives way to the new one. A connection waits while none of its requests is wholly here, so that headers and bodies that
+//! drip hold no place either. Only where every connection has a request under way are new ones refused.
+
+mod guarded;
+mod seldom;
 
 use std::{
-    collections::HashMap,
-    io::{self, IoSlice},
+    collections::{BTreeMap, HashMap},
     net::IpAddr,
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use axum_server::accept::Accept;
-use futures::future::{Ready, ready};
-use metrics::Counter;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
-use tokio_io_timeout::TimeoutStream;
+use metrics::{Counter, Gauge};
+use tokio::{sync::Notify, time::Instant};
 
-use crate::settings::Limits;
+pub(crate) use self::{guarded::Guarded, seldom::Seldom};
+use crate::{client_address::Peer, settings::Limits};
+
+/// How many connections may be there beyond the most, while those that gave way are being closed.
+const LEAVING: usize = 32;
+/// How long a connection may be silent, once the end has begun, before it is closed. More than a slow network's round trip.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How often a connection with a request under way is looked at during the end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What is counted about connections.
+#[derive(Debug, Clone)]
+pub struct ConnectionFigures {
+    /// Open now.
+    pub open: Gauge,
+    /// Refused because too many were open.
+    pub refused: Counter,
+    /// Closed while they waited, to make room.
+    pub evicted: Counter,
+    /// Handshakes that failed, took too long or gave way.
+    pub failed_handshakes: Counter,
+    /// Times that a connection could not be accepted.
+    pub failed_accepts: Counter,
+}
 
 /// The connections that are open on one listener.
 pub struct OpenConnections {
     most: usize,
     most_per_address: usize,
+    most_handshakes: usize,
     exempt: Vec<IpAddr>,
-    refused: Counter,
+    figures: ConnectionFigures,
+    refusals: Seldom,
     counts: Mutex<Counts>,
 }
 
@@ -34,165 +60,258 @@ pub struct OpenConnections {
 struct Counts {
     total: usize,
     by_address: HashMap<IpAddr, usize>,
+    /// Connections in the order in which they began to wait.
+    waiting: Queue,
+    /// Those of them that shake hands.
+    handshakes: Queue,
+    next_turn: u64,
+}
+
+/// By turn: how a connection hears that it gives way.
+type Queue = BTreeMap<u64, Arc<Notify>>;
+
+impl Counts {
+    fn turn(&mut self) -> u64 {
+        self.next_turn += 1;
+        self.next_turn
+    }
+
+    /// Whoever has been waiting longest gives way.
+    fn evict(&mut self) -> bool {
+        let first = |queue: &Queue| queue.first_key_value().map_or(u64::MAX, |(turn, _)| *turn);
+        let queue =
+            if first(&self.handshakes) < first(&self.waiting) { &mut self.handshakes } else { &mut self.waiting };
+        queue.pop_first().inspect(|(_, gives_way)| gives_way.notify_one()).is_some()
+    }
 }
 
 impl OpenConnections {
     /// None open yet. Loopback and the trusted proxies, behind which many callers stand, are not limited by address.
-    pub fn new(limits: &Limits, trusted_proxies: &[IpAddr], refused: Counter) -> Self {
+    pub fn new(limits: &Limits, trusted_proxies: &[IpAddr], figures: ConnectionFigures) -> Self {
         Self {
             most: limits.connections,
             most_per_address: limits.connections_per_address,
+            most_handshakes: limits.handshakes,
             exempt: trusted_proxies.to_vec(),
-            refused,
+            figures,
+            refusals: Seldom::default(),
             counts: Mutex::default(),
         }
     }
 
-    /// Counts a new connection, if it may be.
-    fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
-        let peer = peer.to_canonical();
-        let limited = !peer.is_loopback() && !self.exempt.contains(&peer);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let total = counts.total;
-        let of_peer = counts.by_address.get(&peer).copied().unwrap_or(0);
-        if total >= self.most || (limited && of_peer >= self.most_per_address) {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is counted.
+    pub(crate) const fn figures(&self) -> &ConnectionFigures {
+        &self.figures
+    }
+
+    /// Counts a new connection, if it may be. With `handshake` it begins with one of TLS.
+    pub(crate) fn admit(self: &Arc<Self>, peer: Peer, handshake: bool) -> Option<Arc<Place>> {
+        let address = peer.address().map(|address| address.to_canonical());
+        let limited = address.filter(|address| !address.is_loopback() && !self.exempt.contains(address));
+        let mut counts = self.counts();
+        let of_peer = limited.and_then(|address| counts.by_address.get(&address).copied()).unwrap_or(0);
+        let mut evicted = 0;
+        let mut room = of_peer < self.most_per_address;
+        if room && counts.total >= self.most {
+            room = counts.total < self.most + LEAVING && counts.evict();
+            evicted += u64::from(room);
+        }
+        if !room {
+            let total = counts.total;
             drop(counts);
-            self.refused.increment(1);
-            tracing::warn!(%peer, of_peer, total, "a connection was refused: too many are open");
+            self.figures.refused.increment(1);
+            if let Some(unsaid) = self.refusals.say() {
+                tracing::warn!(%peer, of_peer, total, unsaid, "a connection was refused: too many are open");
+            }
             return None;
         }
+        if handshake && counts.handshakes.len() >= self.most_handshakes {
+            let first = counts.handshakes.pop_first();
+            evicted += u64::from(first.inspect(|(_, gives_way)| gives_way.notify_one()).is_some());
+        }
         counts.total += 1;
-        *counts.by_address.entry(peer).or_default() += 1;
-        Some(Place { connections: Arc::clone(self), peer })
+        if let Some(address) = limited {
+            *counts.by_address.entry(address).or_default() += 1;
+        }
+        let turn = counts.turn();
+        let gives_way = Arc::new(Notify::new());
+        let queue = if handshake { &mut counts.handshakes } else { &mut counts.waiting };
+        queue.insert(turn, Arc::clone(&gives_way));
+        drop(counts);
+        self.figures.open.increment(1);
+        self.figures.evicted.increment(evicted);
+        Some(Arc::new(Place {
+            connections: Arc::clone(self),
+            address: limited,
+            gives_way,
+            stands: Mutex::new(Stands { turn, whole: 0 }),
+            began: Instant::now(),
+            last_byte: AtomicU64::new(0),
+            under_way: AtomicUsize::new(0),
+            http2: AtomicBool::new(false),
+            asked: Notify::new(),
+        }))
+    }
+
+    /// Closes the connection that has been waiting longest, where the system has no file left for a new one.
+    pub(crate) fn make_room(&self) {
+        if self.counts().evict() {
+            self.figures.evicted.increment(1);
+        }
     }
 }
 
 /// One connection's place; given back when dropped.
-struct Place {
+pub(crate) struct Place {
     connections: Arc<OpenConnections>,
-    peer: IpAddr,
+    /// Whose it is, where that is limited.
+    address: Option<IpAddr>,
+    gives_way: Arc<Notify>,
+    /// Locked after the counts.
+    stands: Mutex<Stands>,
+    began: Instant,
+    /// When a byte last went to and fro, in milliseconds since the beginning.
+    last_byte: AtomicU64,
+    /// Requests whose headers are here and that have no answer yet.
+    under_way: AtomicUsize,
+    http2: AtomicBool,
+    /// A request has come.
+    asked: Notify,
+}
+
+struct Stands {
+    turn: u64,
+    /// Requests that are wholly here and have no answer yet.
+    whole: usize,
+}
+
+impl Place {
+    fn stands(&self) -> MutexGuard<'_, Stands> {
+        self.stands.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when the connection has to make room for another.
+    pub(crate) async fn given_way(&self) {
+        self.gives_way.notified().await;
+    }
+
+    /// The handshake is done: the connection waits for a request.
+    pub(crate) fn shook_hands(&self) {
+        let mut counts = self.connections.counts();
+        let mut stands = self.stands();
+        // It is not there when the connection was told to give way.
+        if counts.handshakes.remove(&stands.turn).is_some() {
+            stands.turn = counts.turn();
+            counts.waiting.insert(stands.turn, Arc::clone(&self.gives_way));
+        }
+    }
+
+    /// A byte was read or written.
+    pub(crate) fn touch(&self) {
+        let at = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_byte.store(at, Ordering::Relaxed);
+    }
+
+    /// A request's headers are here.
+    pub(crate) fn asked(self: &Arc<Self>, http2: bool) -> Arc<Asked> {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.http2.store(http2, Ordering::Relaxed);
+        self.asked.notify_one();
+        Arc::new(Asked { place: Arc::clone(self), whole: AtomicBool::new(false) })
+    }
+
+    /// Returns when a request has come, perhaps before the call.
+    pub(crate) async fn next_request(&self) {
+        self.asked.notified().await;
+    }
+
+    /// Whether HTTP/2 is spoken, as far as is known.
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.http2.load(Ordering::Relaxed)
+    }
+
+    /// HTTP/2 was agreed on in the handshake.
+    pub(crate) fn agreed_on_http2(&self) {
+        self.http2.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns when, after the end has begun, the connection has nothing under way and was silent for a while, or has been at it for so long
+    /// without a request.
+    pub(crate) async fn idle_at_the_end(&self, most: Duration) {
+        let end_began = Instant::now();
+        loop {
+            if self.under_way.load(Ordering::Relaxed) > 0 {
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            let last_byte = self.began + Duration::from_millis(self.last_byte.load(Ordering::Relaxed));
+            let until = (last_byte.max(end_began) + SILENCE).min(end_began + most);
+            if Instant::now() >= until {
+                return;
+            }
+            tokio::time::sleep_until(until).await;
+        }
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.connections.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.connections.counts();
+        let turn = self.stands().turn;
+        counts.handshakes.remove(&turn);
+        counts.waiting.remove(&turn);
         counts.total = counts.total.saturating_sub(1);
-        if let Some(of_peer) = counts.by_address.get_mut(&self.peer) {
+        if let Some(address) = &self.address
+            && let Some(of_peer) = counts.by_address.get_mut(address)
+        {
             *of_peer -= 1;
             if *of_peer == 0 {
-                counts.by_address.remove(&self.peer);
+                counts.by_address.remove(address);
             }
         }
+        drop(counts);
+        self.connections.figures.open.decrement(1);
     }
 }
 
-/// Takes connections that find a place, and closes those that have been silent for too long: a peer that says nothing holds no socket for
-/// ever.
-#[derive(Clone)]
-pub(crate) struct GuardedAcceptor {
-    pub(crate) idle_timeout: Duration,
-    pub(crate) open: Arc<OpenConnections>,
+/// A request, until it is answered.
+pub(crate) struct Asked {
+    place: Arc<Place>,
+    whole: AtomicBool,
 }
 
-impl<S> Accept<TcpStream, S> for GuardedAcceptor {
-    type Stream = Pin<Box<TimeoutStream<CountedStream>>>;
-    type Service = S;
-    type Future = Ready<io::Result<(Self::Stream, S)>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let guarded = || {
-            let peer = stream.peer_addr()?.ip();
-            let place = self.open.admit(peer).ok_or_else(|| io::Error::other("too many connections"))?;
-            // Answers are small and whole: waiting to fill a segment only adds to the latency.
-            stream.set_nodelay(true)?;
-            let mut stream = TimeoutStream::new(CountedStream { stream, _place: place });
-            stream.set_read_timeout(Some(self.idle_timeout));
-            stream.set_write_timeout(Some(self.idle_timeout));
-            Ok((Box::pin(stream), service))
-        };
-        ready(guarded())
+impl Asked {
+    /// Its body is here to the end: the connection does not wait any more.
+    pub(crate) fn is_whole(&self) {
+        if self.whole.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let mut counts = self.place.connections.counts();
+        let mut stands = self.place.stands();
+        stands.whole += 1;
+        counts.waiting.remove(&stands.turn);
     }
 }
 
-/// A stream that gives its place back when it is closed.
-pub(crate) struct CountedStream {
-    stream: TcpStream,
-    _place: Place,
-}
-
-impl AsyncRead for CountedStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for CountedStream {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.place.under_way.fetch_sub(1, Ordering::Relaxed);
+        if !self.whole.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut counts = self.place.connections.counts();
+        let mut stands = self.place.stands();
+        stands.whole -= 1;
+        if stands.whole == 0 {
+            stands.turn = counts.turn();
+            counts.waiting.insert(stands.turn, Arc::clone(&self.place.gives_way));
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn open(most: usize, per_address: usize) -> Arc<OpenConnections> {
-        let limits = Limits { connections: most, connections_per_address: per_address, ..Limits::default() };
-        Arc::new(OpenConnections::new(&limits, &["10.0.0.1".parse().unwrap()], Counter::noop()))
-    }
-
-    #[test]
-    fn places_are_limited_by_address_and_in_all_and_given_back() {
-        let connections = open(4, 2);
-        let (one, two): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let first = connections.admit(one).unwrap();
-        let _second = connections.admit(one).unwrap();
-        assert!(connections.admit(one).is_none());
-        let _third = connections.admit(two).unwrap();
-        drop(first);
-        let _again = connections.admit(one).unwrap();
-        let _fourth = connections.admit(two).unwrap();
-        assert!(connections.admit("192.0.2.3".parse().unwrap()).is_none(), "all places are taken");
-    }
-
-    #[test]
-    fn loopback_and_proxies_are_limited_in_all_alone() {
-        for exempt in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.0.0.1"] {
-            let connections = open(3, 1);
-            let places: Vec<_> = (0..3).map_while(|_| connections.admit(exempt.parse().unwrap())).collect();
-            assert_eq!(places.len(), 3, "{exempt}");
-            assert!(connections.admit(exempt.parse().unwrap()).is_none());
-        }
-    }
-
-    #[test]
-    fn nothing_is_kept_of_an_address_that_is_gone() {
-        let connections = open(3, 1);
-        drop(connections.admit("192.0.2.1".parse().unwrap()));
-        assert!(connections.counts.lock().unwrap().by_address.is_empty());
-    }
-}
+mod tests;

@@ -6,7 +6,10 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tagmint_core::key_schedule::KeyPhase;
 
-use crate::upstream::{KeyHealth, ProviderHealth};
+use crate::{
+    connections::ConnectionFigures,
+    upstream::{KeyHealth, ProviderHealth},
+};
 
 /// The name, kind and meaning of every metric. The reference page is made from this table.
 pub const CATALOGUE: &[(&str, &str, &str)] = &[
@@ -23,7 +26,19 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("tagmint_http_requests_total", "counter", "HTTP requests, by route and status."),
     ("tagmint_http_request_duration_seconds", "histogram", "Time from a request's headers to its answer, by route."),
     ("tagmint_rate_limited_total", "counter", "Requests refused by a rate limit, by bucket."),
+    ("tagmint_connections", "gauge", "Connections that are open."),
     ("tagmint_connections_refused_total", "counter", "Connections refused because too many were open."),
+    (
+        "tagmint_connections_evicted_total",
+        "counter",
+        "Connections closed while they waited (for a handshake, for a request's rest, for the next request), to make room for new ones.",
+    ),
+    ("tagmint_handshake_failures_total", "counter", "TLS handshakes that failed, took too long or made room."),
+    (
+        "tagmint_accept_failures_total",
+        "counter",
+        "Times that a connection could not be accepted, as without a free file.",
+    ),
     ("tagmint_ledger_queue_length", "gauge", "Ledger entries that wait to be written."),
     ("tagmint_ledger_batch_size", "gauge", "Ledger entries in the last commit."),
     ("tagmint_ledger_failures_total", "counter", "Ledger writes that failed. While this grows nothing is minted."),
@@ -133,8 +148,8 @@ pub struct Figures {
     pub ledger_failures: Counter,
     /// Sessions opened.
     pub sessions_opened: Counter,
-    /// Connections refused because too many were open.
-    pub connections_refused: Counter,
+    /// About connections.
+    pub connections: ConnectionFigures,
     /// Times that the keys could not be read.
     pub key_reload_failures: Counter,
     routes: Vec<RouteFigures>,
@@ -168,7 +183,13 @@ impl Figures {
         Self {
             ledger_failures: metrics.counter("tagmint_ledger_failures_total", &[]),
             sessions_opened: metrics.counter("tagmint_sessions_opened_total", &[]),
-            connections_refused: metrics.counter("tagmint_connections_refused_total", &[]),
+            connections: ConnectionFigures {
+                open: metrics.gauge("tagmint_connections", &[]),
+                refused: metrics.counter("tagmint_connections_refused_total", &[]),
+                evicted: metrics.counter("tagmint_connections_evicted_total", &[]),
+                failed_handshakes: metrics.counter("tagmint_handshake_failures_total", &[]),
+                failed_accepts: metrics.counter("tagmint_accept_failures_total", &[]),
+            },
             key_reload_failures: metrics.counter("tagmint_signing_key_reload_failures_total", &[]),
             metrics,
             routes,

@@ -1,59 +1,77 @@
 //! Listeners, and an orderly end.
+//!
+//! The end loses nothing that was accepted: first nothing new is accepted, then every connection is served to its end, whether its request was
+//! read yet or not. HTTP/2 is told by GOAWAY (RFC 9113 §6.8), HTTP/1.1 by `connection: close` in its next answer (RFC 9112 §9.6); who stays
+//! silent is closed after a second. All of it within the grace.
 
-use std::{
-    io,
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
-};
+mod accept;
+mod conversation;
+mod listener;
+
+use std::{io, sync::Arc};
 
 use axum::Router;
-use axum_server::{
-    Handle, Server,
-    tls_rustls::{RustlsAcceptor, RustlsConfig},
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto::Builder,
 };
-use hyper_util::rt::TokioTimer;
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::watch::{self, Receiver, Sender},
+    task::JoinHandle,
+};
+use tokio_rustls::TlsAcceptor;
 
+pub use self::listener::{Address, Listener};
+use self::{accept::accept, conversation::Terms};
 use crate::{
     app::App,
-    connections::{GuardedAcceptor, OpenConnections},
+    connections::OpenConnections,
     router,
     settings::Limits,
     tls::{self, ServedCertificate},
 };
 
-/// How often the end looks whether it has come.
-const POLL: Duration = Duration::from_millis(10);
-/// How long no request may have been under way before idle connections are cut; answers have left by then.
-const QUIET: Duration = Duration::from_millis(300);
-
 /// The sockets that an issuer listens on, bound already.
 #[derive(Debug)]
 pub struct Listeners {
     /// For everybody.
-    pub public: TcpListener,
+    pub public: Listener,
     /// The certificate for the public listener; without one it speaks plain HTTP, for a proxy on the same machine.
     pub tls: Option<Arc<ServedCertificate>>,
     /// For the operator; plain HTTP.
-    pub admin: TcpListener,
+    pub admin: Listener,
+    /// One more for everybody, plain HTTP with routes of its own, under the same limits and with the same end: port 80.
+    pub plain: Option<(Listener, Router)>,
+}
+
+/// How far the end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// It has not begun.
+    NotYet,
+    /// Nothing new is accepted; what was accepted is finished.
+    Begun,
+    /// The grace is over: whatever is left is cut.
+    Over,
+}
+
+/// Returns when the end has come so far. Where nobody can tell any more it is over.
+async fn reached(end: &mut Receiver<End>, stage: End) {
+    // An error says that the issuer is gone.
+    let _ = end.wait_for(|now| *now >= stage).await;
 }
 
 /// A running issuer.
 #[derive(Debug)]
 pub struct Running {
     app: Arc<App>,
-    public: Listening,
-    admin: Listening,
+    public: Address,
+    admin: Address,
+    plain: Option<Address>,
+    /// Each listener and each connection holds a receiver for as long as it lives.
+    end: Sender<End>,
     keepers: [JoinHandle<()>; 3],
     certificate: Option<Arc<ServedCertificate>>,
-}
-
-#[derive(Debug)]
-struct Listening {
-    address: SocketAddr,
-    handle: Handle<SocketAddr>,
-    task: JoinHandle<io::Result<()>>,
 }
 
 /// Starts the listeners, and the tasks that look after keys, sessions and the keys of CI platforms.
@@ -62,32 +80,45 @@ struct Listening {
 ///
 /// When a socket cannot be used.
 pub fn serve(app: Arc<App>, listeners: Listeners) -> io::Result<Running> {
-    let limits = app.settings.limits;
-    let certificate = listeners.tls;
+    let Listeners { public, tls: certificate, admin, plain } = listeners;
     let tls = certificate.clone().map(tls::server_config).transpose().map_err(io::Error::other)?;
-    let tls = tls.map(RustlsConfig::from_config);
-    // Each listener has its own count: whoever fills the public one leaves the operator's open.
-    let refused = &app.figures.connections_refused;
-    let open = || Arc::new(OpenConnections::new(&limits, &app.settings.trusted_proxies, refused.clone()));
-    let public = listen(listeners.public, router::public(&app), tls, &limits, open())?;
-    let admin = listen(listeners.admin, router::admin(&app), None, &limits, open())?;
+    let tls = tls.map(TlsAcceptor::from);
+    let (end, ending) = watch::channel(End::NotYet);
+    let listen = |listener: Listener, router: Router, tls| {
+        let address = listener.address()?;
+        let limits = app.settings.limits;
+        // Each listener has its own count: whoever fills the public one leaves the operator's open.
+        let figures = app.figures.connections.clone();
+        let open = Arc::new(OpenConnections::new(&limits, &app.settings.trusted_proxies, figures));
+        let terms = Terms { router, tls, http: http(&limits), limits, open };
+        tokio::spawn(accept(listener.start()?, Arc::new(terms), ending.clone()));
+        Ok::<_, io::Error>(address)
+    };
+    let public = listen(public, router::public(&app), tls)?;
+    let admin = listen(admin, router::admin(&app), None)?;
+    let plain = plain.map(|(listener, router)| listen(listener, router, None)).transpose()?;
     let keepers = [
         tokio::spawn(Arc::clone(&app).keep_keys()),
         tokio::spawn(Arc::clone(&app).keep_sessions()),
         tokio::spawn(Arc::clone(&app.upstreams).keep_fresh()),
     ];
-    Ok(Running { app, public, admin, keepers, certificate })
+    Ok(Running { app, public, admin, plain, end, keepers, certificate })
 }
 
 impl Running {
     /// The address of the public listener.
-    pub const fn public_address(&self) -> SocketAddr {
-        self.public.address
+    pub const fn public_address(&self) -> &Address {
+        &self.public
     }
 
     /// The address of the admin listener.
-    pub const fn admin_address(&self) -> SocketAddr {
-        self.admin.address
+    pub const fn admin_address(&self) -> &Address {
+        &self.admin
+    }
+
+    /// The address of the third listener, where there is one.
+    pub const fn plain_address(&self) -> Option<&Address> {
+        self.plain.as_ref()
     }
 
     /// The issuer.
@@ -100,65 +131,25 @@ impl Running {
         self.certificate.as_ref()
     }
 
-    /// Ends in order: no new connections, requests that have begun are finished (within the grace), the ledger's queue is written.
-    ///
-    /// Connections without a request are cut once nothing is under way: a peer that does not read would hold the end up otherwise.
+    /// Ends in order: no new connections, those that were accepted are finished (within the grace), the ledger's queue is written.
     pub async fn shutdown(self) {
-        let grace = self.app.settings.limits.shutdown_grace;
         self.app.begin_shutdown();
-        for listening in [&self.public, &self.admin] {
-            listening.handle.graceful_shutdown(Some(grace));
-        }
-        let closed = async {
-            while self.public.handle.connection_count() + self.admin.handle.connection_count() > 0 {
-                tokio::time::sleep(POLL).await;
-            }
-        };
-        tokio::select! {
-            () = closed => {}
-            () = self.app.quiet_for(QUIET) => {}
-            () = tokio::time::sleep(grace) => tracing::warn!("requests were still under way when the grace was over"),
-        }
-        for (name, listening) in [("public", self.public), ("admin", self.admin)] {
-            listening.handle.shutdown();
-            match listening.task.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(name, %error, "the listener ended with an error"),
-                Err(error) => tracing::error!(name, %error, "the listener's task ended badly"),
-            }
+        self.end.send_replace(End::Begun);
+        let grace = self.app.settings.limits.shutdown_grace;
+        if tokio::time::timeout(grace, self.end.closed()).await.is_err() {
+            let left = self.end.receiver_count();
+            tracing::warn!(left, "connections were still open when the grace was over: they are cut");
+            self.end.send_replace(End::Over);
+            self.end.closed().await;
         }
         self.keepers.iter().for_each(JoinHandle::abort);
         self.app.ledger.close().await;
     }
 }
 
-fn listen(
-    listener: TcpListener,
-    router: Router,
-    tls: Option<RustlsConfig>,
-    limits: &Limits,
-    open: Arc<OpenConnections>,
-) -> io::Result<Listening> {
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    let handle = Handle::new();
-    let mut server = axum_server::from_tcp(listener)?.handle(handle.clone());
-    bound(&mut server, limits);
-    let guarded = GuardedAcceptor { idle_timeout: limits.idle_timeout, open };
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let task = match tls {
-        Some(config) => {
-            let acceptor = RustlsAcceptor::new(config).handshake_timeout(limits.handshake_timeout).acceptor(guarded);
-            tokio::spawn(server.acceptor(acceptor).serve(service))
-        }
-        None => tokio::spawn(server.acceptor(guarded).serve(service)),
-    };
-    Ok(Listening { address, handle, task })
-}
-
 /// Bounds on what a connection may hold.
-fn bound<A>(server: &mut Server<SocketAddr, A>, limits: &Limits) {
-    let builder = server.http_builder();
+fn http(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -171,4 +162,5 @@ fn bound<A>(server: &mut Server<SocketAddr, A>, limits: &Limits) {
         .max_concurrent_streams(256)
         .keep_alive_interval(limits.idle_timeout / 2)
         .keep_alive_timeout(limits.header_timeout);
+    builder
 }

@@ -58,6 +58,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections that are open at once from one address; loopback and trusted proxies are exempt.
     pub connections_per_address: usize,
+    /// TLS handshakes that are under way at once on one listener; beyond, the oldest is broken off.
+    pub handshakes: usize,
     /// The largest request body, in bytes.
     pub body_bytes: usize,
     /// The largest set of request headers, in bytes.
@@ -124,6 +126,7 @@ impl Default for Limits {
             failed_per_address: Rate { per_second: 2, burst: 1_000 },
             connections: 10_000,
             connections_per_address: 1_000,
+            handshakes: 1_024,
             body_bytes: 64 * 1024,
             header_bytes: 32 * 1024,
             header_timeout: Duration::from_secs(10),

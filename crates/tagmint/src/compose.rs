@@ -17,7 +17,7 @@ use tagmint_server::{
     app::{App, Parts},
     backend::{HttpSessionBackend, SessionBackend},
     flows::keys::KeyContext,
-    serve::{Listeners, Running, serve},
+    serve::{Address, Listener, Listeners, Running, serve},
     sts::WebIdentitySts,
     tls::ServedCertificate,
     upstream::Upstreams,
@@ -41,9 +41,17 @@ pub struct Issuer {
     tls: Tls,
 }
 
+/// How many connections may wait to be accepted; the system's own most may be lower (`net.core.somaxconn`). With a short queue a burst of
+/// connections keeps others waiting for a second, until they try again.
+const BACKLOG: i32 = 4096;
+
 /// Binds an address.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
-    TcpListener::bind(address).map_err(|source| CliError::Listen { address, source })
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        rustix::net::listen(&listener, BACKLOG)?;
+        Ok(listener)
+    });
+    bound.map_err(|source| CliError::Listen { address, source })
 }
 
 /// The address that a listener got.
@@ -101,7 +109,11 @@ fn deepest(error: &dyn std::error::Error) -> String {
 }
 
 /// Starts an issuer on sockets that are bound already.
-pub async fn start(config: Config, public: TcpListener, admin: TcpListener) -> Result<Issuer, CliError> {
+pub async fn start(
+    config: Config,
+    public: impl Into<Listener>,
+    admin: impl Into<Listener>,
+) -> Result<Issuer, CliError> {
     let master_key = master_key(&config)?;
     let tls = match &config.tls {
         Tls::Files { certificate, key } => Some(ServedCertificate::new(files::tls(certificate, key)?)),
@@ -126,8 +138,8 @@ pub async fn start(config: Config, public: TcpListener, admin: TcpListener) -> R
         random,
     };
     let app = App::start(parts).await?;
-    let running = serve(app, Listeners { public, tls, admin })
-        .map_err(|source| CliError::Io { what: "the listeners", source })?;
+    let listeners = Listeners { public: public.into(), tls, admin: admin.into(), plain: None };
+    let running = serve(app, listeners).map_err(|source| CliError::Io { what: "the listeners", source })?;
     Ok(Issuer { running, store, tls: config.tls })
 }
 
@@ -140,6 +152,11 @@ impl Issuer {
     /// Its database.
     pub const fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Where it serves everybody.
+    pub const fn public_address(&self) -> &Address {
+        self.running.public_address()
     }
 
     /// The URL of the admin listener.
@@ -190,7 +207,7 @@ impl Issuer {
             () = manager.watch(self.running.admin_address()) => {}
         }
         manager.stopping();
-        tracing::info!("ending: no new connections, requests that have begun are finished");
+        tracing::info!("ending: no new connections, those that were accepted are finished");
         let ended = async {
             self.shutdown().await;
             Ok(())

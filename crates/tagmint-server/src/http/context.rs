@@ -1,13 +1,13 @@
 //! What every request goes through: an id, the caller's address, the rate limits, the log, the figures, the rendering of problems.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
     time::Duration,
 };
 
 use axum::{
-    extract::{ConnectInfo, MatchedPath, Request, State},
+    extract::{MatchedPath, Request, State},
     http::{
         HeaderValue, Method,
         header::{ALLOW, CONTENT_LENGTH},
@@ -23,7 +23,10 @@ use super::{
     discovery::{DISCOVERY_PATH, JWKS_PATH},
     problem::{self, Problem},
 };
-use crate::{app::App, client_address::client_address};
+use crate::{
+    app::App,
+    client_address::{Peer, client_address},
+};
 
 /// Header that carries the request's id in every answer.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
@@ -45,9 +48,8 @@ pub struct RequestContext {
 /// The outermost layer.
 pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let _under_way = app.request_under_way();
-    let peer =
-        request.extensions().get::<ConnectInfo<SocketAddr>>().map_or(Ipv4Addr::LOCALHOST.into(), |info| info.0.ip());
+    let peer = request.extensions().get::<Peer>().copied();
+    let peer = peer.unwrap_or(Peer::Tcp((Ipv4Addr::LOCALHOST, 0).into()));
     let remote = client_address(peer, request.headers(), &app.settings.trusted_proxies);
     let Ok(id) = RequestId::generate(app.clock.now(), &*app.random) else {
         return Problem::new(&problem::INTERNAL).into_response();

@@ -1,6 +1,10 @@
 //! The listeners: TLS 1.2 and 1.3, time limits, certificates taken up while running, an orderly end.
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -8,6 +12,7 @@ use rustls::{
 };
 use serde_json::json;
 use tagmint_server::{
+    router,
     serve::{Listeners, Running, serve},
     settings::Limits,
     tls::{self, Certificate, ServedCertificate},
@@ -15,12 +20,15 @@ use tagmint_server::{
 };
 use tagmint_store::LedgerQuery;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, timeout},
 };
 
 use crate::issuer::{Setup, TestIssuer};
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 struct Served {
     issuer: TestIssuer,
@@ -47,7 +55,9 @@ async fn start(limits: Limits) -> Served {
     let certificates = certificates();
     let listener = || TcpListener::bind("127.0.0.1:0").unwrap();
     let tls = Some(ServedCertificate::new(config(issuer.dir.path(), &certificates)));
-    let running = serve(Arc::clone(&issuer.app), Listeners { public: listener(), tls, admin: listener() }).unwrap();
+    let plain = Some((listener().into(), router::public(&issuer.app)));
+    let listeners = Listeners { public: listener().into(), tls, admin: listener().into(), plain };
+    let running = serve(Arc::clone(&issuer.app), listeners).unwrap();
     Served { issuer, running, certificates }
 }
 
@@ -71,19 +81,26 @@ fn client(ca: &str) -> reqwest::Client {
         .unwrap()
 }
 
+fn address(served: &Served) -> SocketAddr {
+    served.running.public_address().tcp().unwrap()
+}
+
 fn url(served: &Served, path: &str) -> String {
-    format!("https://localhost:{}{path}", served.running.public_address().port())
+    format!("https://localhost:{}{path}", address(served).port())
+}
+
+fn trusting(ca: &str, versions: &[&'static rustls::SupportedProtocolVersion]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).unwrap()).unwrap();
+    ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots).with_no_client_auth()
 }
 
 async fn connect(
     served: &Served,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> tokio_rustls::client::TlsStream<TcpStream> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(served.certificates.ca_pem.as_bytes()).unwrap()).unwrap();
-    let config =
-        ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots).with_no_client_auth();
-    let stream = TcpStream::connect(served.running.public_address()).await.unwrap();
+    let config = trusting(&served.certificates.ca_pem, versions);
+    let stream = TcpStream::connect(address(served)).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     connector.connect(ServerName::try_from("localhost").unwrap(), stream).await.unwrap()
 }
@@ -116,7 +133,7 @@ async fn closed_after(mut stream: impl AsyncReadExt + Unpin, began: Instant) -> 
 #[tokio::test]
 async fn silent_and_slow_peers_are_cut_off_and_others_are_served() {
     let served = start(limits()).await;
-    let address = served.running.public_address();
+    let address = address(&served);
     let began = Instant::now();
     let silent: Vec<TcpStream> = futures::future::join_all((0..200).map(|_| TcpStream::connect(address)))
         .await
@@ -184,17 +201,27 @@ async fn a_body_that_never_ends_is_the_callers_fault_and_a_huge_one_is_refused_a
 }
 
 #[tokio::test]
-async fn connections_beyond_the_most_are_closed_and_the_rest_is_served() {
-    let served = start(Limits { connections: 3, idle_timeout: Duration::from_secs(30), ..limits() }).await;
-    let held = [connect(&served, &[&rustls::version::TLS13]).await, connect(&served, &[&rustls::version::TLS13]).await];
-    let client = client(&served.certificates.ca_pem);
-    assert_eq!(client.get(url(&served, "/livez")).send().await.unwrap().status(), 200);
-    let mut refused = TcpStream::connect(served.running.public_address()).await.unwrap();
-    let mut rest = Vec::new();
-    let closed = timeout(Duration::from_secs(3), refused.read_to_end(&mut rest)).await.expect("it is closed at once");
-    assert!(closed.is_err() || rest.is_empty());
-    assert_eq!(client.get(url(&served, "/livez")).send().await.unwrap().status(), 200);
-    drop(held);
+async fn when_all_places_are_taken_by_connections_that_wait_the_oldest_makes_room() {
+    let patient = Limits { idle_timeout: Duration::from_secs(30), header_timeout: Duration::from_secs(30), ..limits() };
+    let served = start(Limits { connections: 3, ..patient }).await;
+    let mut held = Vec::new();
+    for begun in ["", "GET /livez HTT", "POST /v1/sessions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{"] {
+        let mut stream = connect(&served, &[&rustls::version::TLS13]).await;
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    let mut callers = Vec::new();
+    for (index, stream) in held.into_iter().enumerate() {
+        let client = client(&served.certificates.ca_pem);
+        assert_eq!(client.get(url(&served, "/livez")).send().await.unwrap().status(), 200);
+        assert!(closed_after(stream, began).await < Duration::from_secs(5), "{index}");
+        callers.push(client);
+    }
+    let metrics = format!("http://{}/metrics", served.running.admin_address());
+    let metrics = reqwest::get(metrics).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("tagmint_connections_evicted_total 3"), "{metrics}");
     served.running.shutdown().await;
 }
 
@@ -248,6 +275,92 @@ async fn a_peer_that_does_not_read_does_not_hold_up_the_end() {
     let began = Instant::now();
     served.running.shutdown().await;
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+const REQUEST: &[u8] = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// Reads to the end, which is there only if the server closes.
+async fn rest(mut stream: impl AsyncReadExt + Unpin) -> String {
+    let mut answer = String::new();
+    timeout(Duration::from_secs(5), stream.read_to_string(&mut answer)).await.expect("it is closed").unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn what_was_accepted_before_the_end_is_answered_whether_it_was_read_or_not() {
+    let patient = Duration::from_secs(5);
+    let served = start(Limits { handshake_timeout: patient, header_timeout: patient, ..limits() }).await;
+    let address = address(&served);
+    let plain = served.running.plain_address().unwrap().tcp().unwrap();
+    let ca = served.certificates.ca_pem.clone();
+    let unread = connect(&served, &[&rustls::version::TLS13]).await;
+    let unread_and_plain = TcpStream::connect(plain).await.unwrap();
+    let mut half = TcpStream::connect(plain).await.unwrap();
+    half.write_all(&REQUEST[..20]).await.unwrap();
+    let mut kept = TcpStream::connect(plain).await.unwrap();
+    kept.write_all(REQUEST).await.unwrap();
+    let mut head = [0; 12];
+    kept.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    let not_begun = TcpStream::connect(address).await.unwrap();
+    let http2 = client(&ca);
+    let jwks = format!("https://localhost:{}/.well-known/jwks.json", address.port());
+    assert_eq!(http2.get(&jwks).send().await.unwrap().version(), reqwest::Version::HTTP_2);
+    let latest = TcpStream::connect(plain).await.unwrap();
+
+    let end = tokio::spawn(served.running.shutdown());
+    while TcpStream::connect(plain).await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let shaking = async {
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(trusting(&ca, &[&rustls::version::TLS13])));
+        connector.connect(ServerName::try_from("localhost").unwrap(), not_begun).await.unwrap()
+    };
+    let mut streams: Vec<Box<dyn Stream>> = vec![Box::new(shaking.await), Box::new(unread)];
+    for stream in [unread_and_plain, kept, latest] {
+        streams.push(Box::new(stream));
+    }
+    for stream in &mut streams {
+        stream.write_all(REQUEST).await.unwrap();
+    }
+    half.write_all(&REQUEST[20..]).await.unwrap();
+    streams.push(Box::new(half));
+    for (index, stream) in streams.into_iter().enumerate() {
+        let answer = rest(stream).await;
+        assert!(answer.contains("HTTP/1.1 200 OK") && answer.contains("connection: close"), "{index}: {answer}");
+    }
+    timeout(Duration::from_secs(3), end).await.expect("nothing holds up the end").unwrap();
+}
+
+#[tokio::test]
+async fn who_talks_without_end_is_cut_when_the_time_is_over() {
+    let limits =
+        Limits { handshake_timeout: Duration::from_secs(2), header_timeout: Duration::from_secs(60), ..limits() };
+    let served = start(limits).await;
+    let mut drip = TcpStream::connect(served.running.plain_address().unwrap().tcp().unwrap()).await.unwrap();
+    drip.write_all(&REQUEST[..20]).await.unwrap();
+    let dripping = tokio::spawn(async move {
+        while drip.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let began = Instant::now();
+    served.running.shutdown().await;
+    assert!((2..4).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    timeout(Duration::from_secs(5), dripping).await.expect("it was cut").unwrap();
+}
+
+#[tokio::test]
+async fn a_request_has_the_grace_and_no_more() {
+    let grace = Duration::from_millis(500);
+    let served = start(Limits { shutdown_grace: grace, header_timeout: Duration::from_secs(60), ..limits() }).await;
+    let mut slow = connect(&served, &[&rustls::version::TLS13]).await;
+    slow.write_all(b"POST /v1/sessions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    served.running.shutdown().await;
+    assert!(began.elapsed() >= grace && began.elapsed() < grace * 4, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -25,9 +25,9 @@ pub async fn run(file: &Path, output: Output) -> Result<(), CliError> {
     let signals = Signals::listen()?;
     let manager = ServiceManager::connect();
     let Sockets { public, admin } = Sockets::take(&config)?;
-    let address = compose::local_address(&public)?;
     let stamp = config.settings.stamp.clone();
     let issuer = compose::start(config, public, admin).await?;
+    let address = issuer.public_address();
     tracing::info!(
         issuer = %stamp.issuer, environment = %stamp.environment, public = %address, admin = issuer.admin_url(), open_files,
         version = env!("CARGO_PKG_VERSION"), "the issuer is ready"

@@ -4,12 +4,13 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     os::unix::net::UnixDatagram,
     time::Duration,
 };
 
 use rustix::time::{ClockId, clock_gettime};
+use tagmint_server::serve::{Address, Listener};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -34,9 +35,9 @@ const ALIVE: &[u8] = b"HTTP/1.1 200 ";
 #[derive(Debug)]
 pub struct Sockets {
     /// For everybody.
-    pub public: TcpListener,
+    pub public: Listener,
     /// For the operator.
-    pub admin: TcpListener,
+    pub admin: Listener,
 }
 
 impl Sockets {
@@ -70,11 +71,11 @@ impl Sockets {
             allowed.map_err(|reason| refused(&name, address, reason))?;
             let configured = if name == "public" { config.public } else { config.admin };
             tracing::info!(name, %address, not_used = %configured, "the socket was passed by the service manager; the configured address is not used");
-            *slot = Some(listener);
+            *slot = Some(Listener::from(listener).held_by_another());
         }
         Ok(Self {
-            public: public.map_or_else(|| bind(config.public), Ok)?,
-            admin: admin.map_or_else(|| bind(config.admin), Ok)?,
+            public: public.map_or_else(|| bind(config.public).map(Into::into), Ok)?,
+            admin: admin.map_or_else(|| bind(config.admin).map(Into::into), Ok)?,
         })
     }
 }
@@ -155,8 +156,8 @@ impl ServiceManager {
     /// Tells the watchdog, twice in its time, that the issuer answers; never returns. Where it does not answer, the watchdog is left to bite.
     ///
     /// The admin listener is asked: it has its own count of connections, so whoever fills the public one does not get the issuer killed.
-    pub(super) async fn watch(&self, admin: SocketAddr) {
-        let Some(within) = self.watchdog else { return std::future::pending().await };
+    pub(super) async fn watch(&self, admin: &Address) {
+        let Some((within, admin)) = self.watchdog.zip(admin.tcp()) else { return std::future::pending().await };
         let half = within / 2;
         let mut ticks = interval(half);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

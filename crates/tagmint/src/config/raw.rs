@@ -282,10 +282,14 @@ pub struct RawLimits {
     /// Requests of one address whose credential proves nothing. Each leaves a row in the ledger, so a stranger must not make
     /// many; beyond the rate they are refused without one.
     pub failed_per_address: RawRate,
-    /// Connections that are open at once, from all addresses. The limit of open files of the process lowers it.
+    /// Connections that are open at once, from all addresses. The limit of open files of the process lowers it. When all are
+    /// taken, the one that has been waiting longest (for the rest of a handshake or of a request, or between requests) makes room.
     pub connections: u64,
     /// Connections that are open at once from one address. Loopback and trusted proxies are exempt.
     pub connections_per_address: u64,
+    /// TLS handshakes that are under way at once. Beyond, the oldest is broken off: whoever begins many and ends none keeps
+    /// nobody out.
+    pub handshakes: u64,
     /// The largest request body, in bytes. 1,024 to 1,048,576.
     pub body_bytes: u64,
     /// The largest set of request headers, in bytes. 8,192 to 1,048,576.
@@ -298,7 +302,7 @@ pub struct RawLimits {
     pub idle_timeout: DurationText,
     /// How long a TLS handshake may take.
     pub handshake_timeout: DurationText,
-    /// How long requests that have begun may take to finish at shutdown.
+    /// How long connections that were accepted may take to finish at shutdown.
     pub shutdown_grace: DurationText,
 }
 
@@ -323,6 +327,7 @@ impl Default for RawLimits {
             failed_per_address: rate(limits.failed_per_address),
             connections: limits.connections as u64,
             connections_per_address: limits.connections_per_address as u64,
+            handshakes: limits.handshakes as u64,
             body_bytes: limits.body_bytes as u64,
             header_bytes: limits.header_bytes as u64,
             header_timeout: seconds(limits.header_timeout),

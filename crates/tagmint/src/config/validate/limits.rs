@@ -23,6 +23,7 @@ impl Check<'_> {
             failed_per_address: self.rate("limits.failed_per_address", raw.failed_per_address),
             connections: self.count("limits.connections", raw.connections),
             connections_per_address: self.count("limits.connections_per_address", raw.connections_per_address),
+            handshakes: self.count("limits.handshakes", raw.handshakes),
             body_bytes: self.bytes("limits.body_bytes", raw.body_bytes, (1_024, 1_048_576)),
             header_bytes: self.bytes("limits.header_bytes", raw.header_bytes, (8_192, 1_048_576)),
             header_timeout,
