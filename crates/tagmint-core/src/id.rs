@@ -99,6 +99,10 @@ prefixed_id!(
     BearerId, "brr_"
 );
 prefixed_id!(
+    /// One certificate that was ordered, from its order on.
+    CertificateId, "crt_"
+);
+prefixed_id!(
     /// One HTTP request: in the response, the log and the ledger.
     RequestId, "req_"
 );

@@ -14,6 +14,7 @@
 //! | [`signing_key`], [`key_schedule`], [`jwk`] | signing keys, their lifecycle, their published form |
 //! | [`jws`], [`json`] | making and checking tokens |
 //! | [`federation`] | tokens of CI platforms and other issuers, verified |
+//! | [`renewal`] | when a certificate is renewed, and an attempt repeated |
 //! | [`ledger`] | the record of every mint and refusal, and its hash chain |
 
 pub mod claims;
@@ -30,6 +31,7 @@ pub mod jws;
 pub mod key_schedule;
 pub mod ledger;
 pub mod random;
+pub mod renewal;
 pub mod rules;
 pub mod sealing;
 pub mod signing_key;

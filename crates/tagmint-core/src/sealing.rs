@@ -1,7 +1,7 @@
 //! How Tagmint keeps its own secrets: everything under one key file.
 //!
-//! Two keys are derived from the file (HKDF-SHA-256, RFC 5869), so that no key has two uses: one encrypts private signing keys at rest
-//! (AES-256-GCM), one seals the head of the ledger (HMAC-SHA-256).
+//! Three keys are derived from the file (HKDF-SHA-256, RFC 5869), so that no key has two uses: one encrypts private signing keys at rest
+//! (AES-256-GCM), one the keys of certificates and ACME accounts, one seals the head of the ledger (HMAC-SHA-256).
 
 use std::fmt;
 
@@ -30,11 +30,11 @@ pub enum SealingError {
     KeyFile,
     /// Authentication failed: another key file, issuer or kid, or altered bytes.
     #[error(
-        "the sealed signing key does not open: it was sealed under another key file or for another issuer, or it was altered"
+        "the sealed key does not open: it was sealed under another key file or for another issuer, or it was altered"
     )]
     Unsealing,
     /// The crypto library refused.
-    #[error("the signing key could not be sealed")]
+    #[error("the key could not be sealed")]
     Sealing,
     /// No nonce could be drawn.
     #[error(transparent)]
@@ -44,6 +44,7 @@ pub enum SealingError {
 /// The key that a key file holds. It does not print, and is wiped from memory when dropped.
 pub struct MasterKey {
     private_keys: Zeroizing<[u8; 32]>,
+    tls_keys: Zeroizing<[u8; 32]>,
     ledger_head: hmac::Key,
 }
 
@@ -65,10 +66,11 @@ impl MasterKey {
 
     fn from_bytes(bytes: &[u8; 32]) -> Self {
         let private_keys = derive(bytes, b"tagmint private signing keys v1");
+        let tls_keys = derive(bytes, b"tagmint private TLS and ACME keys v1");
         let mut head = derive(bytes, b"tagmint ledger head v1");
         let ledger_head = hmac::Key::new(hmac::HMAC_SHA256, head.as_slice());
         head.zeroize();
-        Self { private_keys, ledger_head }
+        Self { private_keys, tls_keys, ledger_head }
     }
 
     /// Encrypts a private key for one issuer and one kid. It opens under these alone.
@@ -79,32 +81,34 @@ impl MasterKey {
         kid: &KeyId,
         random: &dyn Random,
     ) -> Result<Vec<u8>, SealingError> {
-        let mut nonce = [0; NONCE_LEN];
-        random.fill(&mut nonce)?;
-        let mut buffer = Zeroizing::new(pkcs8.to_vec());
-        let tag = self
-            .cipher()?
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), associated_data(issuer, kid), &mut buffer)
-            .map_err(|_| SealingError::Sealing)?;
-        Ok([&[FORMAT], nonce.as_slice(), buffer.as_slice(), tag.as_ref()].concat())
+        encrypt(&self.private_keys, pkcs8, associated_data(issuer, kid), random)
     }
 
     /// Decrypts what [`seal`](Self::seal) made, for the same issuer and kid.
     pub fn open(&self, sealed: &[u8], issuer: &IssuerUrl, kid: &KeyId) -> Result<Zeroizing<Vec<u8>>, SealingError> {
-        let (format, rest) = sealed.split_first().ok_or(SealingError::Unsealing)?;
-        let (nonce, ciphertext) = rest.split_at_checked(NONCE_LEN).ok_or(SealingError::Unsealing)?;
-        if *format != FORMAT {
-            return Err(SealingError::Unsealing);
-        }
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealingError::Unsealing)?;
-        let mut buffer = Zeroizing::new(ciphertext.to_vec());
-        let plain = self
-            .cipher()?
-            .open_in_place(nonce, associated_data(issuer, kid), &mut buffer)
-            .map_err(|_| SealingError::Unsealing)?
-            .len();
-        buffer.truncate(plain);
-        Ok(buffer)
+        decrypt(&self.private_keys, sealed, associated_data(issuer, kid))
+    }
+
+    /// Encrypts the private key of a certificate or an ACME account for one issuer and one owner (`account https://…`,
+    /// `order ord_…`). It opens under these alone.
+    pub fn seal_tls_key(
+        &self,
+        pkcs8: &[u8],
+        issuer: &IssuerUrl,
+        owner: &str,
+        random: &dyn Random,
+    ) -> Result<Vec<u8>, SealingError> {
+        encrypt(&self.tls_keys, pkcs8, tls_associated_data(issuer, owner), random)
+    }
+
+    /// Decrypts what [`seal_tls_key`](Self::seal_tls_key) made, for the same issuer and owner.
+    pub fn open_tls_key(
+        &self,
+        sealed: &[u8],
+        issuer: &IssuerUrl,
+        owner: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, SealingError> {
+        decrypt(&self.tls_keys, sealed, tls_associated_data(issuer, owner))
     }
 
     /// The seal over the ledger's head: who has no key file cannot make one, so a rewritten chain is noticed.
@@ -117,18 +121,39 @@ impl MasterKey {
         crate::ledger::unhex(seal)
             .is_some_and(|seal| hmac::verify(&self.ledger_head, head_message(sequence, hash).as_bytes(), &seal).is_ok())
     }
-
-    fn cipher(&self) -> Result<LessSafeKey, SealingError> {
-        UnboundKey::new(&AES_256_GCM, self.private_keys.as_slice())
-            .map(LessSafeKey::new)
-            .map_err(|_| SealingError::Sealing)
-    }
 }
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MasterKey([redacted])")
     }
+}
+
+fn encrypt(key: &[u8; 32], plain: &[u8], owner: Aad<Vec<u8>>, random: &dyn Random) -> Result<Vec<u8>, SealingError> {
+    let mut nonce = [0; NONCE_LEN];
+    random.fill(&mut nonce)?;
+    let mut buffer = Zeroizing::new(plain.to_vec());
+    let tag = cipher(key)?
+        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), owner, &mut buffer)
+        .map_err(|_| SealingError::Sealing)?;
+    Ok([&[FORMAT], nonce.as_slice(), buffer.as_slice(), tag.as_ref()].concat())
+}
+
+fn decrypt(key: &[u8; 32], sealed: &[u8], owner: Aad<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, SealingError> {
+    let (format, rest) = sealed.split_first().ok_or(SealingError::Unsealing)?;
+    let (nonce, ciphertext) = rest.split_at_checked(NONCE_LEN).ok_or(SealingError::Unsealing)?;
+    if *format != FORMAT {
+        return Err(SealingError::Unsealing);
+    }
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealingError::Unsealing)?;
+    let mut buffer = Zeroizing::new(ciphertext.to_vec());
+    let plain = cipher(key)?.open_in_place(nonce, owner, &mut buffer).map_err(|_| SealingError::Unsealing)?.len();
+    buffer.truncate(plain);
+    Ok(buffer)
+}
+
+fn cipher(key: &[u8; 32]) -> Result<LessSafeKey, SealingError> {
+    UnboundKey::new(&AES_256_GCM, key).map(LessSafeKey::new).map_err(|_| SealingError::Sealing)
 }
 
 fn derive(bytes: &[u8; 32], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
@@ -143,6 +168,10 @@ fn derive(bytes: &[u8; 32], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
 
 fn associated_data(issuer: &IssuerUrl, kid: &KeyId) -> Aad<Vec<u8>> {
     Aad::from(format!("tagmint-signing-key\n{issuer}\n{kid}").into_bytes())
+}
+
+fn tls_associated_data(issuer: &IssuerUrl, owner: &str) -> Aad<Vec<u8>> {
+    Aad::from(format!("tagmint-tls-key\n{issuer}\n{owner}").into_bytes())
 }
 
 fn head_message(sequence: i64, hash: &str) -> String {
@@ -189,6 +218,25 @@ mod tests {
         }
         assert_eq!(master.open(&[], &issuer, key.kid()).unwrap_err(), SealingError::Unsealing);
         assert_eq!(master.open(&sealed[..5], &issuer, key.kid()).unwrap_err(), SealingError::Unsealing);
+    }
+
+    #[test]
+    fn a_tls_key_opens_only_for_its_issuer_owner_and_key_file_and_is_no_signing_key() {
+        let (master, other) = (master(), master());
+        let issuer = IssuerUrl::parse("https://a.example").unwrap();
+        let elsewhere = IssuerUrl::parse("https://b.example").unwrap();
+        let sealed = master.seal_tls_key(b"private", &issuer, "order one", &SystemRandom).unwrap();
+        assert_eq!(master.open_tls_key(&sealed, &issuer, "order one").unwrap().as_slice(), b"private");
+        for refused in [
+            master.open_tls_key(&sealed, &elsewhere, "order one"),
+            master.open_tls_key(&sealed, &issuer, "order two"),
+            other.open_tls_key(&sealed, &issuer, "order one"),
+        ] {
+            assert_eq!(refused.unwrap_err(), SealingError::Unsealing);
+        }
+        let kid = SigningKey::generate(Algorithm::Es256).unwrap().kid().clone();
+        let signing = master.seal(b"private", &issuer, &kid, &SystemRandom).unwrap();
+        assert_eq!(master.open_tls_key(&signing, &issuer, kid.as_str()).unwrap_err(), SealingError::Unsealing);
     }
 
     #[test]

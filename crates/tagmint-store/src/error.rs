@@ -243,6 +243,16 @@ pub enum StoreError {
         /// Why.
         cause: SigningError,
     },
+    /// The private key of a certificate or an ACME account could not be sealed or opened.
+    #[error("{database}: the private key of the {owner}: {cause}")]
+    TlsKey {
+        /// The database file.
+        database: Arc<str>,
+        /// Whose key: `account https://…` or `order crt_…`.
+        owner: Arc<str>,
+        /// Why.
+        cause: SealingError,
+    },
     /// The store was closed.
     #[error("the database has been closed")]
     Closed,

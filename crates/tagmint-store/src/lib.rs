@@ -8,12 +8,14 @@
 //! | [`Store::sessions`], [`Store::bearers`] | credentials, by the hash of their secret |
 //! | [`Store::used_tokens`] | tokens of CI platforms that were exchanged: each works once |
 //! | [`Store::keys`] | signing keys, sealed under the key file, changed in one transaction |
+//! | [`Store::acme`] | certificates, the ACME account and the order under way, with who may work at it |
 //! | [`Store::ledger`] | reading and verifying the mint ledger |
 //! | [`LedgerWriter`] | appending to it: an answer means that the row is on disk |
 //!
 //! Every statement is one static text in the subset that SQLite and Postgres share; what differs between the engines is in `engine.rs`
 //! and in `migrations/`.
 
+mod acme;
 mod batch;
 mod bearers;
 mod credential;
@@ -28,6 +30,7 @@ mod store;
 mod test_support;
 mod used_tokens;
 
+pub use acme::{Acme, AcmeAccount, AcmeFailure, AcmeOrder, AcmeState, CertificateRecord, NewOrder};
 pub use bearers::{BearerRecord, Bearers, NewBearer, RotateError, Rotated, RotatedLife, Rotation};
 pub use credential::{CredentialFilter, CredentialLookup, Revocation};
 pub use error::{Fault, KeyChangeError, LedgerError, StoreError, VerifyError};

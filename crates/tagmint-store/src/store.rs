@@ -14,6 +14,7 @@ use tagmint_core::{environment::Stamp, sealing::MasterKey};
 use tokio::sync::oneshot;
 
 use crate::{
+    acme::Acme,
     batch::Batches,
     bearers::{BearerSource, Bearers, LastUses},
     engine::{Engine, OpenMode, expect_rows, on_engine},
@@ -166,6 +167,11 @@ impl Store {
     /// Signing keys.
     pub const fn keys(&self) -> Keys<'_> {
         Keys { store: self }
+    }
+
+    /// Certificates by ACME.
+    pub const fn acme(&self) -> Acme<'_> {
+        Acme { store: self }
     }
 
     /// The mint ledger, for reading.

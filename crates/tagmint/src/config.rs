@@ -75,8 +75,38 @@ pub enum Tls {
         /// The private key.
         key: PathBuf,
     },
+    /// Tagmint, with certificates that it orders.
+    Acme(Box<AcmeConfig>),
     /// A proxy on this machine.
     Proxy,
+}
+
+/// How certificates are ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcmeConfig {
+    /// The directory URL of the ACME server.
+    pub directory: String,
+    /// `mailto:` addresses.
+    pub contact: Vec<String>,
+    /// The DNS names of the certificate, the issuer's host first.
+    pub names: Vec<String>,
+    /// The profile, where the server offers several.
+    pub profile: Option<String>,
+    /// Where challenges are answered.
+    pub http_listen: SocketAddr,
+    /// More certificates to trust at the ACME server.
+    pub ca_file: Option<PathBuf>,
+    /// What ties the account to a customer.
+    pub eab: Option<EabConfig>,
+}
+
+/// What ties an ACME account to a customer of the CA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EabConfig {
+    /// The key's id.
+    pub kid: String,
+    /// Where the HMAC key is.
+    pub hmac_key: SecretSource,
 }
 
 /// Where a secret is read from.

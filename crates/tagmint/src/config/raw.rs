@@ -2,6 +2,7 @@
 
 mod aws;
 mod provider;
+mod tls;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use tagmint_server::settings::Limits;
 
 pub use self::aws::RawAws;
 pub use self::provider::{RawProvider, RawProviderKind};
+pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
 
 /// A duration as text: `"90s"`, `"5m"`, `"1h30m"`, `"30d"`. A day has 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -113,35 +115,6 @@ impl Default for RawListen {
     fn default() -> Self {
         Self { public: "0.0.0.0:8443".to_owned(), admin: "127.0.0.1:9464".to_owned(), admin_anywhere: false }
     }
-}
-
-/// How TLS is done.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RawTls {
-    /// Who ends TLS.
-    pub mode: RawTlsMode,
-    /// The certificate chain, PEM, the server's certificate first. Needed with `mode = "files"`. SIGHUP reads it anew.
-    #[schemars(example = "/etc/tagmint/tls/fullchain.pem")]
-    pub certificate: Option<PathText>,
-    /// Its private key, PEM. Others must not be able to read it. Needed with `mode = "files"`.
-    #[schemars(example = "/etc/tagmint/tls/privkey.pem")]
-    pub key: Option<PathText>,
-    /// Addresses of proxies whose `X-Forwarded-For` is believed. From anybody else the header is ignored.
-    #[serde(default)]
-    #[schemars(example = ["127.0.0.1"])]
-    pub trusted_proxies: Vec<String>,
-}
-
-/// Who ends TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(inline)]
-pub enum RawTlsMode {
-    /// Tagmint, with `certificate` and `key`.
-    Files,
-    /// A proxy on this machine; Tagmint speaks plain HTTP on a loopback address.
-    Proxy,
 }
 
 /// Where the data is kept.
