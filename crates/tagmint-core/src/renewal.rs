@@ -8,6 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Certificates that live shorter than this are renewed at half their life.
 const SHORT_LIFE: SignedDuration = SignedDuration::from_hours(10 * 24);
+/// How long a certificate is used at least.
+const LEAST_LIFE: SignedDuration = SignedDuration::from_hours(1);
 /// The shortest time between two look-ups of renewal information (RFC 9773 §4.3.3 lets the client set the bounds).
 const LEAST_LOOKUP: SignedDuration = SignedDuration::from_mins(1);
 /// The longest.
@@ -91,6 +93,12 @@ pub fn renewal_at(certificate: &str, validity: Validity, window: Option<RenewalW
         return validity.not_after - if lifetime < SHORT_LIFE { lifetime / 2 } else { lifetime / 3 };
     };
     window.moment(certificate).min(validity.last_call())
+}
+
+/// Before when a certificate that was stored at this moment is not renewed by the schedule, whatever the CA suggests and the clock says: a
+/// CA that suggests the past again and again is not asked more often than once in an hour, or four times in a very short life.
+pub fn not_again_before(stored_at: Timestamp, validity: Validity) -> Timestamp {
+    stored_at + (validity.lifetime() / 4).min(LEAST_LIFE)
 }
 
 /// When renewal information is looked up again, after the server answered with this `Retry-After` or none (RFC 9773 §4.3).

@@ -77,6 +77,12 @@ fn a_window_in_the_past_means_now_and_one_beyond_the_end_does_not_lead_there() {
 }
 
 #[test]
+fn a_certificate_is_used_for_an_hour_at_least_or_a_quarter_of_a_short_life() {
+    assert_eq!(not_again_before(at(7), validity(DAY * 90)), at(7) + SignedDuration::from_hours(1));
+    assert_eq!(not_again_before(at(7), validity(SignedDuration::from_mins(4))), at(7) + SignedDuration::from_mins(1));
+}
+
+#[test]
 fn look_ups_follow_retry_after_within_bounds() {
     let next = |retry_after| next_lookup(at(0), retry_after).duration_since(at(0));
     assert_eq!(next(None), SignedDuration::from_hours(6));

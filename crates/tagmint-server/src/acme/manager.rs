@@ -1,0 +1,418 @@
+//! Looks after the certificate: takes up what is stored, orders what is due, notes what fails.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+use tagmint_core::{
+    clock::Clock,
+    id::CertificateId,
+    random::{Random, RandomUnavailable},
+    renewal::{Failed, Validity, next_lookup, not_again_before, renewal_at, retry_at, validation_allowed_at},
+    sealing::MasterKey,
+};
+use tagmint_store::{AcmeFailure, AcmeState, CertificateRecord, Store, StoreError};
+
+use super::{
+    CertificateHealth, ExternalAccount, FailureKind, RenewalFailure,
+    error::AcmeError,
+    http::AcmeHttp,
+    jose::Directory,
+    order::{Progress, ari_identifier, usable},
+    renewal_info,
+};
+use crate::tls::{CertificateFacts, ServedCertificate};
+
+/// How long one node may be at an order without a sign of life.
+const LEASE: SignedDuration = SignedDuration::from_mins(3);
+/// When renewal information is looked up again that could not be read.
+const LOOKUP_FAILED: SignedDuration = SignedDuration::from_hours(1);
+/// How many moments of failed validations are kept.
+const VALIDATIONS_KEPT: usize = 16;
+
+/// How certificates are ordered.
+#[derive(Debug)]
+pub struct AcmeSettings {
+    /// The directory URL of the ACME server.
+    pub directory: String,
+    /// `mailto:` addresses.
+    pub contact: Vec<String>,
+    /// The DNS names of the certificate, the issuer's host first.
+    pub names: Vec<String>,
+    /// The profile, where the server offers several.
+    pub profile: Option<String>,
+    /// PEM certificates to trust at the server beside the system's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// What ties the account to a customer.
+    pub external_account: Option<ExternalAccount>,
+    /// How often the store is looked at for what other nodes and operators have written there.
+    pub refresh: Duration,
+    /// How long one step waits for the server to validate and to issue.
+    pub patience: Duration,
+}
+
+/// Orders, renews and serves the issuer's certificate.
+pub struct CertificateManager {
+    pub(super) settings: AcmeSettings,
+    pub(super) store: Store,
+    pub(super) master_key: Arc<MasterKey>,
+    pub(super) served: Arc<ServedCertificate>,
+    pub(super) http: AcmeHttp,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    /// Whose lease it is: random, for each process.
+    holder: String,
+    seen: Mutex<Seen>,
+}
+
+/// What the last step has found.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The certificate that is served.
+    taken_up: Option<CertificateId>,
+    health: CertificateHealth,
+    /// The last complaint about the store, so that it stands in the log once.
+    complaint: Option<String>,
+}
+
+/// A manager could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ManagerError {
+    /// No HTTP client: this machine has no root certificates, or `tls.acme.ca_file` is none.
+    #[error("no client for the ACME server can be made: {0}; install `ca-certificates`, or set `tls.acme.ca_file`")]
+    Client(#[from] reqwest::Error),
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+}
+
+/// When what is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Plan {
+    /// When a certificate is to be ordered.
+    order_at: Timestamp,
+    /// When renewal information is to be looked up.
+    lookup_at: Option<Timestamp>,
+    /// Whether the account is to get another key now.
+    rollover: bool,
+}
+
+/// A stored certificate that is the wanted one, with what is read from it.
+#[derive(Debug, Clone)]
+struct Current<'a> {
+    record: &'a CertificateRecord,
+    leaf: CertificateDer<'static>,
+    facts: CertificateFacts,
+}
+
+impl CertificateManager {
+    /// A manager of a store's certificates; `served` is what the listener shows. The server is not asked yet: it may be down.
+    ///
+    /// # Errors
+    ///
+    /// When no HTTP client can be made.
+    pub fn new(
+        settings: AcmeSettings,
+        store: Store,
+        master_key: Arc<MasterKey>,
+        served: Arc<ServedCertificate>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Arc<Self>, ManagerError> {
+        let https_only = settings.directory.starts_with("https://");
+        let http = AcmeHttp::new(settings.ca_pem.as_deref(), https_only, Arc::clone(&clock))?;
+        let mut bytes = [0; 8];
+        random.fill(&mut bytes)?;
+        let holder = format!("{:016x}", u64::from_be_bytes(bytes));
+        let health = CertificateHealth { ordered_here: true, ..CertificateHealth::default() };
+        let seen = Mutex::new(Seen { health, ..Seen::default() });
+        Ok(Arc::new(Self { settings, store, master_key, served, http, clock, random, holder, seen }))
+    }
+
+    /// How the certificate is doing, as of the last step.
+    pub fn health(&self) -> CertificateHealth {
+        let health = self.seen().health.clone();
+        CertificateHealth { served: self.served.current().map(|current| current.facts().clone()), ..health }
+    }
+
+    /// The answer to an HTTP-01 challenge, whichever node ordered.
+    pub async fn challenge(&self, token: &str) -> Result<Option<String>, StoreError> {
+        self.store.acme().challenge(token).await
+    }
+
+    /// Looks after the certificate until it is dropped.
+    pub async fn keep_certificate(self: Arc<Self>) {
+        loop {
+            let next = self.step().await;
+            let wait = Duration::try_from(next.duration_since(self.clock.now())).unwrap_or_default();
+            // Never without a pause, whatever the clock does.
+            tokio::time::sleep(wait.clamp(Duration::from_millis(200), self.settings.refresh)).await;
+        }
+    }
+
+    /// Does what is due now, and tells when it is to be called again: when the next thing is due, or when the store is to be looked at
+    /// for what others have written.
+    ///
+    /// Nothing that fails is lost: it stands in the log, in [`health`](Self::health) and in the store.
+    pub async fn step(&self) -> Timestamp {
+        match self.try_step().await {
+            Ok(next) => {
+                self.seen().complaint = None;
+                next
+            }
+            Err(error) => {
+                let complaint = error.to_string();
+                let mut seen = self.seen();
+                if seen.complaint.as_ref() != Some(&complaint) {
+                    tracing::error!(%error, "could not look after the certificate; the one that is served stays");
+                    seen.complaint = Some(complaint);
+                }
+                self.refresh_at()
+            }
+        }
+    }
+
+    async fn try_step(&self) -> Result<Timestamp, AcmeError> {
+        let plan = self.look().await?;
+        let now = self.clock.now();
+        if !plan.is_due(now) {
+            return Ok(plan.next().min(self.refresh_at()));
+        }
+        let acme = self.store.acme();
+        if !acme.take_lease(&self.holder, now, now + LEASE).await? {
+            // Another node is at it; what comes of it is taken up from the store.
+            return Ok(self.refresh_at());
+        }
+        let done = self.work().await;
+        if !matches!(done, Ok(Some(_))) {
+            acme.release_lease(&self.holder).await?;
+        }
+        let waiting = done?;
+        let plan = self.look().await?;
+        Ok(waiting.unwrap_or_else(|| plan.next()).min(self.refresh_at()))
+    }
+
+    /// What is due, done under the lease: what another node did meanwhile is not done again. Returns when an order that is under way is
+    /// to be looked at again.
+    async fn work(&self) -> Result<Option<Timestamp>, AcmeError> {
+        let acme = self.store.acme();
+        let (mut plan, mut replaces) = self.look_closely().await?;
+        if plan.lookup_at.is_some_and(|at| at <= self.clock.now()) {
+            self.look_up_renewal().await?;
+            (plan, replaces) = self.look_closely().await?;
+        }
+        let mut waiting = None;
+        if plan.order_at <= self.clock.now() {
+            self.seen().health.attempts += 1;
+            match self.obtain(replaces.as_deref()).await {
+                Ok(Progress::Stored) => {
+                    self.look().await?;
+                    // The new one's renewal information.
+                    self.look_up_renewal().await?;
+                }
+                Ok(Progress::Waiting(at)) => waiting = Some(at),
+                Err(error) => self.failed(&error).await?,
+            }
+        }
+        if plan.rollover {
+            // Asked for once, tried once: it must not stand in the way of renewals.
+            acme.end_rollover_request().await?;
+            if let Err(error) = self.roll_account_key().await {
+                tracing::error!(%error, "the ACME account key was not changed; ask again: `tagmint certificates rotate-account-key`");
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// Reads the store, takes up the newest certificate, and says what is due.
+    async fn look(&self) -> Result<Plan, AcmeError> {
+        self.look_closely().await.map(|(plan, _)| plan)
+    }
+
+    /// The same, and the leaf of the certificate that the next one replaces.
+    async fn look_closely(&self) -> Result<(Plan, Option<Vec<u8>>), AcmeError> {
+        let acme = self.store.acme();
+        let (records, state) = (acme.certificates().await?, acme.state().await?);
+        self.take_up(&records).await?;
+        let current = self.current(&records);
+        let plan = plan(current.as_ref(), &state, self.clock.now());
+        let mut seen = self.seen();
+        seen.health.stored = current.as_ref().map(|current| current.facts.clone());
+        seen.health.next_renewal_at = Some(plan.order_at);
+        seen.health.last_failure = state.failure.as_ref().map(renewal_failure);
+        Ok((plan, current.map(|current| current.leaf.to_vec())))
+    }
+
+    /// The newest stored certificate that is what the configuration wants.
+    fn current<'a>(&self, records: &'a [CertificateRecord]) -> Option<Current<'a>> {
+        let read = |record: &'a CertificateRecord| {
+            let leaf = CertificateDer::from_pem_slice(record.chain.as_bytes()).ok()?;
+            let facts = CertificateFacts::read(&leaf).ok()?;
+            Some(Current { record, leaf, facts })
+        };
+        let wanted = |current: &Current<'_>| {
+            current.record.has_private
+                && current.record.directory == self.settings.directory
+                && self.settings.names.iter().all(|name| current.facts.names.contains(name))
+        };
+        records.iter().filter_map(read).find(wanted)
+    }
+
+    /// Serves the newest certificate that can be used: the wanted one, or while there is none another one for the issuer's host.
+    async fn take_up(&self, records: &[CertificateRecord]) -> Result<(), AcmeError> {
+        let host = self.settings.names.first();
+        let for_host = |record: &&CertificateRecord| {
+            let facts = CertificateDer::from_pem_slice(record.chain.as_bytes()).ok();
+            let facts = facts.and_then(|leaf| CertificateFacts::read(&leaf).ok());
+            record.has_private && facts.zip(host).is_some_and(|(facts, host)| facts.names.contains(host))
+        };
+        let chosen = self.current(records).map(|current| current.record);
+        let Some(chosen) = chosen.or_else(|| records.iter().find(for_host)) else { return Ok(()) };
+        if self.seen().taken_up == Some(chosen.id) {
+            return Ok(());
+        }
+        let key = self.store.acme().certificate_key(chosen.id, &self.master_key).await?;
+        let Some(key) = key else { return Ok(()) };
+        let certificate = usable(&chosen.chain, &key)?;
+        let facts = certificate.facts();
+        tracing::info!(id = %chosen.id, serial = facts.serial, not_after = %facts.not_after, "the certificate is served");
+        self.served.put(certificate);
+        self.seen().taken_up = Some(chosen.id);
+        Ok(())
+    }
+
+    /// Asks the server when the current certificate should be renewed (RFC 9773). That it does not say is no failure.
+    async fn look_up_renewal(&self) -> Result<(), AcmeError> {
+        let acme = self.store.acme();
+        let records = acme.certificates().await?;
+        let Some(current) = self.current(&records) else { return Ok(()) };
+        let record = current.record;
+        let now = self.clock.now();
+        let (window, explanation, next) = match self.ask_renewal_info(&current.leaf).await {
+            Ok(Some(info)) => {
+                if let Some(page) = &info.explanation_url {
+                    tracing::warn!(page, id = %record.id, "the ACME server explains when this certificate should be renewed");
+                }
+                (info.window, info.explanation_url, next_lookup(now, info.retry_after))
+            }
+            Ok(None) => (None, None, next_lookup(now, None)),
+            Err(error) => {
+                tracing::warn!(%error, "renewal information could not be read; what was known of it holds");
+                let wait = error.retry_after().map_or(LOOKUP_FAILED, |wait| wait.max(LOOKUP_FAILED));
+                (record.window, record.explanation_url.clone(), next_lookup(now, Some(wait)))
+            }
+        };
+        Ok(acme.put_renewal_info(record.id, window, explanation.as_deref(), next).await?)
+    }
+
+    async fn ask_renewal_info(&self, leaf: &[u8]) -> Result<Option<renewal_info::RenewalInfo>, AcmeError> {
+        let directory = Directory::fetch(&self.http, &self.settings.directory).await?;
+        let (Some(url), Some(certificate)) = (directory.renewal_info, ari_identifier(leaf)) else { return Ok(None) };
+        let url = format!("{}/{certificate}", url.trim_end_matches('/'));
+        let answer = self.http.get(&url).await?;
+        renewal_info::read(&url, &answer.body, answer.retry_after).map(Some)
+    }
+
+    /// Notes a failure, and when the next attempt is made.
+    async fn failed(&self, error: &AcmeError) -> Result<(), AcmeError> {
+        let acme = self.store.acme();
+        let (state, now) = (acme.state().await?, self.clock.now());
+        if error.is_unknown_account() {
+            acme.account_registered(&self.settings.directory, None, &[]).await?;
+        }
+        if error.ends_order() {
+            acme.drop_order().await?;
+        }
+        let mut validations = state.failed_validations;
+        if matches!(error, AcmeError::Validation { .. }) {
+            validations.push(now);
+            let superfluous = validations.len().saturating_sub(VALIDATIONS_KEPT);
+            validations.drain(..superfluous);
+        }
+        let mut draw = [0; 8];
+        self.random.fill(&mut draw)?;
+        let consecutive = state.failure.map_or(0, |failure| failure.consecutive).saturating_add(1);
+        let kind = error.kind();
+        let served = self.served.current().map(|certificate| certificate.facts().not_after);
+        let next = retry_at(&Failed {
+            at: now,
+            consecutive,
+            not_after: served,
+            rate_limited: kind == FailureKind::RateLimited,
+            retry_after: error.retry_after(),
+            validations: &validations,
+            draw: u64::from_be_bytes(draw),
+        });
+        tracing::error!(%error, consecutive, next_attempt = %next, "no certificate came of this attempt; the one that is served stays");
+        self.seen().health.failures += 1;
+        let failure = AcmeFailure { at: now, kind: kind.as_str().to_owned(), problem: error.to_string(), consecutive };
+        Ok(acme.failed(&failure, next, &validations).await?)
+    }
+
+    /// Shows the other nodes that this one is still at it.
+    pub(super) async fn extend_lease(&self) -> Result<(), AcmeError> {
+        let now = self.clock.now();
+        self.store.acme().take_lease(&self.holder, now, now + LEASE).await?;
+        Ok(())
+    }
+
+    fn refresh_at(&self) -> Timestamp {
+        self.clock.now() + SignedDuration::try_from(self.settings.refresh).unwrap_or(SignedDuration::from_secs(10))
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CertificateManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CertificateManager").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Plan {
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.rollover || self.next() <= now
+    }
+
+    fn next(&self) -> Timestamp {
+        self.lookup_at.map_or(self.order_at, |at| at.min(self.order_at))
+    }
+}
+
+/// When what is due, by what is stored.
+fn plan(current: Option<&Current<'_>>, state: &AcmeState, now: Timestamp) -> Plan {
+    let scheduled = |current: &Current<'_>| scheduled_renewal(current.record, &current.facts);
+    let mut order_at = match state.renew_requested_at {
+        Some(at) => at,
+        None => current.map_or(now, scheduled),
+    };
+    order_at = state.retry_at.map_or(order_at, |at| order_at.max(at));
+    // Only where a validation failed lately: the server counts those.
+    if let Some(allowed) = validation_allowed_at(&state.failed_validations) {
+        order_at = order_at.max(allowed);
+    }
+    let lookup_at = current.map(|current| current.record.lookup_at.unwrap_or(current.record.stored_at));
+    Plan { order_at, lookup_at, rollover: state.rollover_requested_at.is_some() }
+}
+
+/// When the schedule renews a certificate, failures and operators aside.
+pub fn scheduled_renewal(record: &CertificateRecord, facts: &CertificateFacts) -> Timestamp {
+    let validity = Validity { not_before: facts.not_before, not_after: facts.not_after };
+    renewal_at(&facts.serial, validity, record.window).max(not_again_before(record.stored_at, validity))
+}
+
+/// A failure as it is stored, for people and machines.
+pub fn renewal_failure(failure: &AcmeFailure) -> RenewalFailure {
+    RenewalFailure {
+        at: failure.at,
+        kind: FailureKind::parse(&failure.kind).unwrap_or(FailureKind::Internal),
+        problem: failure.problem.clone(),
+        consecutive: failure.consecutive,
+    }
+}
