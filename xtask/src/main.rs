@@ -5,6 +5,7 @@
 //! - [`mod@test`] lists the steps of `cargo xtask test`; [`report`] runs them and prints the summary
 //! - [`disk`], [`architecture`], [`sizes`] and [`migrations`] are checks of our own
 //! - [`fuzz`] runs the fuzz targets
+//! - [`package`] makes the Debian package
 //! - [`judge`] brings a second opinion on policies
 //! - [`deny`], [`debian`], [`npm`], [`python`] and [`tools`] bring what other checks need
 //! - [`process`] starts programs; [`workspace`] knows the paths
@@ -20,6 +21,7 @@ mod fuzz;
 mod judge;
 mod migrations;
 mod npm;
+mod package;
 mod process;
 mod python;
 mod report;
@@ -45,6 +47,8 @@ cargo xtask COMMAND
                           replay the fuzz targets' inputs, then look for more, N seconds each
   fuzz --input FILE TARGET
                           run one input
+  package [--binary FILE] [--version VERSION] [--out DIR] [--unchecked]
+                          make the Debian package of the release, or of the program FILE; --unchecked: without lintian
   docs                    write docs/reference from the code
   migrations [--accept]   check that released migrations did not change; --accept: list new ones
   help                    print this
@@ -65,6 +69,10 @@ fn main() -> ExitCode {
         ["bench", rest @ ..] => bench(&workspace, rest),
         ["fuzz", rest @ ..] => match fuzz::Job::parse(rest) {
             Ok(job) => fuzz::run(&workspace, &job).map(report::print_notes),
+            Err(problem) => return usage(&problem),
+        },
+        ["package", rest @ ..] => match package::Job::parse(rest) {
+            Ok(job) => package::run(&workspace, &job).map(report::print_notes),
             Err(problem) => return usage(&problem),
         },
         ["docs"] => docs(&workspace),
