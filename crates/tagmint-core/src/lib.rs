@@ -16,7 +16,9 @@
 //! | [`federation`] | tokens of CI platforms and other issuers, verified |
 //! | [`renewal`] | when a certificate is renewed, and an attempt repeated |
 //! | [`ledger`] | the record of every mint and refusal, and its hash chain |
+//! | [`alarm`] | what is wrong with an issuer, and whom to tell when |
 
+pub mod alarm;
 pub mod claims;
 pub mod clock;
 pub mod environment;

@@ -9,6 +9,7 @@
 //! | [`Store::used_tokens`] | tokens of CI platforms that were exchanged: each works once |
 //! | [`Store::keys`] | signing keys, sealed under the key file, changed in one transaction |
 //! | [`Store::acme`] | certificates, the ACME account and the order under way, with who may work at it |
+//! | [`Store::alarms`] | alarms that are known, and notices that have not arrived yet |
 //! | [`Store::ledger`] | reading and verifying the mint ledger |
 //! | [`LedgerWriter`] | appending to it: an answer means that the row is on disk |
 //!
@@ -16,6 +17,7 @@
 //! and in `migrations/`.
 
 mod acme;
+mod alarms;
 mod batch;
 mod bearers;
 mod credential;
@@ -31,6 +33,7 @@ mod test_support;
 mod used_tokens;
 
 pub use acme::{Acme, AcmeAccount, AcmeFailure, AcmeOrder, AcmeState, CertificateRecord, NewOrder};
+pub use alarms::{AlarmChanges, Alarms, NewNotice, StoredNotice};
 pub use bearers::{BearerRecord, Bearers, NewBearer, RotateError, Rotated, RotatedLife, Rotation};
 pub use credential::{CredentialFilter, CredentialLookup, Revocation};
 pub use error::{Fault, KeyChangeError, LedgerError, StoreError, VerifyError};

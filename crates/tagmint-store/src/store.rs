@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     acme::Acme,
+    alarms::Alarms,
     batch::Batches,
     bearers::{BearerSource, Bearers, LastUses},
     engine::{Engine, OpenMode, expect_rows, on_engine},
@@ -172,6 +173,11 @@ impl Store {
     /// Certificates by ACME.
     pub const fn acme(&self) -> Acme<'_> {
         Acme { store: self }
+    }
+
+    /// Alarms that are known, and notices of them.
+    pub const fn alarms(&self) -> Alarms<'_> {
+        Alarms { store: self }
     }
 
     /// The mint ledger, for reading.
