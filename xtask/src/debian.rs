@@ -37,6 +37,8 @@ const NEEDS: &[(Probe, &str, &str)] = &[
     (File("/usr/sbin/nginx"), "nginx", "stands before the issuer, with the sites that are shipped"),
     (Program("systemd-analyze"), "systemd", "verifies the units, and passes sockets; it is not started"),
     (File("/bin/kill"), "procps", "reloads the issuer in them"),
+    (Program("pebble"), "pebble", "an ACME server to fetch certificates from, with a DNS server for its validations"),
+    (Program("certbot"), "certbot", "a second client of it, which shows that it is set up as clients expect"),
     (Module("ensurepip"), "python3-venv", "the virtual environment with boto3 and the AWS CLI"),
 ];
 

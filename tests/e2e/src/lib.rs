@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`CephGuard`] | a Ceph cluster of one monitor, one OSD and one RGW: real S3, STS and IAM |
 //! | [`TagmintProcess`] | one running `tagmint` |
+//! | [`Pebble`] | an ACME server with a DNS server of its own, behind an [`AcmeProxy`] that breaks what a test wants broken |
 //! | [`Daemon`] | any other process with a log file |
 //!
 //! [`python`] names the interpreter that has boto3 and the AWS CLI, [`node_modules`] the clients from npm, and [`search_path`] finds the AWS
@@ -28,19 +29,23 @@
 //! # Ok(()) }
 //! ```
 
+mod acme_proxy;
 mod ceph;
 mod daemon;
 mod environment;
 mod error;
 mod leash;
+mod pebble;
 mod ports;
 mod tagmint;
 mod wait;
 
+pub use acme_proxy::{AcmeFault, AcmeProxy, AcmeRequest, AcmeStep, Moment, RenewalWindow};
 pub use ceph::{AdminKeys, CephGuard, CephOptions};
 pub use daemon::Daemon;
 pub use environment::{Terraform, node_modules, python, search_path, terraform};
 pub use error::GuardError;
+pub use pebble::{ExternalAccount, Pebble, PebbleOptions};
 pub use ports::free_port;
 pub use tagmint::TagmintProcess;
 pub use wait::wait_until;
