@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use crate::{
     backend::SessionBackend,
+    certificate_files::CertificateFileFigures,
     credential_cache::CredentialCache,
     flows::{
         client::ClientError,
@@ -166,6 +167,11 @@ impl App {
     /// The settings it runs with.
     pub const fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What is counted about the certificate's files.
+    pub const fn certificate_file_figures(&self) -> &CertificateFileFigures {
+        &self.figures.certificate_files
     }
 
     /// Counts a caller who has to wait.

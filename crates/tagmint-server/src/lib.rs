@@ -13,11 +13,12 @@
 //! | [`upstream`] | the keys of the CI platforms whose tokens are accepted |
 //! | [`sts`], `credential_cache` | roles assumed for callers, and the credentials that came of it |
 //! | [`limits`], [`connections`], [`metrics`], [`client_address`] | what callers may use, figures, who is calling |
-//! | [`tls`], [`acme`], [`serve`] | listeners, certificates, an orderly end |
+//! | [`tls`], [`certificate_files`], [`acme`], [`serve`] | listeners, certificates, an orderly end |
 
 pub mod acme;
 pub mod app;
 pub mod backend;
+pub mod certificate_files;
 pub mod client_address;
 pub mod connections;
 mod credential_cache;

@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use tagmint_core::key_schedule::KeyPhase;
 
 use crate::{
+    certificate_files::CertificateFileFigures,
     connections::ConnectionFigures,
     upstream::{KeyHealth, ProviderHealth},
 };
@@ -38,6 +39,11 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
         "tagmint_accept_failures_total",
         "counter",
         "Times that a connection could not be accepted, as without a free file.",
+    ),
+    (
+        "tagmint_certificate_files_total",
+        "counter",
+        "Changed certificate files that were read, by result: `taken_up`, or `unusable` and the old certificate stays.",
     ),
     ("tagmint_ledger_queue_length", "gauge", "Ledger entries that wait to be written."),
     ("tagmint_ledger_batch_size", "gauge", "Ledger entries in the last commit."),
@@ -150,6 +156,8 @@ pub struct Figures {
     pub sessions_opened: Counter,
     /// About connections.
     pub connections: ConnectionFigures,
+    /// About the certificate's files.
+    pub certificate_files: CertificateFileFigures,
     /// Times that the keys could not be read.
     pub key_reload_failures: Counter,
     routes: Vec<RouteFigures>,
@@ -189,6 +197,10 @@ impl Figures {
                 evicted: metrics.counter("tagmint_connections_evicted_total", &[]),
                 failed_handshakes: metrics.counter("tagmint_handshake_failures_total", &[]),
                 failed_accepts: metrics.counter("tagmint_accept_failures_total", &[]),
+            },
+            certificate_files: CertificateFileFigures {
+                taken_up: metrics.counter("tagmint_certificate_files_total", &[("result", "taken_up")]),
+                unusable: metrics.counter("tagmint_certificate_files_total", &[("result", "unusable")]),
             },
             key_reload_failures: metrics.counter("tagmint_signing_key_reload_failures_total", &[]),
             metrics,

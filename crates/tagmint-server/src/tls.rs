@@ -185,8 +185,8 @@ impl ServedCertificate {
     }
 
     /// Serves another one from now on.
-    pub fn put(&self, certificate: Certificate) {
-        self.0.store(Some(Arc::new(certificate)));
+    pub fn put(&self, certificate: impl Into<Arc<Certificate>>) {
+        self.0.store(Some(certificate.into()));
     }
 
     /// The one that is served.

@@ -464,13 +464,7 @@ impl Acme<'_> {
         Ok(found.map_err(engine.failed(doing))?.map(|(answer,)| answer))
     }
 
-    fn seal(
-        self,
-        key: &[u8],
-        owner: &str,
-        master_key: &MasterKey,
-        random: &dyn Random,
-    ) -> Result<Vec<u8>, StoreError> {
+    fn seal(self, key: &[u8], owner: &str, master_key: &MasterKey, random: &dyn Random) -> Result<Vec<u8>, StoreError> {
         let sealed = master_key.seal_tls_key(key, &self.store.inner.stamp.issuer, owner, random);
         sealed.map_err(|cause| self.tls_key(owner, cause))
     }

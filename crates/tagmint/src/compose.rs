@@ -5,6 +5,7 @@ mod service_manager;
 use std::{
     net::{SocketAddr, TcpListener},
     sync::Arc,
+    time::Duration,
 };
 
 use tagmint_aws::connection::Connection;
@@ -16,14 +17,17 @@ use tagmint_core::{
 use tagmint_server::{
     app::{App, Parts},
     backend::{HttpSessionBackend, SessionBackend},
+    certificate_files::{CertificateFiles, Seen},
     flows::keys::KeyContext,
     serve::{Address, Listener, Listeners, Running, serve},
     sts::WebIdentitySts,
-    tls::ServedCertificate,
     upstream::Upstreams,
 };
 use tagmint_store::{DatabaseUrl, Store, StoreOptions};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinHandle,
+};
 
 pub use self::service_manager::{ServiceManager, Sockets};
 use crate::{
@@ -38,12 +42,16 @@ use crate::{
 pub struct Issuer {
     running: Running,
     store: Store,
-    tls: Tls,
+    certificate_files: Option<Arc<CertificateFiles>>,
+    watch: Option<JoinHandle<()>>,
 }
 
 /// How many connections may wait to be accepted; the system's own most may be lower (`net.core.somaxconn`). With a short queue a burst of
 /// connections keeps others waiting for a second, until they try again.
 const BACKLOG: i32 = 4096;
+
+/// How often the certificate's files are looked at.
+const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(10);
 
 /// Binds an address.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
@@ -115,10 +123,11 @@ pub async fn start(
     admin: impl Into<Listener>,
 ) -> Result<Issuer, CliError> {
     let master_key = master_key(&config)?;
-    let tls = match &config.tls {
-        Tls::Files { certificate, key } => Some(ServedCertificate::new(files::tls(certificate, key)?)),
+    let certificate_files = match &config.tls {
+        Tls::Files { certificate, key } => Some(Arc::new(files::certificate(certificate.clone(), key.clone())?)),
         Tls::Proxy => None,
     };
+    let tls = certificate_files.as_ref().map(|files| Arc::clone(files.served()));
     let backend = session_backend(&config)?;
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let upstreams = Upstreams::new(files::upstreams(&config)?, Arc::clone(&clock), Arc::clone(&random))?;
@@ -140,7 +149,11 @@ pub async fn start(
     let app = App::start(parts).await?;
     let listeners = Listeners { public: public.into(), tls, admin: admin.into(), plain: None };
     let running = serve(app, listeners).map_err(|source| CliError::Io { what: "the listeners", source })?;
-    Ok(Issuer { running, store, tls: config.tls })
+    let watch = certificate_files.clone().map(|files| {
+        let figures = running.app().certificate_file_figures().clone();
+        tokio::spawn(files.watch(LOOK_AT_CERTIFICATE, figures))
+    });
+    Ok(Issuer { running, store, certificate_files, watch })
 }
 
 impl Issuer {
@@ -165,23 +178,26 @@ impl Issuer {
     }
 
     /// Reads the certificate files anew. Unusable ones change nothing.
-    fn reload(&self) {
-        let Tls::Files { certificate, key } = &self.tls else {
-            return tracing::info!("SIGHUP: there are no certificates to read, TLS ends at the proxy");
+    async fn reload(&self) {
+        let Some(files) = &self.certificate_files else {
+            return tracing::info!("SIGHUP: there are no certificate files to read, TLS ends at the proxy");
         };
-        match files::tls(certificate, key) {
-            Ok(read) => {
-                tracing::info!(file = %certificate.display(), until = %read.facts().not_after, "the certificate was read anew");
-                if let Some(served) = self.running.certificate() {
-                    served.put(read);
-                }
+        let reading = Arc::clone(files);
+        match tokio::task::spawn_blocking(move || reading.reload()).await {
+            // Asked for, it is said again.
+            Ok(Seen::Unusable { error, .. }) => {
+                files.note(&Seen::Unusable { error, new: true }, self.app().certificate_file_figures())
             }
-            Err(error) => tracing::error!(%error, "the new certificate cannot be used; the old one stays"),
+            Ok(seen) => files.note(&seen, self.app().certificate_file_figures()),
+            Err(error) => tracing::error!(%error, "the certificate could not be read anew"),
         }
     }
 
     /// Ends in order.
     pub async fn shutdown(self) {
+        if let Some(watch) = &self.watch {
+            watch.abort();
+        }
         self.running.shutdown().await;
         self.store.close().await;
     }
@@ -198,7 +214,7 @@ impl Issuer {
         let until_the_end = async {
             while signals.next().await == Wanted::Reload {
                 manager.reloading();
-                self.reload();
+                self.reload().await;
                 manager.ready(&serving);
             }
         };

@@ -136,7 +136,8 @@ fn five_failed_validations_an_hour_are_the_most() {
         failures.push(now);
         let recent = failures.iter().filter(|failure| now.duration_since(**failure) < SignedDuration::from_hours(1));
         assert!(recent.count() <= MOST_FAILED_VALIDATIONS, "{failures:?}");
-        now = retry_at(&Failed { at: now, consecutive, not_after: None, validations: &failures, draw: 999, ..failed(1) });
+        now =
+            retry_at(&Failed { at: now, consecutive, not_after: None, validations: &failures, draw: 999, ..failed(1) });
     }
     assert_eq!(validation_allowed_at(&failures[..4]), None);
     let five = [at(50), at(10), at(40), at(20), at(30)];

@@ -63,7 +63,9 @@ pub enum AcmeError {
     #[error("the certificate that the server issued cannot be used: {0}")]
     Certificate(String),
     /// The server validates by other ways alone.
-    #[error("the server does not offer the challenge http-01 for `{0}`: a wildcard, or a policy of its own; use another server")]
+    #[error(
+        "the server does not offer the challenge http-01 for `{0}`: a wildcard, or a policy of its own; use another server"
+    )]
     NoHttp01(String),
     /// The server does not offer the configured profile.
     #[error("the server does not offer the profile `{wanted}` of `tls.acme.profile`; it offers {offered}")]
@@ -124,7 +126,9 @@ impl AcmeError {
     /// How long the server wants to be left alone.
     pub fn retry_after(&self) -> Option<SignedDuration> {
         match self {
-            Self::Problem { problem, .. } | Self::Validation { problem, .. } | Self::Order(problem) => problem.retry_after,
+            Self::Problem { problem, .. } | Self::Validation { problem, .. } | Self::Order(problem) => {
+                problem.retry_after
+            }
             _ => None,
         }
     }
@@ -132,8 +136,14 @@ impl AcmeError {
     /// Whether the order has come to nothing: another one is needed.
     pub(super) fn ends_order(&self) -> bool {
         match self {
-            Self::Problem { problem, .. } => problem.status < 500 && !problem.is_rate_limit() && !problem.is_bad_nonce(),
-            Self::Validation { .. } | Self::Order(_) | Self::Stuck { .. } | Self::Certificate(_) | Self::NoHttp01(_) => true,
+            Self::Problem { problem, .. } => {
+                problem.status < 500 && !problem.is_rate_limit() && !problem.is_bad_nonce()
+            }
+            Self::Validation { .. }
+            | Self::Order(_)
+            | Self::Stuck { .. }
+            | Self::Certificate(_)
+            | Self::NoHttp01(_) => true,
             _ => false,
         }
     }

@@ -121,12 +121,18 @@ impl AcmeHttp {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             if chunk.len() > LARGEST - body.len() {
-                return Err(AcmeError::Answer { url: bounded(url), cause: format!("it is larger than {LARGEST} bytes") });
+                return Err(AcmeError::Answer {
+                    url: bounded(url),
+                    cause: format!("it is larger than {LARGEST} bytes"),
+                });
             }
             body.extend_from_slice(&chunk);
         }
         if status.is_redirection() {
-            return Err(AcmeError::Answer { url: bounded(url), cause: format!("{status}; redirects are not followed") });
+            return Err(AcmeError::Answer {
+                url: bounded(url),
+                cause: format!("{status}; redirects are not followed"),
+            });
         }
         if !status.is_success() {
             let problem = ServerProblem::read(status.as_u16(), &body, retry_after);

@@ -60,8 +60,10 @@ impl std::fmt::Debug for ExternalAccount {
 impl Directory {
     pub(super) async fn fetch(http: &AcmeHttp, url: &str) -> Result<Self, AcmeError> {
         let answer = http.get(url).await?;
-        serde_json::from_slice(&answer.body)
-            .map_err(|error| AcmeError::Answer { url: bounded(url), cause: format!("it is no ACME directory: {error}") })
+        serde_json::from_slice(&answer.body).map_err(|error| AcmeError::Answer {
+            url: bounded(url),
+            cause: format!("it is no ACME directory: {error}"),
+        })
     }
 }
 
@@ -111,7 +113,11 @@ pub(super) async fn change_key(
     new: &SigningKey,
 ) -> Result<(), AcmeError> {
     let url = directory.key_change.as_ref().ok_or(AcmeError::NoKeyChange)?;
-    let inner = sign(new, &json!({"alg": "ES256", "jwk": jwk(new), "url": url}), &json!({"account": account, "oldKey": jwk(old)}))?;
+    let inner = sign(
+        new,
+        &json!({"alg": "ES256", "jwk": jwk(new), "url": url}),
+        &json!({"account": account, "oldKey": jwk(old)}),
+    )?;
     post(http, directory, url, old, &json!({"kid": account}), &inner).await.map(|_| ())
 }
 
@@ -144,7 +150,12 @@ async fn post(
         nonce = answer.header("replay-nonce");
     }
     let detail = format!("{NONCES} nonces were rejected in a row");
-    let problem = ServerProblem { status: 400, kind: Some("urn:ietf:params:acme:error:badNonce".to_owned()), detail, retry_after: None };
+    let problem = ServerProblem {
+        status: 400,
+        kind: Some("urn:ietf:params:acme:error:badNonce".to_owned()),
+        detail,
+        retry_after: None,
+    };
     Err(AcmeError::Problem { url: bounded(url), problem })
 }
 

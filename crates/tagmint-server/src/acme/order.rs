@@ -98,7 +98,9 @@ impl CertificateManager {
                 match with_nonces!(url, account.new_order(&order)) {
                     // `alreadyReplaced` (RFC 9773 §5), a predecessor that the server does not know, a server that does not echo it: the
                     // predecessor is a courtesy, the certificate is not.
-                    Err(error @ (AcmeError::Problem { .. } | AcmeError::Answer { .. })) if error.kind() != super::FailureKind::RateLimited => {
+                    Err(error @ (AcmeError::Problem { .. } | AcmeError::Answer { .. }))
+                        if error.kind() != super::FailureKind::RateLimited =>
+                    {
                         tracing::warn!(%error, "the order that names its predecessor was refused; ordering without");
                         with_nonces!(url, account.new_order(&plain()))
                     }
@@ -109,14 +111,8 @@ impl CertificateManager {
         }?;
         let (id, key) = (CertificateId::generate(self.clock.now(), self.random.as_ref())?, new_key()?);
         let now = self.clock.now();
-        let stored = StoredOrder {
-            id,
-            directory: url,
-            names: &self.settings.names,
-            url: made.url(),
-            private_key: &key,
-            now,
-        };
+        let stored =
+            StoredOrder { id, directory: url, names: &self.settings.names, url: made.url(), private_key: &key, now };
         self.store.acme().put_order(&stored, &self.master_key, self.random.as_ref()).await?;
         tracing::info!(%id, names = self.settings.names.join(", "), order = made.url(), "a certificate is ordered");
         Ok(AcmeOrder {
@@ -251,7 +247,9 @@ impl CertificateManager {
         }
         if facts.not_after <= now {
             let not_after = facts.not_after;
-            return Err(AcmeError::Certificate(format!("it ended at {not_after}; is this machine's clock right ({now})?")));
+            return Err(AcmeError::Certificate(format!(
+                "it ended at {not_after}; is this machine's clock right ({now})?"
+            )));
         }
         self.store.acme().store_certificate(stored.id, chain, facts.not_after, now).await?;
         tracing::info!(

@@ -31,11 +31,7 @@ struct Window {
     end: Timestamp,
 }
 
-pub(super) fn read(
-    url: &str,
-    body: &[u8],
-    retry_after: Option<SignedDuration>,
-) -> Result<RenewalInfo, AcmeError> {
+pub(super) fn read(url: &str, body: &[u8], retry_after: Option<SignedDuration>) -> Result<RenewalInfo, AcmeError> {
     let document: Document = serde_json::from_slice(body).map_err(|error| AcmeError::Answer {
         url: bounded(url),
         cause: format!("it is no renewal information: {error}"),
@@ -54,7 +50,9 @@ mod tests {
     #[test]
     fn a_window_is_read_and_one_that_does_not_end_ignored() {
         let body = |start: &str, end: &str| {
-            format!(r#"{{"suggestedWindow":{{"start":"{start}","end":"{end}"}},"explanationURL":"https://ca.example/a","more":1}}"#)
+            format!(
+                r#"{{"suggestedWindow":{{"start":"{start}","end":"{end}"}},"explanationURL":"https://ca.example/a","more":1}}"#
+            )
         };
         let good = read("u", body("2025-01-02T04:00:00Z", "2025-01-03T04:00:00+01:00").as_bytes(), None).unwrap();
         let window = good.window.unwrap();

@@ -53,8 +53,7 @@ const FORGET: &str = "DELETE FROM acme_certificates WHERE id NOT IN \
 const RENEWAL_INFO: &str = "UPDATE acme_certificates SET window_start_ms = $2, window_end_ms = $3, explanation_url = $4, lookup_at_ms = $5 \
      WHERE id = $1";
 
-type Row =
-    (String, String, String, bool, i64, i64, Option<i64>, Option<i64>, Option<String>, Option<i64>);
+type Row = (String, String, String, bool, i64, i64, Option<i64>, Option<i64>, Option<String>, Option<i64>);
 
 fn record(row: Row) -> Result<CertificateRecord, (String, &'static str)> {
     let (id, directory, chain, has_private, not_after, stored_at, start, end, explanation_url, lookup_at) = row;

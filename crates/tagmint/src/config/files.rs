@@ -16,6 +16,7 @@ use tagmint_core::{
     sealing::{MasterKey, SealingError},
 };
 use tagmint_server::{
+    certificate_files::CertificateFiles,
     settings::UpstreamSettings,
     tls::{Certificate, TlsError},
 };
@@ -173,6 +174,11 @@ pub fn master_key(source: &SecretSource, credentials: Option<&Path>) -> Result<M
     let bytes = Zeroizing::new(read("the key file", &file)?);
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     MasterKey::parse(text).map_err(|source| FileError::Key { file, source })
+}
+
+/// Reads certificate and key, and keeps an eye on their files.
+pub fn certificate(certificate: PathBuf, key: PathBuf) -> Result<CertificateFiles, FileError> {
+    CertificateFiles::open(certificate, key, tls)
 }
 
 /// Reads certificate and key, and checks that strangers cannot read the key.

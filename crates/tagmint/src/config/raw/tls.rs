@@ -11,7 +11,8 @@ use super::PathText;
 pub struct RawTls {
     /// Who ends TLS.
     pub mode: RawTlsMode,
-    /// The certificate chain, PEM, the server's certificate first. Needed with `mode = "files"`. SIGHUP reads it anew.
+    /// The certificate chain, PEM, the server's certificate first. Needed with `mode = "files"`. A change is taken
+    /// up within some ten seconds, or at once on SIGHUP.
     #[schemars(example = "/etc/tagmint/tls/fullchain.pem")]
     pub certificate: Option<PathText>,
     /// Its private key, PEM. Others must not be able to read it. Needed with `mode = "files"`.
