@@ -1,6 +1,7 @@
 //! From a checked configuration to a running issuer, and to its orderly end.
 
 mod service_manager;
+mod unix_socket;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -31,7 +32,7 @@ use tokio::{
 
 pub use self::service_manager::{ServiceManager, Sockets};
 use crate::{
-    config::{AwsConfig, Config, Tls, files},
+    config::{AwsConfig, Config, ListenOn, Tls, files},
     error::CliError,
     sts::AwsSts,
     surroundings,
@@ -59,7 +60,17 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
         rustix::net::listen(&listener, BACKLOG)?;
         Ok(listener)
     });
-    bound.map_err(|source| CliError::Listen { address, source })
+    bound.map_err(|source| CliError::Listen { address: Address::Tcp(address), source })
+}
+
+/// Listens where the configuration says.
+pub fn listen(on: &ListenOn) -> Result<Listener, CliError> {
+    match on {
+        ListenOn::Tcp(address) => bind(*address).map(Into::into),
+        ListenOn::Unix(socket) => unix_socket::listen_on(socket)
+            .map(Into::into)
+            .map_err(|source| CliError::Listen { address: Address::Unix(socket.path.clone()), source }),
+    }
 }
 
 /// The address that a listener got.

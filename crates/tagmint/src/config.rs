@@ -35,7 +35,7 @@ pub struct Config {
     /// What each rule is for, in their order.
     pub rule_notes: Vec<RuleNote>,
     /// The public address.
-    pub public: SocketAddr,
+    pub public: ListenOn,
     /// The admin address.
     pub admin: SocketAddr,
     /// Who ends TLS.
@@ -54,6 +54,35 @@ pub struct Config {
     pub log: Log,
     /// What is allowed, but hardly meant.
     pub warnings: Vec<String>,
+}
+
+/// Where the public surface listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenOn {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// A unix socket, for a proxy.
+    Unix(UnixSocket),
+}
+
+/// A unix socket that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnixSocket {
+    /// Its file.
+    pub path: PathBuf,
+    /// The file's permission bits.
+    pub mode: u32,
+    /// The file's group, by name or number; none: that of the process.
+    pub group: Option<String>,
+}
+
+impl std::fmt::Display for ListenOn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(socket) => write!(f, "unix:{}", socket.path.display()),
+        }
+    }
 }
 
 /// A rule's name and description.

@@ -1,6 +1,6 @@
 //! Why a command failed, and with which exit code.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::process::ExitCode;
 
 use tagmint_aws::{connection::ConnectionError, failure::Failure, policies::Unread, prove::ProveError};
 use tagmint_core::{ledger::LedgerFault, random::RandomUnavailable, sealing::SealingError};
@@ -61,8 +61,8 @@ pub enum CliError {
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {source}{}", listen_hint(source))]
     Listen {
-        /// The address.
-        address: SocketAddr,
+        /// The address, or the unix socket.
+        address: tagmint_server::serve::Address,
         /// Why.
         source: std::io::Error,
     },

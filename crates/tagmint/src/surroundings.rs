@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    net::TcpListener,
     os::unix::net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -14,7 +13,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 use secrecy::SecretString;
-use tagmint_server::settings::Limits;
+use tagmint_server::{serve::Listener, settings::Limits};
 
 /// systemd's folder of credentials (`LoadCredential=`).
 pub fn credentials_directory() -> Option<PathBuf> {
@@ -27,14 +26,14 @@ pub struct PassedListener {
     /// What the service manager calls it (`FileDescriptorName=`).
     pub name: String,
     /// The socket.
-    pub listener: TcpListener,
+    pub listener: Listener,
 }
 
 /// The sockets that the service manager passes to this process (`LISTEN_FDS`, `LISTEN_FDNAMES`; sd_listen_fds(3)). They can be taken once.
 ///
 /// # Errors
 ///
-/// When one is no TCP socket that listens.
+/// When one is no TCP or unix socket that listens.
 pub fn passed_listeners() -> io::Result<Vec<PassedListener>> {
     // The variables may be meant for a parent process.
     if !is_for_this_process("LISTEN_PID") {
@@ -46,10 +45,20 @@ pub fn passed_listeners() -> io::Result<Vec<PassedListener>> {
     let mut listeners = Vec::new();
     for index in 0..passed.len() {
         let name = names.next().unwrap_or("unknown").to_owned();
-        let failed =
-            |error| io::Error::other(format!("`{name}`: {error}; a listening TCP socket is needed (`ListenStream=`)"));
-        let Some(listener) = passed.take_tcp_listener(index).map_err(failed)? else { continue };
-        if !sockopt::socket_acceptconn(&listener)? {
+        let failed = |error| {
+            io::Error::other(format!("`{name}`: {error}; a listening TCP or unix socket is needed (`ListenStream=`)"))
+        };
+        // An error leaves the socket in its place.
+        let (listener, listens): (Listener, _) = if let Ok(Some(tcp)) = passed.take_tcp_listener(index) {
+            let listens = sockopt::socket_acceptconn(&tcp)?;
+            (tcp.into(), listens)
+        } else if let Some(unix) = passed.take_unix_listener(index).map_err(failed)? {
+            let listens = sockopt::socket_acceptconn(&unix)?;
+            (unix.into(), listens)
+        } else {
+            continue;
+        };
+        if !listens {
             return Err(failed(io::Error::other("it does not listen")));
         }
         listeners.push(PassedListener { name, listener });
@@ -77,6 +86,24 @@ pub fn watchdog() -> Option<Duration> {
     let mine = variable("WATCHDOG_PID").is_none() || is_for_this_process("WATCHDOG_PID");
     let microseconds = text("WATCHDOG_USEC")?.parse().ok().filter(|microseconds| mine && *microseconds > 0)?;
     Some(Duration::from_micros(microseconds))
+}
+
+/// The number of a group, given by its name in /etc/group or by itself.
+///
+/// # Errors
+///
+/// When the file has no such name, or cannot be read.
+pub fn group(name: &str) -> io::Result<u32> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
+    }
+    let groups = std::fs::read_to_string("/etc/group")?;
+    // group(5): name:password:number:members
+    let number = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
+    });
+    number.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no group `{name}` in /etc/group")))
 }
 
 fn is_for_this_process(variable: &str) -> bool {
@@ -159,6 +186,12 @@ pub fn absolute(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_are_found_by_name_and_number() {
+        assert_eq!((group("root").unwrap(), group("33").unwrap()), (0, 33));
+        assert!(group("no-such-group").unwrap_err().to_string().contains("no-such-group"));
+    }
 
     #[test]
     fn connections_leave_files_for_the_database() {

@@ -17,9 +17,9 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::{bind, local_address};
+use super::{bind, listen};
 use crate::{
-    config::{Config, Tls},
+    config::{Config, ListenOn, Tls},
     error::CliError,
     surroundings::{self, PassedListener},
 };
@@ -52,40 +52,47 @@ impl Sockets {
             .map_err(|source| CliError::Io { what: "the sockets that the service manager passes", source })?;
         let (mut public, mut admin) = (None, None);
         for PassedListener { name, listener } in passed {
-            let address = local_address(&listener)?;
+            let address = listener.address().map_err(|source| CliError::Io { what: "a listening socket", source })?;
             let slot = match name.as_str() {
                 "public" => &mut public,
                 "admin" => &mut admin,
                 _ => {
                     return Err(refused(
                         &name,
-                        address,
+                        &address,
                         "its name is not known: say `FileDescriptorName=public` or `admin`",
                     ));
                 }
             };
-            let allowed = allowed(&name, address, config).and(match slot {
+            let allowed = allowed(&name, &address, config).and(match slot {
                 Some(_) => Err("there is another one of that name: give one `ListenStream=`"),
                 None => Ok(()),
             });
-            allowed.map_err(|reason| refused(&name, address, reason))?;
-            let configured = if name == "public" { config.public } else { config.admin };
+            allowed.map_err(|reason| refused(&name, &address, reason))?;
+            let configured = if name == "public" { config.public.clone() } else { ListenOn::Tcp(config.admin) };
             tracing::info!(name, %address, not_used = %configured, "the socket was passed by the service manager; the configured address is not used");
-            *slot = Some(Listener::from(listener).held_by_another());
+            *slot = Some(listener.held_by_another());
         }
         Ok(Self {
-            public: public.map_or_else(|| bind(config.public).map(Into::into), Ok)?,
+            public: public.map_or_else(|| listen(&config.public), Ok)?,
             admin: admin.map_or_else(|| bind(config.admin).map(Into::into), Ok)?,
         })
     }
 }
 
 /// What the configuration says about addresses holds for passed sockets too.
-fn allowed(name: &str, address: SocketAddr, config: &Config) -> Result<(), &'static str> {
-    let outside = !address.ip().to_canonical().is_loopback();
+fn allowed(name: &str, address: &Address, config: &Config) -> Result<(), &'static str> {
+    let Some(tcp) = address.tcp() else {
+        return match name {
+            "public" if config.tls == Tls::Proxy => Ok(()),
+            "public" => Err("a unix socket is for a proxy: it needs `tls.mode = \"proxy\"`"),
+            _ => Err("it is a unix socket: set `ListenStream=` to an address and port"),
+        };
+    };
+    let outside = !tcp.ip().to_canonical().is_loopback();
     match name {
         "public" if outside && config.tls == Tls::Proxy => {
-            Err("with `tls.mode = \"proxy\"` it speaks plain HTTP: set `ListenStream=` to a loopback address")
+            Err("with `tls.mode = \"proxy\"` it speaks plain HTTP: set `ListenStream=` to a loopback address or a path")
         }
         // The configuration has such an address with `admin_anywhere` alone.
         "admin" if outside && config.admin.ip().is_loopback() => Err(
@@ -95,7 +102,7 @@ fn allowed(name: &str, address: SocketAddr, config: &Config) -> Result<(), &'sta
     }
 }
 
-fn refused(name: &str, address: SocketAddr, reason: &str) -> CliError {
+fn refused(name: &str, address: &Address, reason: &str) -> CliError {
     CliError::Check(format!("the service manager passes the socket `{name}` on {address}: {reason}"))
 }
 
@@ -214,16 +221,20 @@ mod tests {
 
     #[test]
     fn a_passed_socket_is_held_to_the_rules_for_addresses() {
-        let outside: SocketAddr = "[::]:443".parse().unwrap();
-        let loopback: SocketAddr = "[::ffff:127.0.0.1]:8080".parse().unwrap();
+        let [outside, loopback] =
+            ["[::]:443", "[::ffff:127.0.0.1]:8080"].map(|address| Address::Tcp(address.parse().unwrap()));
+        let unix = Address::Unix("/run/tagmint/prod.sock".into());
         let files = config("files", "127.0.0.1:9464");
         let proxy = config("proxy", "127.0.0.1:9464");
-        assert!(allowed("public", outside, &files).is_ok());
-        assert!(allowed("public", outside, &proxy).is_err());
-        assert!(allowed("public", loopback, &proxy).is_ok());
-        assert!(allowed("admin", outside, &files).is_err());
-        assert!(allowed("admin", loopback, &files).is_ok());
-        assert!(allowed("admin", outside, &config("files", "0.0.0.0:9464")).is_ok());
+        assert!(allowed("public", &outside, &files).is_ok());
+        assert!(allowed("public", &outside, &proxy).is_err());
+        assert!(allowed("public", &loopback, &proxy).is_ok());
+        assert!(allowed("admin", &outside, &files).is_err());
+        assert!(allowed("admin", &loopback, &files).is_ok());
+        assert!(allowed("admin", &outside, &config("files", "0.0.0.0:9464")).is_ok());
+        assert!(allowed("public", &unix, &proxy).is_ok());
+        assert!(allowed("public", &unix, &files).is_err());
+        assert!(allowed("admin", &unix, &proxy).is_err());
     }
 
     #[test]

@@ -102,8 +102,14 @@ pub enum RawEnvironment {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawListen {
-    /// The address and port of the public surface. Loopback where `tls.mode` is `proxy`.
+    /// The address and port of the public surface. Where `tls.mode` is `proxy`: a loopback address, or a unix socket,
+    /// `unix:/run/tagmint/prod.sock`.
     pub public: String,
+    /// The mode of the unix socket, in octal. Whoever may write to it is believed in `X-Forwarded-For`.
+    pub socket_mode: String,
+    /// The group of the unix socket, by name (of /etc/group) or number: the proxy's. The issuer must be in it.
+    #[schemars(example = "www-data")]
+    pub socket_group: Option<String>,
     /// The address and port of `/metrics`. Loopback unless `admin_anywhere` is set.
     pub admin: String,
     /// Allows `admin` on an address that others reach. The metrics tell how much is minted and refused; nothing protects
@@ -113,7 +119,13 @@ pub struct RawListen {
 
 impl Default for RawListen {
     fn default() -> Self {
-        Self { public: "0.0.0.0:8443".to_owned(), admin: "127.0.0.1:9464".to_owned(), admin_anywhere: false }
+        Self {
+            public: "0.0.0.0:8443".to_owned(),
+            socket_mode: "0660".to_owned(),
+            socket_group: None,
+            admin: "127.0.0.1:9464".to_owned(),
+            admin_anywhere: false,
+        }
     }
 }
 

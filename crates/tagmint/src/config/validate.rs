@@ -4,14 +4,12 @@ mod aws;
 mod backend;
 mod keys;
 mod limits;
+mod listen;
 mod provider;
 mod rules;
 mod tls;
 
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use tagmint_core::{
@@ -25,7 +23,7 @@ use tagmint_server::settings::{Settings, StsLimits};
 use super::{
     Config, Log, ProviderConfig, RuleNote,
     problem::{ConfigProblem, shortened},
-    raw::{DurationText, PathText, RawConfig, RawEnvironment, RawListen, RawLogFormat, RawTlsMode},
+    raw::{DurationText, PathText, RawConfig, RawEnvironment, RawLogFormat, RawTlsMode},
 };
 use crate::durations;
 
@@ -106,7 +104,7 @@ fn warnings(raw: &RawConfig, settings: &Settings, providers: &[ProviderConfig], 
             rule.name
         ));
     }
-    if raw.tls.mode == RawTlsMode::Proxy && raw.tls.trusted_proxies.is_empty() {
+    if raw.tls.mode == RawTlsMode::Proxy && raw.tls.trusted_proxies.is_empty() && !listen::is_unix(&raw.listen.public) {
         warnings.push(
             "`tls.mode` is `proxy` and `tls.trusted_proxies` is empty: all callers look like one, and share one rate limit"
                 .to_owned(),
@@ -154,36 +152,6 @@ impl Check<'_> {
                 None
             }
         }
-    }
-
-    fn address(&mut self, path: &str, text: &str) -> Option<SocketAddr> {
-        let address = text.parse().ok();
-        if address.is_none() {
-            let text = shortened(text);
-            self.problem(path, format!("`{text}` is not an address and port such as `127.0.0.1:8443` or `[::]:8443`"));
-        }
-        address
-    }
-
-    fn listen(&mut self, raw: &RawListen, mode: RawTlsMode) -> (Option<SocketAddr>, Option<SocketAddr>) {
-        let public = self.address("listen.public", &raw.public);
-        let admin = self.address("listen.admin", &raw.admin);
-        if let Some(public) = public.filter(|public| mode == RawTlsMode::Proxy && !public.ip().is_loopback()) {
-            self.problem(
-                "listen.public",
-                format!("`{public}` is reached from outside, and with `tls.mode = \"proxy\"` it speaks plain HTTP: use a loopback address"),
-            );
-        }
-        if let Some(admin) = admin.filter(|admin| !admin.ip().is_loopback() && !raw.admin_anywhere) {
-            self.problem(
-                "listen.admin",
-                format!("`{admin}` is reached from outside: use a loopback address, or say `admin_anywhere = true`"),
-            );
-        }
-        if let Some(admin) = admin.filter(|admin| public == Some(*admin) && admin.port() != 0) {
-            self.problem("listen.admin", format!("`{admin}` is the public address too: use another port"));
-        }
-        (public, admin)
     }
 
     fn path(&self, path: &PathText) -> PathBuf {

@@ -20,7 +20,8 @@ pub struct RawTls {
     pub key: Option<PathText>,
     /// How certificates are ordered. Needed with `mode = "acme"`.
     pub acme: Option<RawAcme>,
-    /// Addresses of proxies whose `X-Forwarded-For` is believed. From anybody else the header is ignored.
+    /// Addresses of proxies whose `X-Forwarded-For` is believed. From anybody else the header is ignored. Not needed for a
+    /// proxy that comes over the unix socket.
     #[serde(default)]
     #[schemars(example = ["127.0.0.1"])]
     pub trusted_proxies: Vec<String>,
@@ -35,7 +36,7 @@ pub enum RawTlsMode {
     Files,
     /// Tagmint, with certificates that it orders and renews by itself, as `[tls.acme]` says.
     Acme,
-    /// A proxy on this machine; Tagmint speaks plain HTTP on a loopback address.
+    /// A proxy on this machine; Tagmint speaks plain HTTP on a loopback address or a unix socket.
     Proxy,
 }
 
