@@ -7,17 +7,26 @@
 //! - Nothing is signed by a key that has been published for less than the JWKS `max-age`: whoever cached the key set has seen it.
 //! - No key is withdrawn before its last token has died (longest lifetime, plus the leeway that STS grants past `exp`).
 //!
+//! A key may have to wait for a witness besides: it begins to sign once STS was seen to fetch it (`crate::witness`), at the latest at a
+//! deadline. While it waits its `active_at` **is** the deadline, and the older key signs until then; a witness brings both forward, never
+//! before [`due_at`](KeySchedule::due_at), which is when it would begin without the wait. So a witness, true or forged, can end a wait and
+//! nothing else, and with no witness, no database and no process looking after the keys the deadline holds by itself. Where no other key
+//! signs meanwhile there is no wait: without tokens STS would have no reason to fetch.
+//!
 //! The first key of an issuer signs at once: nobody can have cached a key set without it. A compromised key is withdrawn at once too, on
 //! the operator's explicit word.
+
+mod policy;
 
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+pub use self::policy::{RotationError, RotationPolicy};
 use crate::{
-    claims::{MAX_LIFETIME_SECONDS, STS_LEEWAY_SECONDS},
     signing_key::{Algorithm, KeyId},
+    witness::Witnesses,
 };
 
 /// Where a key stands.
@@ -45,7 +54,7 @@ impl fmt::Display for KeyPhase {
     }
 }
 
-/// The four moments of a key's life. `active_at` is known from the start; the last two once a successor is planned.
+/// The moments of a key's life. `active_at` is known from the start; `retiring_at` and `withdrawn_at` once a successor is planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct KeySchedule {
     /// When it entered the key set.
@@ -56,6 +65,9 @@ pub struct KeySchedule {
     pub retiring_at: Option<Timestamp>,
     /// When it leaves the key set.
     pub withdrawn_at: Option<Timestamp>,
+    /// When it would begin to sign if it did not wait for STS to fetch it; `active_at` is then the deadline of the wait. It stays where the
+    /// deadline came first; none where there was no wait, or a witness ended it.
+    pub due_at: Option<Timestamp>,
 }
 
 impl KeySchedule {
@@ -71,6 +83,16 @@ impl KeySchedule {
         } else {
             KeyPhase::Next
         }
+    }
+
+    /// Whether it signs, or signed, because its deadline came before a witness.
+    pub fn began_at_deadline(&self, now: Timestamp) -> bool {
+        self.due_at.is_some() && matches!(self.phase(now), KeyPhase::Active | KeyPhase::Retiring)
+    }
+
+    /// Whether it waits for STS to fetch it.
+    pub fn waits(&self, now: Timestamp) -> bool {
+        self.due_at.is_some() && self.phase(now) == KeyPhase::Next
     }
 }
 
@@ -89,80 +111,6 @@ pub struct KeyState {
 
 fn serialize_kid<S: serde::Serializer>(kid: &KeyId, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(kid.as_str())
-}
-
-/// When keys follow each other. All durations are positive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RotationPolicy {
-    /// The algorithm of new keys.
-    pub algorithm: Algorithm,
-    /// The `max-age` of the JWKS answer.
-    pub jwks_max_age: SignedDuration,
-    /// How long until every process has read a change from the database.
-    pub propagation: SignedDuration,
-    /// How long a key signs.
-    pub rotate_every: SignedDuration,
-    /// How long before it signs a key is published by the schedule; at least [`min_publish_ahead`](Self::min_publish_ahead).
-    pub publish_ahead: SignedDuration,
-}
-
-impl RotationPolicy {
-    /// The least time between publishing a key and signing with it: a process may publish it `propagation` late, and a key set fetched from
-    /// that process just before may be cached for `jwks_max_age`.
-    pub fn min_publish_ahead(&self) -> SignedDuration {
-        self.jwks_max_age + self.propagation
-    }
-
-    /// How long a key stays published after it stopped signing: a process may sign with it `propagation` longer, its last token lives
-    /// [`MAX_LIFETIME_SECONDS`], and STS takes it [`STS_LEEWAY_SECONDS`] past its end.
-    pub fn retirement(&self) -> SignedDuration {
-        SignedDuration::from_secs(i64::from(MAX_LIFETIME_SECONDS) + i64::from(STS_LEEWAY_SECONDS)) + self.propagation
-    }
-}
-
-/// Why a change of keys is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RotationError {
-    /// No such key.
-    #[error("there is no key `{0}`; `tagmint keys list` shows them")]
-    UnknownKey(KeyId),
-    /// The new key would sign before relying parties can know it.
-    #[error(
-        "a key must be published for {at_least:#} before it signs (JWKS max-age and propagation); {asked:#} was asked for"
-    )]
-    TooSoon {
-        /// What was asked for.
-        asked: SignedDuration,
-        /// The least.
-        at_least: SignedDuration,
-    },
-    /// A successor is planned already, and it cannot come sooner.
-    #[error("the key `{kid}` is next and begins to sign at {active_at}; it cannot come sooner")]
-    AlreadyPlanned {
-        /// The next key.
-        kid: KeyId,
-        /// When it begins to sign.
-        active_at: Timestamp,
-    },
-    /// The key signs.
-    #[error(
-        "the key `{0}` is active: rotate first, or withdraw it as compromised (`--compromised`), which ends its tokens at once"
-    )]
-    Active(KeyId),
-    /// Tokens signed with the key are still good.
-    #[error(
-        "tokens signed with the key `{kid}` may live until {until}; it is withdrawn by itself then \
-         (`--compromised` withdraws it at once and ends its tokens)"
-    )]
-    TokensAlive {
-        /// The key.
-        kid: KeyId,
-        /// When the last of its tokens has died.
-        until: Timestamp,
-    },
-    /// The key has been withdrawn before.
-    #[error("the key `{0}` is withdrawn already")]
-    AlreadyWithdrawn(KeyId),
 }
 
 /// One change to the stored keys. All changes of one plan are written in one transaction.
@@ -221,13 +169,13 @@ impl<'a> KeyRing<'a> {
         self.in_phase(KeyPhase::Next, now).min_by_key(|key| key.schedule.active_at)
     }
 
-    /// What the schedule wants done at `now`: the first key, a successor in time, or nothing.
-    pub fn due(&self, now: Timestamp, policy: &RotationPolicy) -> Vec<KeyChange> {
+    /// What the schedule wants done at `now`: the first key, a successor in time, the end of a successor's wait, or nothing.
+    pub fn due(&self, now: Timestamp, policy: &RotationPolicy, witnesses: &Witnesses) -> Vec<KeyChange> {
         if self.published(now).is_empty() {
             return vec![self.bootstrap(now, policy)];
         }
-        if self.next(now).is_some() {
-            return vec![];
+        if let Some(next) = self.next(now) {
+            return self.end_wait(now, next, policy, witnesses);
         }
         let Some(signing) = self.signing(now) else {
             // Retiring keys alone are left, as after a compromise: a new one is published at once and signs as soon as it may.
@@ -263,13 +211,51 @@ impl<'a> KeyRing<'a> {
         let Some(next) = self.next(now) else {
             return Ok(self.succeed(now, now + ahead, policy));
         };
-        let active_at = (next.schedule.published_at + ahead).max(now + policy.propagation);
-        if active_at >= next.schedule.active_at {
-            return Err(RotationError::AlreadyPlanned { kid: next.kid.clone(), active_at: next.schedule.active_at });
+        let due_at = (next.schedule.published_at + ahead).max(now + policy.propagation);
+        if due_at >= next.schedule.due_at.unwrap_or(next.schedule.active_at) {
+            let (kid, deadline) = (next.kid.clone(), next.schedule.active_at);
+            return Err(match next.schedule.due_at {
+                Some(due_at) => RotationError::Waiting { kid, due_at, deadline },
+                None => RotationError::AlreadyPlanned { kid, active_at: deadline },
+            });
         }
-        let brought_forward =
-            KeyChange::Reschedule { kid: next.kid.clone(), schedule: KeySchedule { active_at, ..next.schedule } };
-        Ok(self.retire_signing(now, active_at, policy).into_iter().chain([brought_forward]).collect())
+        let wait = next.schedule.due_at.and(policy.witness_deadline);
+        Ok(self.bring_forward(now, next, due_at, wait, policy))
+    }
+
+    /// Ends the wait of the next key, where it waits: with its witness, with a policy that wants none, and where no other key signs. A
+    /// shorter deadline in the policy holds for it too.
+    fn end_wait(
+        &self,
+        now: Timestamp,
+        next: &KeyState,
+        policy: &RotationPolicy,
+        witnesses: &Witnesses,
+    ) -> Vec<KeyChange> {
+        let Some(due_at) = next.schedule.due_at else { return vec![] };
+        let over = self.signing(now).is_none() || witnesses.saw(next);
+        let wait = policy.witness_deadline.filter(|_| !over);
+        self.bring_forward(now, next, due_at, wait, policy)
+    }
+
+    /// Lets the next key sign from `due_at` on, or `wait` after it without a witness, and the signing key until then: never later than
+    /// planned, and never so soon that not every process would know.
+    fn bring_forward(
+        &self,
+        now: Timestamp,
+        next: &KeyState,
+        due_at: Timestamp,
+        wait: Option<SignedDuration>,
+        policy: &RotationPolicy,
+    ) -> Vec<KeyChange> {
+        let soonest = wait.map_or(due_at, |wait| due_at + wait).max(now + policy.propagation);
+        let active_at = soonest.min(next.schedule.active_at);
+        let schedule = KeySchedule { active_at, due_at: wait.map(|_| due_at), ..next.schedule };
+        if schedule == next.schedule {
+            return vec![];
+        }
+        let brought_forward = KeyChange::Reschedule { kid: next.kid.clone(), schedule };
+        self.retire_signing(now, active_at, policy).into_iter().chain([brought_forward]).collect()
     }
 
     /// Withdraws a key by hand. `compromised` withdraws it whatever its phase, and ends its tokens.
@@ -322,7 +308,7 @@ impl<'a> KeyRing<'a> {
         let active_at = (next.schedule.published_at + policy.min_publish_ahead()).max(now);
         (active_at < next.schedule.active_at).then(|| KeyChange::Reschedule {
             kid: next.kid.clone(),
-            schedule: KeySchedule { active_at, ..next.schedule },
+            schedule: KeySchedule { active_at, due_at: None, ..next.schedule },
         })
     }
 
@@ -332,8 +318,11 @@ impl<'a> KeyRing<'a> {
         KeyChange::Publish(open_ended(now, active_at))
     }
 
-    fn succeed(&self, now: Timestamp, active_at: Timestamp, policy: &RotationPolicy) -> Vec<KeyChange> {
-        let published = KeyChange::Publish(open_ended(now, active_at));
+    fn succeed(&self, now: Timestamp, due_at: Timestamp, policy: &RotationPolicy) -> Vec<KeyChange> {
+        let wait = policy.witness_deadline.filter(|_| self.signing(now).is_some());
+        let active_at = wait.map_or(due_at, |wait| due_at + wait);
+        let schedule = KeySchedule { due_at: wait.map(|_| due_at), ..open_ended(now, active_at) };
+        let published = KeyChange::Publish(schedule);
         self.retire_signing(now, active_at, policy).into_iter().chain([published]).collect()
     }
 
@@ -350,7 +339,7 @@ impl<'a> KeyRing<'a> {
 }
 
 fn open_ended(published_at: Timestamp, active_at: Timestamp) -> KeySchedule {
-    KeySchedule { published_at, active_at, retiring_at: None, withdrawn_at: None }
+    KeySchedule { published_at, active_at, retiring_at: None, withdrawn_at: None, due_at: None }
 }
 
 #[cfg(test)]

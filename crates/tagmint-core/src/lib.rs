@@ -15,6 +15,7 @@
 //! | [`jws`], [`json`] | making and checking tokens |
 //! | [`federation`] | tokens of CI platforms and other issuers, verified |
 //! | [`renewal`] | when a certificate is renewed, and an attempt repeated |
+//! | [`witness`] | who fetched the key set, and what a waiting key may conclude from it |
 //! | [`ledger`] | the record of every mint and refusal, and its hash chain |
 //! | [`alarm`] | what is wrong with an issuer, and whom to tell when |
 
@@ -38,3 +39,4 @@ pub mod rules;
 pub mod sealing;
 pub mod signing_key;
 pub mod tags;
+pub mod witness;

@@ -39,6 +39,7 @@ use crate::{
     settings::Settings,
     sts::WebIdentitySts,
     upstream::Upstreams,
+    witness::{Recorder, Watch},
 };
 
 /// How long an answer of the health checks stands, so that probing costs the database little.
@@ -106,6 +107,8 @@ pub struct App {
     pub(crate) keys: KeyCache,
     pub(crate) limits: RateLimits,
     pub(crate) figures: Figures,
+    pub(crate) recorder: Recorder,
+    watch: Watch,
     pub(crate) jwks_cache_control: HeaderValue,
     key_context: KeyContext,
     health: Mutex<Option<(Instant, Vec<Check>)>>,
@@ -141,6 +144,7 @@ impl App {
         let jwks_cache_control = HeaderValue::from_str(&format!("public, max-age={max_age}"))
             .unwrap_or(HeaderValue::from_static("no-cache"));
         let figures = Figures::new(Metrics::new()?);
+        let recorder = Recorder::new(settings.witness.recognition.clone(), &figures.metrics);
         let limits = RateLimits::new(&settings.limits);
         let credentials = CredentialCache::new(settings.sts);
         Ok(Arc::new(Self {
@@ -157,6 +161,8 @@ impl App {
             keys,
             limits,
             figures,
+            recorder,
+            watch: Watch::default(),
             jwks_cache_control,
             key_context,
             health: Mutex::new(None),
@@ -193,7 +199,18 @@ impl App {
         self.key_context.follow_schedule().await?;
         let keys = self.key_context.load(&self.keys.signers()).await?;
         self.keys.replace(keys, self.clock.now());
+        self.watch.update(self.key_context.witnesses().await?, &self.keys.states(), self.clock.now());
         Ok(())
+    }
+
+    /// Writes down the fetches of discovery and the key set until now. The running issuer does it every few seconds.
+    pub async fn write_fetches(&self) -> Result<(), KeysError> {
+        Ok(self.recorder.write(&self.store).await?)
+    }
+
+    /// Records the fetches of discovery and the key set, until the process ends.
+    pub(crate) async fn keep_fetches(self: Arc<Self>) {
+        self.recorder.keep(&self.store).await;
     }
 
     /// Looks after the keys until the process ends: every `key_refresh`, and when a key changes its phase.
@@ -222,6 +239,10 @@ impl App {
             }
             if let Err(error) = self.store.used_tokens().delete_expired(self.clock.now() - USED_TOKENS_KEPT).await {
                 tracing::warn!(%error, "could not delete used tokens that have expired");
+            }
+            let fetches_before = self.clock.now() - self.settings.witness.keep;
+            if let Err(error) = self.store.witness().delete_before(fetches_before).await {
+                tracing::warn!(%error, "could not delete old records of fetches");
             }
             tokio::time::sleep(SESSION_SWEEP).await;
         }
@@ -307,6 +328,7 @@ impl App {
             .map(|phase| (phase, states.iter().filter(|key| key.schedule.phase(now) == phase).count()));
         let age = KeyRing(&states).signing(now).map_or(0, |key| now.duration_since(key.schedule.active_at).as_secs());
         self.figures.keys(phases, age);
+        self.figures.witness(self.watch.age(now), self.watch.unseen(&states, now));
         let ledger = self.ledger.stats();
         self.figures.ledger(ledger.queued, ledger.last_batch);
         for health in self.upstreams.health() {

@@ -47,6 +47,8 @@ pub struct KeyView {
     pub etag: String,
     /// The algorithms of the published keys, sorted.
     pub algorithms: Vec<&'static str>,
+    /// The ids of the published keys.
+    pub kids: Arc<[KeyId]>,
 }
 
 #[derive(Debug)]
@@ -149,6 +151,7 @@ impl KeyView {
             jwks: jwks.into(),
             etag: format!("\"{tag}\""),
             algorithms,
+            kids: published.iter().map(|key| key.state.kid.clone()).collect(),
         }
     }
 
@@ -177,6 +180,7 @@ mod tests {
             active_at: at(active_at),
             retiring_at: retiring_at.map(at),
             withdrawn_at: retiring_at.map(|second| at(second + 1000)),
+            due_at: None,
         };
         LoadedKey {
             state: KeyState { kid: key.kid().clone(), algorithm: Algorithm::Es256, schedule },

@@ -12,6 +12,7 @@
 //! | [`backend`], [`mock_backend`] | the session backend, and its stand-in |
 //! | [`upstream`] | the keys of the CI platforms whose tokens are accepted |
 //! | [`sts`], `credential_cache` | roles assumed for callers, and the credentials that came of it |
+//! | `witness` | who fetches discovery and the key set |
 //! | [`limits`], [`connections`], [`metrics`], [`client_address`] | what callers may use, figures, who is calling |
 //! | [`tls`], [`certificate_files`], [`acme`], [`serve`] | listeners, certificates, an orderly end |
 
@@ -34,4 +35,5 @@ pub mod settings;
 pub mod sts;
 pub mod tls;
 pub mod upstream;
+mod witness;
 pub mod x509;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tagmint_core::key_schedule::KeyPhase;
@@ -50,6 +51,36 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("tagmint_ledger_failures_total", "counter", "Ledger writes that failed. While this grows nothing is minted."),
     ("tagmint_signing_keys", "gauge", "Signing keys, by phase."),
     ("tagmint_signing_key_age_seconds", "gauge", "How long the signing key has been active."),
+    (
+        "tagmint_signing_keys_waiting",
+        "gauge",
+        "Next keys that wait to be fetched by STS before they sign (`keys.wait_for_witness`).",
+    ),
+    (
+        "tagmint_signing_keys_unseen",
+        "gauge",
+        "Active keys that sign because their deadline came, and that STS was not seen to fetch since.",
+    ),
+    (
+        "tagmint_sts_fetch_age_seconds",
+        "gauge",
+        "How long ago STS was last seen to fetch the key set, on any node. Absent until it was.",
+    ),
+    (
+        "tagmint_document_fetches_total",
+        "counter",
+        "Fetches of discovery and the key set, by class (`sts`, `other`: see `[witness]`) and document (`discovery`, `jwks`).",
+    ),
+    (
+        "tagmint_document_fetches_dropped_total",
+        "counter",
+        "Fetches that were answered and not recorded, because too many came at once.",
+    ),
+    (
+        "tagmint_document_fetches_write_failures_total",
+        "counter",
+        "Times that recorded fetches could not be written to the database. They are kept and written later.",
+    ),
     (
         "tagmint_signing_key_reload_failures_total",
         "counter",
@@ -257,6 +288,16 @@ impl Figures {
             self.metrics.gauge("tagmint_signing_keys", &[("phase", phase)]).set(count as f64);
         }
         self.metrics.gauge("tagmint_signing_key_age_seconds", &[]).set(age as f64);
+    }
+
+    /// How long ago STS fetched the key set; how many keys wait for it, and how many sign unseen.
+    #[expect(clippy::cast_precision_loss, reason = "counts and ages are far below 2^52")]
+    pub fn witness(&self, age: Option<SignedDuration>, (waiting, unseen): (usize, usize)) {
+        self.metrics.gauge("tagmint_signing_keys_waiting", &[]).set(waiting as f64);
+        self.metrics.gauge("tagmint_signing_keys_unseen", &[]).set(unseen as f64);
+        if let Some(age) = age {
+            self.metrics.gauge("tagmint_sts_fetch_age_seconds", &[]).set(age.as_secs() as f64);
+        }
     }
 
     /// The keys of a provider of CI tokens.

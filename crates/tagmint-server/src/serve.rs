@@ -70,7 +70,7 @@ pub struct Running {
     plain: Option<Address>,
     /// Each listener and each connection holds a receiver for as long as it lives.
     end: Sender<End>,
-    keepers: [JoinHandle<()>; 3],
+    keepers: [JoinHandle<()>; 4],
     certificate: Option<Arc<ServedCertificate>>,
 }
 
@@ -101,6 +101,7 @@ pub fn serve(app: Arc<App>, listeners: Listeners) -> io::Result<Running> {
         tokio::spawn(Arc::clone(&app).keep_keys()),
         tokio::spawn(Arc::clone(&app).keep_sessions()),
         tokio::spawn(Arc::clone(&app.upstreams).keep_fresh()),
+        tokio::spawn(Arc::clone(&app).keep_fetches()),
     ];
     Ok(Running { app, public, admin, plain, end, keepers, certificate })
 }
@@ -142,7 +143,12 @@ impl Running {
             self.end.send_replace(End::Over);
             self.end.closed().await;
         }
-        self.keepers.iter().for_each(JoinHandle::abort);
+        for keeper in self.keepers {
+            keeper.abort();
+            // Cancelled, and so without its hold on the recorder's queue.
+            let _ = keeper.await;
+        }
+        self.app.recorder.finish(&self.app.store).await;
         self.app.ledger.close().await;
     }
 }

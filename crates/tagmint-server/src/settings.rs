@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use jiff::SignedDuration;
-use tagmint_core::{claims::OptionalClaims, environment::Stamp, key_schedule::RotationPolicy};
+use tagmint_core::{claims::OptionalClaims, environment::Stamp, key_schedule::RotationPolicy, witness::Recognition};
 
 /// The settings of one issuer.
 #[derive(Debug, Clone)]
@@ -26,6 +26,24 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
     /// Bounds on asking STS on callers' behalf.
     pub sts: StsLimits,
+    /// Who is taken for STS where fetches of the key set are recorded, and how long the records are kept.
+    pub witness: WitnessSettings,
+}
+
+/// How fetches of discovery and the key set are recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WitnessSettings {
+    /// How STS is told from anybody else.
+    pub recognition: Recognition,
+    /// How long the hourly sums are kept.
+    pub keep: SignedDuration,
+}
+
+impl Default for WitnessSettings {
+    /// Nobody is STS; 30 days.
+    fn default() -> Self {
+        Self { recognition: Recognition::default(), keep: SignedDuration::from_hours(24 * 30) }
+    }
 }
 
 /// Bounds on asking STS on callers' behalf, and on what is kept of its answers.

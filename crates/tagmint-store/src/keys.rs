@@ -39,21 +39,21 @@ pub struct KeyCandidate<'k> {
 }
 
 const LIST: &str = "SELECT kid, algorithm, jwks, certificate, private_key IS NOT NULL, published_at_ms, active_at_ms, retiring_at_ms, \
-     withdrawn_at_ms FROM signing_keys ORDER BY published_at_ms, kid";
+     withdrawn_at_ms, due_at_ms FROM signing_keys ORDER BY published_at_ms, kid";
 const PRIVATE: &str = "SELECT algorithm, private_key FROM signing_keys WHERE kid = $1";
 const SEALED: &str = "SELECT kid, private_key FROM signing_keys WHERE private_key IS NOT NULL";
 const UNWIPED: &str = "SELECT count(*) FROM signing_keys WHERE withdrawn_at_ms <= $1 AND private_key IS NOT NULL";
 const PUBLISH: &str = "INSERT INTO signing_keys (kid, algorithm, jwks, certificate, private_key, published_at_ms, active_at_ms, \
-     retiring_at_ms, withdrawn_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-const RESCHEDULE: &str = "UPDATE signing_keys SET published_at_ms = $1, active_at_ms = $2, retiring_at_ms = $3, withdrawn_at_ms = $4 \
-     WHERE kid = $5";
+     retiring_at_ms, withdrawn_at_ms, due_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+const RESCHEDULE: &str = "UPDATE signing_keys SET published_at_ms = $1, active_at_ms = $2, retiring_at_ms = $3, withdrawn_at_ms = $4, \
+     due_at_ms = $5 WHERE kid = $6";
 const WIPE: &str = "UPDATE signing_keys SET private_key = NULL WHERE withdrawn_at_ms <= $1 AND private_key IS NOT NULL";
 
-type Row = (String, String, String, Option<Vec<u8>>, bool, i64, i64, Option<i64>, Option<i64>);
+type Row = (String, String, String, Option<Vec<u8>>, bool, i64, i64, Option<i64>, Option<i64>, Option<i64>);
 type PrivateRow = (String, Option<Vec<u8>>);
 
 fn record(row: Row) -> Result<KeyRecord, (String, &'static str)> {
-    let (kid, algorithm, jwks, certificate_der, has_private, published, active, retiring, withdrawn) = row;
+    let (kid, algorithm, jwks, certificate_der, has_private, published, active, retiring, withdrawn, due) = row;
     let at = |millis: i64, column| Timestamp::from_millisecond(millis).map_err(|_| column);
     let read = || {
         let algorithm: Algorithm = algorithm.parse().map_err(|_| "algorithm")?;
@@ -68,6 +68,7 @@ fn record(row: Row) -> Result<KeyRecord, (String, &'static str)> {
                     active_at: at(active, "active_at_ms")?,
                     retiring_at: retiring.map(|moment| at(moment, "retiring_at_ms")).transpose()?,
                     withdrawn_at: withdrawn.map(|moment| at(moment, "withdrawn_at_ms")).transpose()?,
+                    due_at: due.map(|moment| at(moment, "due_at_ms")).transpose()?,
                 },
             },
             public,
@@ -249,6 +250,7 @@ impl Keys<'_> {
                 .bind(schedule.active_at.as_millisecond())
                 .bind(schedule.retiring_at.map(Timestamp::as_millisecond))
                 .bind(schedule.withdrawn_at.map(Timestamp::as_millisecond))
+                .bind(schedule.due_at.map(Timestamp::as_millisecond))
                 .execute(connection)
                 .await
                 .map(|done| done.rows_affected())
@@ -273,6 +275,7 @@ impl Keys<'_> {
                 .bind(schedule.active_at.as_millisecond())
                 .bind(schedule.retiring_at.map(Timestamp::as_millisecond))
                 .bind(schedule.withdrawn_at.map(Timestamp::as_millisecond))
+                .bind(schedule.due_at.map(Timestamp::as_millisecond))
                 .bind(kid.as_str())
                 .execute(connection)
                 .await

@@ -10,6 +10,7 @@
 //! | [`Store::keys`] | signing keys, sealed under the key file, changed in one transaction |
 //! | [`Store::acme`] | certificates, the ACME account and the order under way, with who may work at it |
 //! | [`Store::alarms`] | alarms that are known, and notices that have not arrived yet |
+//! | [`Store::witness`] | who fetched discovery and the key set |
 //! | [`Store::ledger`] | reading and verifying the mint ledger |
 //! | [`LedgerWriter`] | appending to it: an answer means that the row is on disk |
 //!
@@ -31,6 +32,7 @@ mod store;
 #[cfg(test)]
 mod test_support;
 mod used_tokens;
+mod witness;
 
 pub use acme::{Acme, AcmeAccount, AcmeFailure, AcmeOrder, AcmeState, CertificateRecord, NewOrder};
 pub use alarms::{AlarmChanges, Alarms, NewNotice, StoredNotice};
@@ -42,3 +44,4 @@ pub use ledger::{Ledger, LedgerOrder, LedgerQuery, LedgerStats, LedgerWriter, St
 pub use sessions::{NewSession, SessionRecord, Sessions};
 pub use store::{DatabaseUrl, InvalidDatabaseUrl, Store, StoreOptions};
 pub use used_tokens::{Allowance, Claim, TokenUse, UsedTokens};
+pub use witness::{FetchQuery, FetchSum, KeyFetches, Witness};

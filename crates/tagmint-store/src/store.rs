@@ -25,6 +25,7 @@ use crate::{
     lookup::BatchLookup,
     sessions::{SessionSource, Sessions},
     used_tokens::{ClaimWork, UsedTokens},
+    witness::Witness,
 };
 
 /// How often the bearers' last uses are written.
@@ -178,6 +179,11 @@ impl Store {
     /// Alarms that are known, and notices of them.
     pub const fn alarms(&self) -> Alarms<'_> {
         Alarms { store: self }
+    }
+
+    /// Fetches of discovery and the key set.
+    pub const fn witness(&self) -> Witness<'_> {
+        Witness { store: self }
     }
 
     /// The mint ledger, for reading.

@@ -185,8 +185,20 @@ pub struct MockBackendArgs {
 /// Looks after the signing keys.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Shows all keys, withdrawn ones included.
+    /// Shows all keys, withdrawn ones included, and when STS last fetched each.
     List,
+    /// Shows who fetched discovery and the key set, by hour, the latest first.
+    ///
+    /// A running issuer writes it down every few seconds. Of an address the network alone is kept (/24, /48). Who counts as STS says
+    /// `[witness]` in the configuration.
+    Fetches {
+        /// Of STS or of all others alone.
+        #[arg(long, value_enum)]
+        class: Option<ClassArg>,
+        /// The most to show.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
     /// Begins a rotation: publishes the next key now and signs with it later.
     Rotate {
         /// How long the new key is published before it signs. At least `jwks.max_age` and three times `keys.refresh`.
@@ -206,6 +218,15 @@ pub enum KeysCommand {
         #[arg(long)]
         compromised: bool,
     },
+}
+
+/// Who fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClassArg {
+    /// AWS STS, as far as the configuration can tell.
+    Sts,
+    /// Anybody else.
+    Other,
 }
 
 /// Makes, lists and revokes bearers.

@@ -14,6 +14,7 @@ use tagmint_core::{
     clock::{Clock, SystemClock},
     random::{Random, SystemRandom},
     sealing::MasterKey,
+    witness::Networks,
 };
 use tagmint_server::{
     app::{App, Parts},
@@ -145,8 +146,13 @@ pub async fn start(
     let sts = sts(&config)?;
     let store = Store::open(&store_options(&config)).await?;
     let ledger = store.ledger_writer(Arc::clone(&master_key)).await?;
+    let mut settings = config.settings;
+    if let Some(file) = &config.witness_networks {
+        let networks = &mut settings.witness.recognition.networks;
+        *networks = Some(Networks::union(networks.take().into_iter().chain([files::aws_networks(file)?])));
+    }
     let parts = Parts {
-        settings: config.settings,
+        settings,
         store: store.clone(),
         ledger,
         master_key,

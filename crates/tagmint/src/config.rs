@@ -50,6 +50,8 @@ pub struct Config {
     pub aws: Option<AwsConfig>,
     /// The platforms whose tokens are accepted.
     pub providers: Vec<ProviderConfig>,
+    /// AWS's list of its networks, by which STS's fetches are told from others'.
+    pub witness_networks: Option<PathBuf>,
     /// What is logged.
     pub log: Log,
     /// What is allowed, but hardly meant.

@@ -4,12 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod waiting;
+
 const POLICY: RotationPolicy = RotationPolicy {
     algorithm: Algorithm::Es256,
     jwks_max_age: SignedDuration::from_secs(3600),
     propagation: SignedDuration::from_secs(30),
     rotate_every: SignedDuration::from_hours(24 * 30),
     publish_ahead: SignedDuration::from_hours(24),
+    witness_deadline: None,
 };
 
 fn at(second: i64) -> Timestamp {
@@ -40,7 +43,7 @@ impl Ring {
     }
 
     fn run(&mut self, now: Timestamp) -> bool {
-        let due = self.view().due(now, &POLICY);
+        let due = self.view().due(now, &POLICY, &Witnesses::default());
         let changed = !due.is_empty();
         self.apply(due);
         changed
@@ -165,7 +168,7 @@ fn a_compromised_key_with_a_seasoned_successor_leaves_no_gap() {
 fn another_algorithm_in_the_config_starts_a_rotation() {
     let mut ring = Ring::started();
     let changed = RotationPolicy { algorithm: Algorithm::Rs256, ..POLICY };
-    let due = ring.view().due(at(50), &changed);
+    let due = ring.view().due(at(50), &changed, &Witnesses::default());
     assert_eq!(due.len(), 2);
     ring.apply(due);
     assert_eq!(ring.0[1].schedule.active_at, at(50 + 3630));

@@ -10,8 +10,9 @@ use tagmint_core::{
     random::Random,
     sealing::MasterKey,
     signing_key::{KeyId, Signer, SigningError, SigningKey},
+    witness::Witnesses,
 };
-use tagmint_store::{KeyCandidate, KeyChangeError, KeyRecord, Store, StoreError};
+use tagmint_store::{FetchQuery, FetchSum, KeyCandidate, KeyChangeError, KeyFetches, KeyRecord, Store, StoreError};
 
 use crate::{
     key_cache::LoadedKey,
@@ -66,19 +67,39 @@ impl KeyContext {
         let policy = self.settings.rotation;
         let now = self.clock.now();
         let states = self.states().await?;
+        // Written by any node. What is read here cannot be less true when the plan is made again.
+        let witnesses = match states.iter().any(|key| key.schedule.waits(now)) {
+            true => self.store.witness().by_sts().await?,
+            false => Witnesses::default(),
+        };
         let ring = KeyRing(&states);
         let unwiped = self.store.keys().has_withdrawn_private(now).await?;
-        if ring.due(now, &policy).is_empty() && !unwiped {
+        if ring.due(now, &policy, &witnesses).is_empty() && !unwiped {
             return Ok(false);
         }
         // Another process may have done it meanwhile: the plan is made again inside the transaction.
-        self.change(|keys| Ok(KeyRing(keys).due(now, &policy))).await?;
+        self.change(|keys| Ok(KeyRing(keys).due(now, &policy, &witnesses))).await?;
         Ok(true)
     }
 
     /// All keys, withdrawn ones included, in the order of their publication.
     pub async fn list(&self) -> Result<Vec<KeyRecord>, KeysError> {
         Ok(self.store.keys().list().await?)
+    }
+
+    /// Who was shown each key, on all nodes.
+    pub async fn fetches_of_keys(&self) -> Result<Vec<KeyFetches>, KeysError> {
+        Ok(self.store.witness().keys().await?)
+    }
+
+    /// The recorded fetches of discovery and the key set, the latest first.
+    pub async fn fetches(&self, query: FetchQuery) -> Result<Vec<FetchSum>, KeysError> {
+        Ok(self.store.witness().list(query).await?)
+    }
+
+    /// When STS last fetched each key.
+    pub async fn witnesses(&self) -> Result<Witnesses, KeysError> {
+        Ok(self.store.witness().by_sts().await?)
     }
 
     /// Begins a rotation by hand; the successor signs after `after`, by default the policy's `publish_ahead`.
@@ -151,6 +172,7 @@ impl KeyContext {
                 %kid, %algorithm, phase = %schedule.phase(now), active_at = %schedule.active_at,
                 retiring_at = schedule.retiring_at.map(tracing::field::display),
                 withdrawn_at = schedule.withdrawn_at.map(tracing::field::display),
+                waits_since = schedule.due_at.map(tracing::field::display),
                 "signing key changed"
             );
         }

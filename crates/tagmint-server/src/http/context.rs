@@ -41,6 +41,8 @@ pub struct RequestContext {
     pub id: RequestId,
     /// The caller's address.
     pub remote: IpAddr,
+    /// When its headers were there.
+    pub started: Instant,
     /// When the body must have arrived.
     pub body_deadline: Instant,
 }
@@ -55,7 +57,7 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
         return Problem::new(&problem::INTERNAL).into_response();
     };
     let body_deadline = started + app.settings.limits.header_timeout;
-    request.extensions_mut().insert(RequestContext { id, remote, body_deadline });
+    request.extensions_mut().insert(RequestContext { id, remote, started, body_deadline });
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or("(none)", MatchedPath::as_str);

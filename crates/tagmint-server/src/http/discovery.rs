@@ -4,15 +4,20 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use tagmint_core::{
+    signing_key::KeyId,
+    witness::{Document, UserAgent},
+};
 use utoipa::ToSchema;
 
-use crate::app::App;
+use super::context::RequestContext;
+use crate::{app::App, witness::Fetch};
 
 /// Path of the discovery document below the issuer.
 pub const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
@@ -54,7 +59,11 @@ pub struct Discovery {
 
 /// The discovery document.
 #[utoipa::path(get, path = DISCOVERY_PATH, tag = "documents", responses((status = 200, body = Discovery)))]
-pub async fn discovery(State(app): State<Arc<App>>) -> Response {
+pub async fn discovery(
+    State(app): State<Arc<App>>,
+    Extension(context): Extension<RequestContext>,
+    headers: HeaderMap,
+) -> Response {
     let exchange = (!app.upstreams.is_empty()).then_some(super::oauth::TOKEN_EXCHANGE);
     let issuer = &app.settings.stamp.issuer;
     let document = Discovery {
@@ -84,6 +93,7 @@ pub async fn discovery(State(app): State<Arc<App>>) -> Response {
         introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
         revocation_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
     };
+    note(&app, &context, &headers, Document::Discovery, StatusCode::OK, None);
     ([(header::CACHE_CONTROL, app.jwks_cache_control.clone())], Json(document)).into_response()
 }
 
@@ -92,17 +102,45 @@ pub async fn discovery(State(app): State<Arc<App>>) -> Response {
     (status = 200, description = "RFC 7517 key set", body = Object),
     (status = 304, description = "the caller's copy is current"),
 ))]
-pub async fn jwks(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+pub async fn jwks(
+    State(app): State<Arc<App>>,
+    Extension(context): Extension<RequestContext>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
     let view = app.keys.view(app.clock.now());
     let etag = HeaderValue::from_str(&view.etag).unwrap_or(HeaderValue::from_static("\"\""));
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let current = known
-        .flat_map(|value| value.split(','))
-        .map(|tag| tag.trim().trim_start_matches("W/"))
-        .any(|tag| tag == view.etag || tag == "*");
+    let mut tags = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+    let matched = tags.find(|tag| *tag == view.etag || *tag == "*");
+    let current = matched.is_some();
+    // Who has no set, or only says that it has one, was not shown the keys.
+    let shown = (method == Method::GET && matched != Some("*")).then(|| Arc::clone(&view.kids));
+    let status = if current { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    note(&app, &context, &headers, Document::Jwks, status, shown);
     let common = [(header::CACHE_CONTROL, app.jwks_cache_control.clone()), (header::ETAG, etag)];
     if current {
-        return (StatusCode::NOT_MODIFIED, common).into_response();
+        return (status, common).into_response();
     }
     (common, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], view.jwks.clone()).into_response()
+}
+
+/// Leaves word of a fetch for the recorder.
+fn note(
+    app: &App,
+    context: &RequestContext,
+    headers: &HeaderMap,
+    document: Document,
+    status: StatusCode,
+    shown: Option<Arc<[KeyId]>>,
+) {
+    app.recorder.saw(Fetch {
+        at: app.clock.now(),
+        remote: context.remote,
+        agent: UserAgent::new(headers.get(header::USER_AGENT).map(HeaderValue::as_bytes)),
+        document,
+        status: status.as_u16(),
+        took: context.started.elapsed(),
+        shown,
+    });
 }

@@ -31,7 +31,7 @@ use tagmint_server::{
     backend::{BackendError, BackendSession, SessionBackend},
     flows::keys::KeyContext,
     router,
-    settings::{Limits, Rate, Settings, StsLimits, UpstreamSettings},
+    settings::{Limits, Rate, Settings, StsLimits, UpstreamSettings, WitnessSettings},
     sts::WebIdentitySts,
     upstream::Upstreams,
 };
@@ -153,6 +153,10 @@ pub struct Setup {
     pub rules: &'static str,
     /// The CI platforms whose tokens are taken.
     pub providers: Vec<(Provider, UpstreamSettings)>,
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+    pub witness: WitnessSettings,
+    /// How long a new key waits for STS to fetch it.
+    pub witness_deadline: Option<SignedDuration>,
 }
 
 impl Default for Setup {
@@ -170,6 +174,9 @@ impl Default for Setup {
             key_file: 1,
             rules: RULES,
             providers: Vec::new(),
+            trusted_proxies: Vec::new(),
+            witness: WitnessSettings::default(),
+            witness_deadline: None,
         }
     }
 }
@@ -337,13 +344,15 @@ fn settings(setup: &Setup) -> Settings {
             propagation: SignedDuration::from_secs(30),
             rotate_every: SignedDuration::from_hours(24 * 30),
             publish_ahead: SignedDuration::from_hours(24),
+            witness_deadline: setup.witness_deadline,
         },
         key_refresh: std::time::Duration::from_secs(10),
         x5c: setup.x5c,
         session_lifetime: SignedDuration::from_hours(1),
         limits: setup.limits,
-        trusted_proxies: vec![],
+        trusted_proxies: setup.trusted_proxies.clone(),
         sts: setup.sts_limits,
+        witness: setup.witness.clone(),
     }
 }
 

@@ -18,3 +18,4 @@ mod sts;
 mod tokens;
 mod upstream;
 mod upstream_guard;
+mod witness;

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "initial", include_str!("../../../../migrations/sqlite/0001_initial.sql")),
     (2, "ci", include_str!("../../../../migrations/sqlite/0002_ci.sql")),
     (3, "acme", include_str!("../../../../migrations/sqlite/0003_acme.sql")),
+    (4, "witness", include_str!("../../../../migrations/sqlite/0004_witness.sql")),
     (5, "alarms", include_str!("../../../../migrations/sqlite/0005_alarms.sql")),
 ];
 

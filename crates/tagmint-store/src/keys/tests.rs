@@ -17,6 +17,7 @@ fn schedule(published: i64, withdrawn: Option<i64>) -> KeySchedule {
         active_at: at(published + 10),
         retiring_at: withdrawn.map(|second| at(second - 5)),
         withdrawn_at: withdrawn.map(at),
+        due_at: withdrawn.map(|second| at(second - 7)),
     }
 }
 

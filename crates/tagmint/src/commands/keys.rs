@@ -1,15 +1,19 @@
 //! `tagmint keys`.
 
+mod fetches;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tagmint_core::{
     clock::{Clock, SystemClock},
     key_schedule::KeyState,
+    witness::FetchClass,
 };
 use tagmint_server::flows::keys::KeyContext;
+use tagmint_store::{FetchQuery, KeyFetches};
 
 use crate::{
-    cli::KeysCommand,
+    cli::{ClassArg, KeysCommand},
     compose,
     config::Config,
     durations,
@@ -28,22 +32,34 @@ pub async fn run(command: KeysCommand, config: &Config, output: Output) -> Resul
 }
 
 async fn change(command: KeysCommand, keys: &KeyContext, config: &Config, output: Output) -> Result<(), CliError> {
+    // Of a file of AWS's networks it is enough to know that there is one.
+    let knows_sts = config.settings.witness.recognition.is_given();
     match command {
         KeysCommand::List => {
             let states = keys.list().await?.into_iter().map(|record| record.state).collect::<Vec<_>>();
-            show(&states, output)?;
+            show(&states, &keys.fetches_of_keys().await?, output)?;
             if states.is_empty() {
                 output.talk("no keys; the issuer makes the first one when it starts");
+            } else if !knows_sts {
+                output
+                    .talk("[witness] says nothing of STS: all fetches are counted as others' (`tagmint keys fetches`)");
             }
             Ok(())
         }
+        KeysCommand::Fetches { class, limit } => {
+            let class = class.map(|class| match class {
+                ClassArg::Sts => FetchClass::Sts,
+                ClassArg::Other => FetchClass::Other,
+            });
+            fetches::show(&keys.fetches(FetchQuery { class, limit }).await?, output)
+        }
         KeysCommand::Rotate { after } => {
-            show(&keys.rotate(after).await?, output)?;
+            show(&keys.rotate(after).await?, &keys.fetches_of_keys().await?, output)?;
             talk_of_refresh(config, output);
             Ok(())
         }
         KeysCommand::Withdraw { kid, compromised } => {
-            show(&keys.withdraw(&kid, compromised).await?, output)?;
+            show(&keys.withdraw(&kid, compromised).await?, &keys.fetches_of_keys().await?, output)?;
             talk_of_refresh(config, output);
             Ok(())
         }
@@ -55,13 +71,14 @@ fn talk_of_refresh(config: &Config, output: Output) {
     output.talk(&format!("A running issuer takes it up within {refresh} s."));
 }
 
-fn show(states: &[KeyState], output: Output) -> Result<(), CliError> {
+fn show(states: &[KeyState], fetches: &[KeyFetches], output: Output) -> Result<(), CliError> {
     let now = SystemClock.now();
-    let data: Vec<Value> = states.iter().map(|state| as_json(state, now)).collect();
+    let data: Vec<Value> = states.iter().map(|state| as_json(state, fetches, now)).collect();
     output.data(&data, || {
         let moment = |at: Option<Timestamp>| at.map_or("-".to_owned(), |at| durations::moment(at, now));
         let rows = states.iter().map(|state @ KeyState { kid, algorithm, schedule }| {
             let (from, until) = signs(state);
+            let by_sts = fetches::of_key(fetches, kid, FetchClass::Sts);
             [
                 kid.to_string(),
                 algorithm.to_string(),
@@ -70,10 +87,29 @@ fn show(states: &[KeyState], output: Output) -> Result<(), CliError> {
                 from.map_or("never".to_owned(), |from| durations::moment(from, now)),
                 moment(until),
                 moment(schedule.withdrawn_at),
+                by_sts.map_or("never".to_owned(), |seen| fetches::told(seen, now)),
+                note(state, by_sts.is_some(), now),
             ]
         });
-        table(["kid", "alg", "phase", "published", "signs from", "signs until", "withdrawn"], rows)
+        table(
+            ["kid", "alg", "phase", "published", "signs from", "signs until", "withdrawn", "fetched by STS", "note"],
+            rows,
+        )
     })
+}
+
+/// What a wait for STS has come to.
+fn note(state: &KeyState, seen: bool, now: Timestamp) -> String {
+    let schedule = &state.schedule;
+    match schedule.due_at {
+        Some(due_at) if schedule.waits(now) => format!(
+            "waits for STS to fetch it: signs then, not before {}, and at its deadline without",
+            durations::rfc3339(due_at)
+        ),
+        Some(_) if schedule.began_at_deadline(now) && !seen => "signs since its deadline, unseen by STS".to_owned(),
+        Some(_) if schedule.began_at_deadline(now) => "signs since its deadline".to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// From when and until when a key signs. A key that was withdrawn before its time came never does.
@@ -85,9 +121,10 @@ fn signs(state: &KeyState) -> (Option<Timestamp>, Option<Timestamp>) {
     }
 }
 
-fn as_json(state: &KeyState, now: Timestamp) -> Value {
+fn as_json(state: &KeyState, fetches: &[KeyFetches], now: Timestamp) -> Value {
     let KeyState { kid, algorithm, schedule } = state;
     let (active_at, retiring_at) = signs(state);
+    let fetched = |class| fetches::of_key(fetches, kid, class).map(fetches::as_json);
     json!({
         "kid": kid.as_str(),
         "algorithm": algorithm,
@@ -96,6 +133,11 @@ fn as_json(state: &KeyState, now: Timestamp) -> Value {
         "active_at": active_at.map(durations::rfc3339),
         "retiring_at": retiring_at.map(durations::rfc3339),
         "withdrawn_at": schedule.withdrawn_at.map(durations::rfc3339),
+        "due_at": schedule.due_at.map(durations::rfc3339),
+        "waits_for_witness": schedule.waits(now),
+        "began_at_deadline": schedule.began_at_deadline(now),
+        "fetched_by_sts": fetched(FetchClass::Sts),
+        "fetched_by_others": fetched(FetchClass::Other),
     })
 }
 
@@ -105,20 +147,50 @@ mod tests {
 
     use super::*;
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + second).unwrap()
+    }
+
+    fn state(retiring_at: Option<Timestamp>, withdrawn_at: Option<Timestamp>) -> KeyState {
+        let schedule = KeySchedule { published_at: at(0), active_at: at(100), retiring_at, withdrawn_at, due_at: None };
+        KeyState { kid: "a".repeat(43).parse().unwrap(), algorithm: Algorithm::Es256, schedule }
+    }
+
     #[test]
     fn a_key_that_was_withdrawn_before_its_time_never_signs() {
-        let at = |second: i64| Timestamp::from_second(1_790_000_000 + second).unwrap();
-        let state = |retiring_at: Option<Timestamp>, withdrawn_at| KeyState {
-            kid: "a".repeat(43).parse().unwrap(),
-            algorithm: Algorithm::Es256,
-            schedule: KeySchedule { published_at: at(0), active_at: at(100), retiring_at, withdrawn_at },
-        };
         assert_eq!(signs(&state(None, None)), (Some(at(100)), None));
         assert_eq!(signs(&state(Some(at(200)), Some(at(300)))), (Some(at(100)), Some(at(200))));
         let withdrawn = state(Some(at(50)), Some(at(50)));
         assert_eq!(signs(&withdrawn), (None, None));
-        let json = as_json(&withdrawn, at(60));
+        let json = as_json(&withdrawn, &[], at(60));
         assert!(json["active_at"].is_null() && json["retiring_at"].is_null(), "{json}");
         assert_eq!(json["phase"], "withdrawn");
+    }
+
+    #[test]
+    fn a_key_that_waits_says_so_and_says_later_that_its_deadline_came() {
+        let mut waiting = state(None, None);
+        waiting.schedule.due_at = Some(at(50));
+        let fetched = KeyFetches {
+            kid: waiting.kid.clone(),
+            class: FetchClass::Other,
+            first_at: at(10),
+            last_at: at(20),
+            network: "192.0.2.0/24".to_owned(),
+            agent: "curl/8".to_owned(),
+            fetches: 3,
+        };
+        assert!(
+            note(&waiting, false, at(60))
+                .starts_with("waits for STS to fetch it: signs then, not before 2026-09-21T14:14:10Z")
+        );
+        assert_eq!(note(&waiting, false, at(100)), "signs since its deadline, unseen by STS");
+        assert_eq!(note(&waiting, true, at(100)), "signs since its deadline");
+        assert_eq!(note(&state(None, None), false, at(100)), "");
+        let json = as_json(&waiting, &[fetched], at(60));
+        assert_eq!((&json["waits_for_witness"], &json["began_at_deadline"]), (&json!(true), &json!(false)));
+        assert_eq!(json["due_at"], "2026-09-21T14:14:10Z");
+        assert!(json["fetched_by_sts"].is_null(), "{json}");
+        assert_eq!(json["fetched_by_others"]["fetches"], 3);
     }
 }

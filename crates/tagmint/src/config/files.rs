@@ -14,6 +14,7 @@ use serde::Serialize;
 use tagmint_core::{
     federation::Provider,
     sealing::{MasterKey, SealingError},
+    witness::{InvalidRanges, Networks},
 };
 use tagmint_server::{
     certificate_files::CertificateFiles,
@@ -35,6 +36,9 @@ const BACKEND_CA: &str = "the session backend's CA file";
 const STS_CA: &str = "the CA file of STS";
 /// A provider's certificates, in messages.
 const PROVIDER_CA: &str = "a provider's CA file";
+
+/// AWS's list of its networks, in messages.
+const AWS_NETWORKS: &str = "the list of AWS's networks";
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +79,14 @@ pub enum FileError {
     /// Certificate and key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// No list of networks.
+    #[error("{AWS_NETWORKS} {} {source}", file.display())]
+    Networks {
+        /// Where.
+        file: PathBuf,
+        /// What it should hold.
+        source: InvalidRanges,
+    },
     /// No certificates to trust.
     #[error("{what} {} does not hold certificates in PEM, and nothing else", file.display())]
     CaBundle {
@@ -124,7 +136,16 @@ pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
         let found = ca_bundle(STS_CA, ca_file).map(|_| "holds certificates");
         note("STS CA", ca_file.display().to_string(), found);
     }
+    if let Some(file) = &config.witness_networks {
+        note("AWS's networks", file.display().to_string(), aws_networks(file).map(|_| "names AWS's networks"));
+    }
     states
+}
+
+/// Reads AWS's list of its networks.
+pub fn aws_networks(file: &Path) -> Result<Networks, FileError> {
+    let json = read(AWS_NETWORKS, file)?;
+    Networks::from_aws_ranges(&json).map_err(|source| FileError::Networks { file: file.to_owned(), source })
 }
 
 /// The providers, with how their keys are fetched: the certificates that they name are read.

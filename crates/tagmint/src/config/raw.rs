@@ -3,6 +3,7 @@
 mod aws;
 mod provider;
 mod tls;
+mod witness;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use tagmint_server::settings::Limits;
 pub use self::aws::RawAws;
 pub use self::provider::{RawProvider, RawProviderKind};
 pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
+pub use self::witness::RawWitness;
 
 /// A duration as text: `"90s"`, `"5m"`, `"1h30m"`, `"30d"`. A day has 24 hours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -67,6 +69,9 @@ pub struct RawConfig {
     pub session_backend: Option<RawSessionBackend>,
     /// AWS STS, which the issuer asks for `GET /v1/aws/credentials`. Without it the issuer assumes no roles.
     pub aws: Option<RawAws>,
+    /// Who is taken for STS where fetches of discovery and the key set are recorded.
+    #[serde(default)]
+    pub witness: RawWitness,
     /// Sessions.
     #[serde(default)]
     pub session: RawSession,
@@ -157,6 +162,13 @@ pub struct RawKeys {
     /// key set lacks it.
     #[serde(default = "default_publish_ahead")]
     pub publish_ahead: DurationText,
+    /// Lets a new key sign only once STS was seen to fetch it since its publication, or `witness_deadline` has passed. Needs something in
+    /// `[witness]` that tells STS from others. Where no other key signs, nothing waits.
+    #[serde(default)]
+    pub wait_for_witness: bool,
+    /// How long after its time a key waits to be fetched by STS; then it signs all the same, with a warning. 1 minute to 30 days.
+    #[serde(default = "default_witness_deadline")]
+    pub witness_deadline: DurationText,
     /// How often the keys are read from the database: how soon `tagmint keys` takes effect. 1 second to 10 minutes.
     #[serde(default = "default_refresh")]
     pub refresh: DurationText,
@@ -172,6 +184,10 @@ fn default_rotate_every() -> DurationText {
 
 fn default_publish_ahead() -> DurationText {
     "24h".into()
+}
+
+fn default_witness_deadline() -> DurationText {
+    "72h".into()
 }
 
 fn default_refresh() -> DurationText {

@@ -1,6 +1,7 @@
 mod aws;
 mod ci_rules;
 mod provider;
+mod witness;
 
 use std::{fmt::Write, path::Path};
 

@@ -8,6 +8,7 @@ mod listen;
 mod provider;
 mod rules;
 mod tls;
+mod witness;
 
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     let jwks_max_age = check.duration("jwks.max_age", &raw.jwks.max_age, (MINUTE, DAY));
     let key_file = check.key_file(&raw.keys.key_file);
     let (rotation, key_refresh) = check.rotation(&raw.keys, jwks_max_age);
+    let witness = check.witness(&raw.witness, &raw.keys);
     let session_lifetime = check.duration("session.lifetime", &raw.session.lifetime, (MINUTE, DAY * 30));
     let limits = check.limits(&raw.limits);
     let session_backend = raw.session_backend.as_ref().and_then(|backend| check.session_backend(backend, environment));
@@ -69,6 +71,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
         limits,
         trusted_proxies,
         sts: StsLimits::default(),
+        witness,
     };
     let note = |rule: &tagmint_core::rules::RuleConfig| RuleNote {
         name: rule.name.clone(),
@@ -88,6 +91,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
         session_backend,
         aws,
         providers,
+        witness_networks: raw.witness.networks_file.as_ref().map(|file| folder.join(&file.0)),
         log,
     })
 }
@@ -119,6 +123,14 @@ fn warnings(raw: &RawConfig, settings: &Settings, providers: &[ProviderConfig], 
     if raw.session_backend.is_none() {
         warnings.push(
             "there is no [session_backend]: the issuer opens no sessions and serves bearers and CI jobs alone"
+                .to_owned(),
+        );
+    }
+    let recognition = &settings.witness.recognition;
+    if settings.rotation.witness_deadline.is_some() && recognition.networks.is_none() {
+        warnings.push(
+            "`keys.wait_for_witness` goes by the user agent alone, which anybody can send: a forged fetch ends the wait; name \
+             `witness.networks` or `witness.networks_file` too"
                 .to_owned(),
         );
     }

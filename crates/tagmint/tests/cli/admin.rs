@@ -121,6 +121,37 @@ async fn keys_are_rotated_and_withdrawn_within_the_rules() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fetches_of_the_key_set_are_shown_and_survive_an_orderly_end() {
+    let (mut dev, config, folder) = dev();
+    dev.signal(Signal::TERM);
+    assert_eq!(dev.end(), Some(0));
+    let told = Path::new(&config).with_file_name("told.toml");
+    let witness = "[witness]\nuser_agents = [\"fetcher/\"]\nnetworks = [\"127.0.0.0/8\"]\n";
+    fs::write(&told, format!("{}\n{witness}", fs::read_to_string(&config).unwrap())).unwrap();
+    let told = told.to_str().unwrap();
+    let mut issuer = Running::start(["serve", "--config", told], folder.path());
+    let url = |path: &str| format!("{}/.well-known/{path}", issuer.field("issuer"));
+    for (path, agent) in [("openid-configuration", "fetcher/2"), ("jwks.json", "fetcher/2"), ("jwks.json", "other")] {
+        let answer = dev.client().get(url(path)).header("user-agent", agent).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    issuer.signal(Signal::TERM);
+    assert_eq!(issuer.end(), Some(0));
+
+    let by_sts = run_json(["keys", "fetches", "--class", "sts", "--config", told]);
+    let documents: Vec<_> = by_sts.as_array().unwrap().iter().map(|row| row["document"].clone()).collect();
+    assert_eq!(documents.len(), 2, "{by_sts}");
+    assert!(documents.contains(&json!("discovery")) && documents.contains(&json!("jwks")), "{by_sts}");
+    assert_eq!((&by_sts[0]["network"], &by_sts[0]["user_agent"]), (&json!("127.0.0.0/24"), &json!("fetcher/2")));
+    assert_eq!(run_json(["keys", "fetches", "--config", told]).as_array().unwrap().len(), 3);
+    let listed = run_json(["keys", "list", "--config", told]);
+    let [sts, others] = ["fetched_by_sts", "fetched_by_others"].map(|class| &listed[0][class]["fetches"]);
+    assert_eq!((sts, others), (&json!(1), &json!(1)), "{listed}");
+    let text = String::from_utf8(run(["keys", "list", "--config", told]).stdout).unwrap();
+    assert!(text.contains("from 127.0.0.0/24, 1×"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_is_listed_verified_and_exported() {
     let (dev, config, folder) = dev();
     let ledger = |more: &[&str]| {

@@ -47,6 +47,8 @@ impl Check<'_> {
             propagation: refresh * READS_UNTIL_KNOWN,
             rotate_every: self.duration("keys.rotate_every", &raw.rotate_every, (DAY, DAY * 730)),
             publish_ahead: self.duration("keys.publish_ahead", &raw.publish_ahead, (MINUTE, DAY * 365)),
+            witness_deadline: Some(self.duration("keys.witness_deadline", &raw.witness_deadline, (MINUTE, DAY * 30)))
+                .filter(|_| raw.wait_for_witness),
         };
         if self.problems.len() == before {
             let least = rotation.min_publish_ahead();
