@@ -301,3 +301,41 @@ async fn terraform_applies_finds_nothing_to_change_and_destroys() -> TestResult 
     assert!(iam.list_open_id_connect_providers().send().await?.open_id_connect_provider_list().is_empty());
     Ok(())
 }
+
+/// `localaws` fetches as STS does, so the issuer sees what it would see of STS.
+#[tokio::test]
+async fn the_issuer_tells_that_its_keys_were_fetched() -> TestResult {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let stage = Stage::new(true).await?;
+    let config = aws_sdk_sts::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(stage.aws.field("endpoint")?)
+        .region(Region::new("us-east-1"));
+    let sts = aws_sdk_sts::Client::from_conf(config.build());
+    let token = stage.mint("session").await?;
+    sts.assume_role_with_web_identity()
+        .role_arn(ROLE_ARN)
+        .role_session_name("seen")
+        .web_identity_token(token)
+        .send()
+        .await?;
+    let keys = |what: &str| -> TestResult<Value> {
+        let config = stage.issuer.field("config")?;
+        let output = TagmintProcess::command(["keys", what, "--format", "json", "--config", config])?.output()?;
+        Ok(serde_json::from_slice(&output.stdout)?)
+    };
+    let mut seen = Vec::new();
+    let start = std::time::Instant::now();
+    while seen.len() < 2 && start.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let rows = keys("fetches")?;
+        let ours = rows.as_array().into_iter().flatten().filter(|row| row["user_agent"] == "tagmint-localaws");
+        seen = ours.map(|row| row["document"].as_str().unwrap_or_default().to_owned()).collect();
+    }
+    seen.sort();
+    assert_eq!(seen, ["discovery", "jwks"]);
+    let signing = &keys("list")?[0];
+    assert_eq!(signing["fetched_by_others"]["last_network"], "127.0.0.0/24", "{signing}");
+    assert!(signing["fetched_by_sts"].is_null(), "the configuration of `dev` tells STS from nobody: {signing}");
+    Ok(())
+}
