@@ -34,7 +34,7 @@ fn sts_is_who_the_configuration_says() {
 #[test]
 fn a_wait_for_nobody_is_refused_and_one_for_an_agent_alone_warned_of() {
     let text = problems(&[WAIT]);
-    assert!(text.contains("keys.wait_for_witness: nobody would be taken for STS: set `witness.networks`"), "{text}");
+    assert!(text.contains("`keys.wait_for_witness`: nobody would be taken for STS: set `witness.networks`"), "{text}");
     let agent = format!("{}\n[witness]\nuser_agents = [\"a/\"]", GOOD.replacen(WAIT.0, WAIT.1, 1));
     let warnings = parse(&agent).unwrap().warnings;
     assert!(warnings.iter().any(|warning| warning.contains("by the user agent alone")), "{warnings:?}");
