@@ -2,13 +2,14 @@
 //!
 //! Whoever fills the places with connections that ask nothing must not keep others out: when no place is left, the connection that has been
 //! waiting longest gives way to the new one. A connection waits while none of its requests is wholly here, so that headers and bodies that
-//! drip hold no place either. Only where every connection has a request under way are new ones refused.
+//! drip hold no place either. Where all have come in a burst, those that have hardly said anything go first, so that it does not carry off who
+//! is in the middle of a handshake. Only where every connection has a request under way are new ones refused.
 
 mod guarded;
 mod seldom;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -25,6 +26,10 @@ use crate::{client_address::Peer, settings::Limits};
 
 /// How many connections may be there beyond the most, while those that gave way are being closed.
 const LEAVING: usize = 32;
+/// How long an honest client may take from one step to the next.
+const STEP: Duration = Duration::from_millis(500);
+/// Fewer bytes say nothing: less than a ClientHello, than the preface of HTTP/2, than any request.
+const HARDLY_ANYTHING: u64 = 24;
 /// How long a connection may be silent, once the end has begun, before it is closed. More than a slow network's round trip.
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often a connection with a request under way is looked at during the end.
@@ -61,27 +66,46 @@ struct Counts {
     total: usize,
     by_address: HashMap<IpAddr, usize>,
     /// Connections in the order in which they began to wait.
-    waiting: Queue,
+    waiting: BTreeMap<u64, Waiting>,
+    /// Those of them that have said hardly anything.
+    silent: BTreeSet<u64>,
     /// Those of them that shake hands.
-    handshakes: Queue,
-    next_turn: u64,
+    handshakes: BTreeSet<u64>,
+    last_turn: u64,
 }
 
-/// By turn: how a connection hears that it gives way.
-type Queue = BTreeMap<u64, Arc<Notify>>;
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    /// How the connection hears that it gives way.
+    gives_way: Arc<Notify>,
+}
 
 impl Counts {
-    fn turn(&mut self) -> u64 {
-        self.next_turn += 1;
-        self.next_turn
+    /// A connection begins to wait; its turn.
+    fn wait(&mut self, gives_way: &Arc<Notify>) -> u64 {
+        self.last_turn += 1;
+        self.waiting.insert(self.last_turn, Waiting { since: Instant::now(), gives_way: Arc::clone(gives_way) });
+        self.last_turn
     }
 
-    /// Whoever has been waiting longest gives way.
-    fn evict(&mut self) -> bool {
-        let first = |queue: &Queue| queue.first_key_value().map_or(u64::MAX, |(turn, _)| *turn);
-        let queue =
-            if first(&self.handshakes) < first(&self.waiting) { &mut self.handshakes } else { &mut self.waiting };
-        queue.pop_first().inspect(|(_, gives_way)| gives_way.notify_one()).is_some()
+    /// It does not wait any more.
+    fn proceed(&mut self, turn: u64) -> Option<Waiting> {
+        self.silent.remove(&turn);
+        self.handshakes.remove(&turn);
+        self.waiting.remove(&turn)
+    }
+
+    /// Whoever has been waiting longest gives way: `first`, unless that is not long yet and others have said nothing.
+    fn evict(&mut self, first: Option<u64>) -> bool {
+        let Some(first) = first else { return false };
+        let stalled = self.waiting.get(&first).is_some_and(|waiting| waiting.since.elapsed() >= STEP);
+        let turn = if stalled { first } else { self.silent.first().copied().unwrap_or(first) };
+        self.proceed(turn).inspect(|waiting| waiting.gives_way.notify_one()).is_some()
+    }
+
+    fn evict_one(&mut self) -> bool {
+        self.evict(self.waiting.first_key_value().map(|(turn, _)| *turn))
     }
 }
 
@@ -108,6 +132,11 @@ impl OpenConnections {
         &self.figures
     }
 
+    /// Whether as many connections as can be are being closed to make room: a new one had better wait a moment.
+    pub(crate) fn is_making_room(&self) -> bool {
+        self.counts().total >= self.most + LEAVING
+    }
+
     /// Counts a new connection, if it may be. With `handshake` it begins with one of TLS.
     pub(crate) fn admit(self: &Arc<Self>, peer: Peer, handshake: bool) -> Option<Arc<Place>> {
         let address = peer.address().map(|address| address.to_canonical());
@@ -117,7 +146,7 @@ impl OpenConnections {
         let mut evicted = 0;
         let mut room = of_peer < self.most_per_address;
         if room && counts.total >= self.most {
-            room = counts.total < self.most + LEAVING && counts.evict();
+            room = counts.total < self.most + LEAVING && counts.evict_one();
             evicted += u64::from(room);
         }
         if !room {
@@ -130,17 +159,19 @@ impl OpenConnections {
             return None;
         }
         if handshake && counts.handshakes.len() >= self.most_handshakes {
-            let first = counts.handshakes.pop_first();
-            evicted += u64::from(first.inspect(|(_, gives_way)| gives_way.notify_one()).is_some());
+            let first = counts.handshakes.first().copied();
+            evicted += u64::from(counts.evict(first));
         }
         counts.total += 1;
         if let Some(address) = limited {
             *counts.by_address.entry(address).or_default() += 1;
         }
-        let turn = counts.turn();
         let gives_way = Arc::new(Notify::new());
-        let queue = if handshake { &mut counts.handshakes } else { &mut counts.waiting };
-        queue.insert(turn, Arc::clone(&gives_way));
+        let turn = counts.wait(&gives_way);
+        counts.silent.insert(turn);
+        if handshake {
+            counts.handshakes.insert(turn);
+        }
         drop(counts);
         self.figures.open.increment(1);
         self.figures.evicted.increment(evicted);
@@ -151,6 +182,7 @@ impl OpenConnections {
             stands: Mutex::new(Stands { turn, whole: 0 }),
             began: Instant::now(),
             last_byte: AtomicU64::new(0),
+            read: AtomicU64::new(0),
             under_way: AtomicUsize::new(0),
             http2: AtomicBool::new(false),
             asked: Notify::new(),
@@ -159,7 +191,7 @@ impl OpenConnections {
 
     /// Closes the connection that has been waiting longest, where the system has no file left for a new one.
     pub(crate) fn make_room(&self) {
-        if self.counts().evict() {
+        if self.counts().evict_one() {
             self.figures.evicted.increment(1);
         }
     }
@@ -176,6 +208,8 @@ pub(crate) struct Place {
     began: Instant,
     /// When a byte last went to and fro, in milliseconds since the beginning.
     last_byte: AtomicU64,
+    /// Bytes that were read.
+    read: AtomicU64,
     /// Requests whose headers are here and that have no answer yet.
     under_way: AtomicUsize,
     http2: AtomicBool,
@@ -204,9 +238,20 @@ impl Place {
         let mut counts = self.connections.counts();
         let mut stands = self.stands();
         // It is not there when the connection was told to give way.
-        if counts.handshakes.remove(&stands.turn).is_some() {
-            stands.turn = counts.turn();
-            counts.waiting.insert(stands.turn, Arc::clone(&self.gives_way));
+        if counts.proceed(stands.turn).is_some() {
+            stands.turn = counts.wait(&self.gives_way);
+        }
+    }
+
+    /// So many bytes were read.
+    pub(crate) fn read(&self, bytes: usize) {
+        self.touch();
+        let bytes = bytes as u64;
+        let before = self.read.fetch_add(bytes, Ordering::Relaxed);
+        if before < HARDLY_ANYTHING && before + bytes >= HARDLY_ANYTHING {
+            let mut counts = self.connections.counts();
+            let turn = self.stands().turn;
+            counts.silent.remove(&turn);
         }
     }
 
@@ -262,8 +307,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = self.connections.counts();
         let turn = self.stands().turn;
-        counts.handshakes.remove(&turn);
-        counts.waiting.remove(&turn);
+        counts.proceed(turn);
         counts.total = counts.total.saturating_sub(1);
         if let Some(address) = &self.address
             && let Some(of_peer) = counts.by_address.get_mut(address)
@@ -293,7 +337,7 @@ impl Asked {
         let mut counts = self.place.connections.counts();
         let mut stands = self.place.stands();
         stands.whole += 1;
-        counts.waiting.remove(&stands.turn);
+        counts.proceed(stands.turn);
     }
 }
 
@@ -307,8 +351,7 @@ impl Drop for Asked {
         let mut stands = self.place.stands();
         stands.whole -= 1;
         if stands.whole == 0 {
-            stands.turn = counts.turn();
-            counts.waiting.insert(stands.turn, Arc::clone(&self.place.gives_way));
+            stands.turn = counts.wait(&self.place.gives_way);
         }
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`attacks`] | clients that mean ill |
 //! | [`clock`], [`random`] | the two seams, in the tests' hands |
 //! | [`ci_claims`] | what the ID tokens of CI platforms say |
 //! | [`ci_platform`] | an OIDC issuer that acts as GitHub or GitLab |
 //! | [`keys`] | signing keys and key files that are made once per test binary |
 //! | [`ledger`] | ledger entries by number |
 
+pub mod attacks;
 pub mod ci_claims;
 pub mod ci_platform;
 pub mod clock;

@@ -6,8 +6,10 @@ mod cache;
 mod guard;
 #[path = "nginx/issuer.rs"]
 mod issuer;
+#[path = "support/scan.rs"]
+mod scan;
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use guard::{Nginx, Site, shipped};
 use issuer::{AUTH_TOKEN, Issuer, StandIn};
@@ -165,6 +167,16 @@ fn http_2_and_both_versions_of_tls_are_spoken_and_no_older_one() -> TestResult {
     let old = nginx.curl(&["--tlsv1.0", "--tls-max", "1.1", "--ciphers", "DEFAULT:@SECLEVEL=0"], "/livez")?;
     let said = String::from_utf8_lossy(&old.stderr);
     assert!(!old.status.success() && said.contains("alert protocol version"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_scanner_finds_nothing_in_the_sites_tls() -> TestResult {
+    let nginx = Nginx::start()?;
+    for site in [&nginx.prod, &nginx.test] {
+        let scan = scan::scan((Ipv4Addr::LOCALHOST, site.https).into(), site.host)?;
+        scan::is_hardened(&scan)?;
+    }
     Ok(())
 }
 

@@ -15,6 +15,10 @@ use crate::{client_address::Peer, connections::Seldom};
 /// How long nothing is accepted after the system could not accept: without a free file or memory it would fail again at once, for ever.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// How long connections that were told to go are waited for, and how many times.
+const MOMENT: Duration = Duration::from_millis(1);
+const PATIENCE: u32 = 100;
+
 /// Accepts until the end begins.
 pub(super) async fn accept(listener: Accepting, terms: Arc<Terms>, mut end: Receiver<End>) {
     let line = Seldom::default();
@@ -25,7 +29,7 @@ pub(super) async fn accept(listener: Accepting, terms: Arc<Terms>, mut end: Rece
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => take(stream, peer, &terms, &end),
+            Ok((stream, peer)) => take(stream, peer, &terms, &end).await,
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 terms.open.figures().failed_accepts.increment(1);
@@ -42,7 +46,11 @@ pub(super) async fn accept(listener: Accepting, terms: Arc<Terms>, mut end: Rece
         }
     }
     match listener.close() {
-        Ok(rest) => rest.into_iter().for_each(|(stream, peer)| take(stream, peer, &terms, &end)),
+        Ok(rest) => {
+            for (stream, peer) in rest {
+                take(stream, peer, &terms, &end).await;
+            }
+        }
         Err(error) => tracing::warn!(%error, "connections that waited to be accepted could not be taken"),
     }
 }
@@ -53,7 +61,14 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-fn take(stream: Stream, peer: Peer, terms: &Arc<Terms>, end: &Receiver<End>) {
+async fn take(stream: Stream, peer: Peer, terms: &Arc<Terms>, end: &Receiver<End>) {
+    // In a burst connections are told to make room faster than they do. Where they don't, the new one is refused.
+    for _ in 0..PATIENCE {
+        if !terms.open.is_making_room() {
+            break;
+        }
+        tokio::time::sleep(MOMENT).await;
+    }
     if let Some(place) = terms.open.admit(peer, terms.tls.is_some()) {
         tokio::spawn(attend(stream, peer, place, Arc::clone(terms), end.clone()));
     }

@@ -274,7 +274,7 @@ mod tests {
     /// What the service manager hears within five halves of the watchdog's time from an issuer that answers so.
     async fn heard(answer: &'static str) -> Vec<String> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let address = Address::Tcp(listener.local_addr().unwrap());
         let server = async {
             loop {
                 let (mut connection, _) = listener.accept().await.unwrap();
@@ -286,7 +286,7 @@ mod tests {
         told.set_nonblocking(true).unwrap();
         let manager = ServiceManager { socket: Some(socket), watchdog: Some(Duration::from_millis(200)) };
         tokio::select! {
-            () = manager.watch(address) => {}
+            () = manager.watch(&address) => {}
             () = server => {}
             () = tokio::time::sleep(Duration::from_millis(500)) => {}
         }

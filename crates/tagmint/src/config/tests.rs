@@ -1,5 +1,6 @@
 mod aws;
 mod ci_rules;
+mod listen;
 mod provider;
 mod witness;
 

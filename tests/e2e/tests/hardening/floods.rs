@@ -1,0 +1,56 @@
+//! Slow clients, idle ones, floods: the key set is answered all the while, and memory stays within bounds.
+
+use std::time::{Duration, Instant};
+
+use tagmint_testkit::attacks::{Attack, Victim};
+
+use super::{TestResult, issuer::Issuer};
+
+const JWKS: &str = "/.well-known/jwks.json";
+/// STS gives up on an endpoint that takes longer.
+const LIMIT: Duration = Duration::from_secs(1);
+/// How long each attack lasts before it counts, and while it does.
+const SPAN: Duration = Duration::from_secs(2);
+/// Places of the issuer.
+const PLACES: usize = 400;
+/// Attackers that try to take all of them.
+const MANY: usize = 450;
+/// Attackers who do much each.
+const FEW: usize = 6;
+/// What an issuer of this size may grow by, whatever is done to it: a quarter of a megabyte for each place.
+const GROWTH: u64 = 100 << 20;
+
+/// Fetches the key set for a while; the 99th percentile of how long it took.
+async fn p99(victim: &Victim) -> TestResult<Duration> {
+    let began = Instant::now();
+    let mut took = Vec::new();
+    while began.elapsed() < SPAN || took.len() < 50 {
+        took.push(victim.fetch(JWKS).await?);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    took.sort_unstable();
+    Ok(took[took.len() * 99 / 100])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sts_gets_its_keys_whatever_others_do_and_memory_stays_bounded() -> TestResult {
+    let issuer = Issuer::start(PLACES)?;
+    let victim = issuer.victim()?;
+    p99(&victim).await?;
+    let before = issuer.memory()?;
+    for attack in Attack::ALL {
+        let attackers = victim.attack(attack, if attack.is_about_number() { MANY } else { FEW });
+        tokio::time::sleep(SPAN).await;
+        let p99 = p99(&victim).await.map_err(|error| format!("{}: {error}", attack.name()))?;
+        let grown = issuer.memory()?.saturating_sub(before);
+        assert!(attackers.begun() > 0, "{}: nothing was attacked", attack.name());
+        println!("{}: p99 {p99:?}, {} MB more, {attackers:?}", attack.name(), grown >> 20);
+        assert!(p99 < LIMIT, "{}: {p99:?}", attack.name());
+        assert!(grown < GROWTH, "{}: {} MB more", attack.name(), grown >> 20);
+    }
+    let metrics = issuer.metrics().await?;
+    let evicted = metrics.lines().find_map(|line| line.strip_prefix("tagmint_connections_evicted_total "));
+    assert!(evicted.is_some_and(|count| count != "0"), "{metrics}");
+    assert!(issuer.process.stop()?.success());
+    Ok(())
+}
