@@ -15,10 +15,10 @@ const NAMES: &[&str] = &["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE",
 pub(super) fn notices(workspace: &Workspace) -> Result<String, Failure> {
     let libraries = libraries(workspace)?;
     let sources = sources(workspace)?;
-    let mut list = String::new();
+    let mut page = vec!["Libraries in the program `tagmint`, with their licences.\n".to_owned()];
     let mut by_text: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Library { name, version, license } in &libraries {
-        list += &format!("{name} {version}: {license}\n");
+        page.push(format!("{name} {version}: {license}"));
         let folder = format!("{name}-{version}");
         let folder = sources.iter().map(|source| source.join(&folder)).find(|path| path.is_dir());
         let folder = folder.ok_or_else(|| {
@@ -29,11 +29,12 @@ pub(super) fn notices(workspace: &Workspace) -> Result<String, Failure> {
         }
     }
     let rule = "=".repeat(80);
-    let mut page = format!("Libraries in the program `tagmint`, with their licences.\n\n{list}");
-    for (text, libraries) in &by_text {
-        page += &format!("\n{rule}\n{}\n{rule}\n\n{}\n", libraries.join(", "), text.trim_end());
-    }
-    Ok(page)
+    page.extend(
+        by_text
+            .iter()
+            .map(|(text, libraries)| format!("\n{rule}\n{}\n{rule}\n\n{}", libraries.join(", "), text.trim_end())),
+    );
+    Ok(page.join("\n") + "\n")
 }
 
 /// A library of others in the program.
