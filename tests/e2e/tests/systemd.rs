@@ -71,8 +71,14 @@ impl Root {
 
     /// What `systemd-analyze verify` has to say; it ends with success whatever it finds in a unit's keys.
     fn complaints(&self) -> TestResult<String> {
-        let units =
-            ["prod", "test"].map(|world| [format!("tagmint@{world}.service"), format!("tagmint@{world}.socket")]);
+        let kinds = [
+            "tagmint@.service",
+            "tagmint@.socket",
+            "tagmint-http@.socket",
+            "tagmint-check@.service",
+            "tagmint-check@.timer",
+        ];
+        let units = ["prod", "test"].map(|world| kinds.map(|unit| unit.replace('@', &format!("@{world}"))));
         let units: Vec<&str> = units.iter().flatten().map(String::as_str).collect();
         let output = self.analyze(&[&["verify", "--man=no"], units.as_slice()].concat())?;
         let said = [output.stdout, output.stderr].concat();
@@ -97,9 +103,8 @@ fn systemd_finds_nothing_wrong_with_the_units() -> TestResult {
 fn the_sandbox_leaves_little_open() -> TestResult {
     let root = Root::new()?;
     let threshold = format!("--threshold={EXPOSURE}");
-    for world in ["prod", "test"] {
-        let unit = format!("tagmint@{world}.service");
-        let output = root.analyze(&["security", "--offline=true", &threshold, &unit])?;
+    for unit in ["tagmint@prod.service", "tagmint@test.service", "tagmint-check@prod.service"] {
+        let output = root.analyze(&["security", "--offline=true", &threshold, unit])?;
         let report = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && report.contains("Overall exposure level"), "{report}{output:?}");
     }
