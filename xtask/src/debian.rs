@@ -39,6 +39,11 @@ const NEEDS: &[(Probe, &str, &str)] = &[
     (File("/bin/kill"), "procps", "reloads the issuer in them"),
     (Program("pebble"), "pebble", "an ACME server to fetch certificates from, with a DNS server for its validations"),
     (Program("certbot"), "certbot", "a second client of it, which shows that it is set up as clients expect"),
+    (Program("debootstrap"), "debootstrap", "the bare Debian that the package is installed in"),
+    (Program("systemd-nspawn"), "systemd-container", "boots it"),
+    (Program("dpkg-shlibdeps"), "dpkg-dev", "tells what the package depends on"),
+    (Program("lintian"), "lintian", "looks through the package"),
+    (Program("cloud-init"), "cloud-init", "looks through the user data for a cloud host"),
     (Module("ensurepip"), "python3-venv", "the virtual environment with boto3 and the AWS CLI"),
 ];
 

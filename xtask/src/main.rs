@@ -7,7 +7,7 @@
 //! - [`fuzz`] runs the fuzz targets
 //! - [`package`] makes the Debian package
 //! - [`judge`] brings a second opinion on policies
-//! - [`deny`], [`debian`], [`npm`], [`python`] and [`tools`] bring what other checks need
+//! - [`deny`], [`debian`], [`npm`], [`python`], [`root`] and [`tools`] bring what other checks need
 //! - [`process`] starts programs; [`workspace`] knows the paths
 
 #![allow(clippy::disallowed_methods, reason = "chores read the environment; the seams guard the product")]
@@ -25,6 +25,7 @@ mod package;
 mod process;
 mod python;
 mod report;
+mod root;
 mod sizes;
 mod terraform;
 mod test;

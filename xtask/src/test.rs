@@ -3,7 +3,7 @@
 use crate::process::{self, Failure, Notes};
 use crate::report::{self, Mode, Step};
 use crate::workspace::Workspace;
-use crate::{architecture, debian, deny, disk, fuzz, judge, migrations, npm, python, sizes, terraform, tools};
+use crate::{architecture, debian, deny, disk, fuzz, judge, migrations, npm, python, root, sizes, terraform, tools};
 
 /// The crate that compiles the AWS SDK and needs system packages: left out of a fast run.
 const E2E: &str = "tagmint-e2e";
@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     Step { name: "judge", full_only: true, run: |w, _| judge::compare(w) },
     Step { name: "python", full_only: true, run: |w, _| python::prepare(w) },
     Step { name: "clients", full_only: true, run: |w, _| npm::install_clients(w) },
+    Step { name: "root", full_only: true, run: |w, _| root::prepare(w) },
     Step { name: "e2e", full_only: true, run: e2e },
 ];
 

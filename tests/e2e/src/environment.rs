@@ -57,6 +57,12 @@ pub fn python() -> Result<PathBuf, GuardError> {
     prepared("the Python with boto3", path, fix)
 }
 
+/// The bare Debian that `cargo xtask test` makes with debootstrap.
+pub fn debian_root() -> Result<PathBuf, GuardError> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/xtask/root");
+    prepared("the bare Debian", path, "`cargo xtask test packages root` makes it")
+}
+
 /// A Terraform, and where it finds the AWS provider.
 #[derive(Debug)]
 pub struct Terraform {

@@ -43,7 +43,7 @@ mod wait;
 pub use acme_proxy::{AcmeFault, AcmeProxy, AcmeRequest, AcmeStep, Moment, RenewalWindow};
 pub use ceph::{AdminKeys, CephGuard, CephOptions};
 pub use daemon::Daemon;
-pub use environment::{Terraform, node_modules, python, search_path, terraform};
+pub use environment::{Terraform, debian_root, node_modules, python, search_path, terraform};
 pub use error::GuardError;
 pub use pebble::{ExternalAccount, Pebble, PebbleOptions};
 pub use ports::free_port;

@@ -29,7 +29,8 @@ pub(super) fn write(
     let source = workspace.path(SOURCES);
     let fields = fs::read_to_string(source.join("control")).map_err(|error| on("read", &source, &error))?;
     let (version, size) = (&stamp.version, installed_size(tree)?);
-    let depends = format!("{}, ca-certificates", libraries(workspace, tree, work)?);
+    // Certificates for what it asks over TLS; `kill` for the reload of its unit.
+    let depends = format!("{}, ca-certificates, procps", libraries(workspace, tree, work)?);
     let computed =
         format!("Version: {version}\nArchitecture: {architecture}\nInstalled-Size: {size}\nDepends: {depends}\n");
     // `Description`, which has many lines, stays the last one.

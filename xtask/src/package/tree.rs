@@ -42,6 +42,8 @@ impl Tree {
         }
         let copyright = read(&workspace.path("deploy/debian/copyright"))?;
         tree.write(&format!("{DOCUMENTS}/copyright"), &copyright, 0o644)?;
+        let script = read(&workspace.path("deploy/install.sh"))?;
+        tree.write("usr/share/tagmint/install.sh", &script, 0o755)?;
         // For the configurations; it goes with the package when it is empty.
         tree.folder("etc/tagmint")?;
         tree.program(workspace, binary)?;
