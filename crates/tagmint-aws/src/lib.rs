@@ -9,6 +9,7 @@
 //! | [`documents`] | an issuer's discovery document and key set, fetched as STS does |
 //! | [`token`] | what a token says, unverified |
 //! | [`prove`] | the proof: plan, run, report |
+//! | [`render`] | the AWS side of an issuer from its configuration: as CloudFormation, Terraform, a script |
 
 pub mod assume;
 pub mod connection;
@@ -16,4 +17,5 @@ pub mod documents;
 pub mod failure;
 pub mod policies;
 pub mod prove;
+pub mod render;
 pub mod token;

@@ -13,6 +13,7 @@
 //! | `context`, `functions` | what expressions see of an identity, and may call |
 //! | `compile`, `rule`, `decide` | from configuration to rules, from a request to a grant |
 //! | `scope` | what one credential is confined to |
+//! | `outline` | what a rule's tokens look like, for policies that are to fit them |
 //! | `denial` | why not |
 //! | `providers`, `lint` | whom rules may name, and which rules take more than they seem to |
 
@@ -26,6 +27,7 @@ mod expression;
 mod functions;
 pub mod limits;
 mod lint;
+mod outline;
 mod providers;
 mod rule;
 mod scan;
@@ -45,6 +47,7 @@ pub use self::{
     decide::{Grant, MintRequest},
     denial::{Denial, DenialReason},
     lint::{RuleWarning, WarningId},
+    outline::{Piece, RuleOutline, Shape, TagOutline, TagValues},
     providers::Providers,
     scope::{InvalidScope, TagScope},
 };

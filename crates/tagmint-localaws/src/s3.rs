@@ -13,6 +13,8 @@ mod buckets;
 mod context;
 mod copying;
 mod failure;
+#[allow(clippy::wildcard_imports, reason = "a type of the protocol for every operation")]
+mod lifecycle;
 mod listing;
 mod multipart;
 #[allow(clippy::wildcard_imports, reason = "a type of the protocol for every operation")]

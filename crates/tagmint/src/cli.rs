@@ -20,6 +20,7 @@ use self::values::{any_duration, head, named, plain_name, prefix_scope, rule_nam
 pub(crate) use self::values::{attribute, duration};
 use crate::{
     commands::{
+        aws::AwsCommand,
         client::{EnvArgs, ExecArgs, RoleArgs, TokenArgs},
         explain::ExplainArgs,
         localaws::LocalawsArgs,
@@ -111,6 +112,9 @@ pub enum Command {
     /// "expected", "observed", "passed", "explanation"?}], "not_checked": [{"name", "proves", "expected", "why"}],
     /// "left": [{"key", "version"?, "why"}]}`.
     Prove(Box<ProveArgs>),
+    /// Sets up the AWS side of the issuer from its configuration: OIDC provider, roles, bucket.
+    #[command(subcommand)]
+    Aws(AwsCommand),
     /// Gets a token from an issuer: for a session, a bearer, or the ID token of a CI job.
     ///
     /// Prints it, or writes it to a file for `AWS_WEB_IDENTITY_TOKEN_FILE`, which it can keep fresh. With --format json:

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod aws;
 pub mod bearer;
 pub mod check;
 pub mod client;

@@ -117,7 +117,7 @@ pub fn session_backend(config: &Config) -> Result<Option<Arc<dyn SessionBackend>
 
 /// STS, where roles are assumed on callers' behalf.
 fn sts(config: &Config) -> Result<Option<Arc<dyn WebIdentitySts>>, CliError> {
-    let Some(AwsConfig { region, sts_endpoint, ca_file }) = &config.aws else { return Ok(None) };
+    let Some(AwsConfig { region, sts_endpoint, ca_file, .. }) = &config.aws else { return Ok(None) };
     ca_file.as_deref().map(files::sts_ca).transpose()?;
     let connection = Connection::to_sts(region, sts_endpoint.as_deref(), ca_file.as_ref())?;
     Ok(Some(Arc::new(AwsSts::new(connection))))

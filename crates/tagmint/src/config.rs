@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use tagmint_aws::render::{BucketSettings, RoleSettings};
 use tagmint_core::{environment::Environment, federation::Provider, rules::RuleSet};
 use tagmint_server::settings::Settings;
 
@@ -169,6 +170,14 @@ pub struct AwsConfig {
     pub sts_endpoint: Option<String>,
     /// The certificates to trust, instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// The account of the roles and the bucket.
+    pub account: Option<String>,
+    /// `aws`, `aws-cn` or `aws-us-gov`.
+    pub partition: String,
+    /// The bucket to set up.
+    pub bucket: Option<BucketSettings>,
+    /// The roles to set up.
+    pub roles: Vec<RoleSettings>,
 }
 
 /// A platform whose tokens are accepted, and how its keys are fetched.
@@ -200,15 +209,28 @@ pub struct Log {
 impl Config {
     /// Reads and checks a configuration file.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        Self::load_for(file, None)
+    }
+
+    /// The same with another AWS account than the file's.
+    pub fn load_for(file: &Path, account: Option<&str>) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
-        Self::parse(&text, file)
+        Self::parse_for(&text, file, account)
     }
 
     /// Checks a configuration's text. `file` is where it stands: relative paths are taken from its folder.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        Self::parse_for(text, file, None)
+    }
+
+    /// The same with another AWS account than the text's.
+    pub fn parse_for(text: &str, file: &Path, account: Option<&str>) -> Result<Self, ConfigError> {
         let invalid = |problems| ConfigError::Invalid { file: file.to_owned(), problems };
-        let (raw, lines) = shape::parse(text).map_err(invalid)?;
+        let (mut raw, lines) = shape::parse(text).map_err(invalid)?;
+        if let (Some(aws), Some(account)) = (&mut raw.aws, account) {
+            aws.account = Some(account.to_owned());
+        }
         let folder = file.parent().unwrap_or(Path::new(""));
         let config = validate::validate(&raw, folder).map_err(|problems| {
             let mut problems: Vec<_> = problems.into_iter().map(|problem| problem.at_line(&lines)).collect();

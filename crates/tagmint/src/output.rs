@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::json;
+use tagmint_aws::render::Rendering;
 
 use crate::{config::ConfigError, error::CliError, redact};
 
@@ -16,6 +17,9 @@ pub enum Format {
     Text,
     /// JSON on stdout, errors as JSON on stderr.
     Json,
+    /// What `aws render` writes; errors as for people.
+    #[value(skip)]
+    Rendering(Rendering),
 }
 
 /// Where a command writes to.
@@ -43,13 +47,13 @@ impl Output {
                     .map_err(|error| CliError::Io { what: "the output", source: error.into() })?;
                 write_line(&line)
             }
-            Format::Text => write_line(&text()),
+            Format::Text | Format::Rendering(_) => write_line(&text()),
         }
     }
 
     /// Says something to a person that is no data. Programs are not talked to.
     pub fn talk(self, text: &str) {
-        if self.format == Format::Text {
+        if !self.is_json() {
             tell(text);
         }
     }
@@ -70,7 +74,7 @@ impl Output {
                 }
                 tell(&json!({"error": told}).to_string());
             }
-            Format::Text => {
+            Format::Text | Format::Rendering(_) => {
                 let red = anstyle::AnsiColor::Red.on_default().bold();
                 tell(&format!("{red}error:{red:#} {message}"));
             }
@@ -81,7 +85,7 @@ impl Output {
     pub fn warn(self, message: &str) {
         match self.format {
             Format::Json => tell(&json!({"warning": message}).to_string()),
-            Format::Text => {
+            Format::Text | Format::Rendering(_) => {
                 let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
                 tell(&format!("{yellow}warning:{yellow:#} {message}"));
             }

@@ -120,6 +120,7 @@ fn on_bucket(operation: &str) -> Option<&'static str> {
         "GetBucketRequestPayment" => "s3:GetBucketRequestPayment",
         "GetBucketLogging" => "s3:GetBucketLogging",
         "GetBucketLifecycleConfiguration" => "s3:GetLifecycleConfiguration",
+        "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle" => "s3:PutLifecycleConfiguration",
         "GetBucketReplication" => "s3:GetReplicationConfiguration",
         "GetBucketNotificationConfiguration" => "s3:GetBucketNotification",
         "GetObjectLockConfiguration" => "s3:GetBucketObjectLockConfiguration",

@@ -6,7 +6,7 @@ use jiff::Timestamp as Instant;
 use s3s::{S3, S3Request, S3Response, S3Result, dto::*};
 
 use super::{
-    access::Caller, buckets, copying, failure::S3Failure, listing, multipart::Uploads, objects, policy,
+    access::Caller, buckets, copying, failure::S3Failure, lifecycle, listing, multipart::Uploads, objects, policy,
     store::Encryption,
 };
 use crate::{account::ACCOUNT, aws::Aws};
@@ -216,9 +216,23 @@ impl S3 for Backend {
 
     async fn get_bucket_lifecycle_configuration(
         &self,
-        _: S3Request<GetBucketLifecycleConfigurationInput>,
+        req: S3Request<GetBucketLifecycleConfigurationInput>,
     ) -> Answer<GetBucketLifecycleConfigurationOutput> {
-        not_configured("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")
+        ok(lifecycle::get(&self.aws, &req.input.bucket)?)
+    }
+
+    async fn put_bucket_lifecycle_configuration(
+        &self,
+        req: S3Request<PutBucketLifecycleConfigurationInput>,
+    ) -> Answer<PutBucketLifecycleConfigurationOutput> {
+        ok(lifecycle::put(&self.aws, req.input)?)
+    }
+
+    async fn delete_bucket_lifecycle(
+        &self,
+        req: S3Request<DeleteBucketLifecycleInput>,
+    ) -> Answer<DeleteBucketLifecycleOutput> {
+        ok(lifecycle::delete(&self.aws, &req.input.bucket)?)
     }
 
     async fn get_bucket_replication(

@@ -19,7 +19,7 @@ use std::{
 use jiff::Timestamp;
 
 pub use self::{
-    model::{BucketConfig, Checksums, Encryption, Headers, PublicAccess, Version, Versioning},
+    model::{BucketConfig, Checksums, Encryption, Headers, LifecycleRule, PublicAccess, Version, Versioning},
     objects::NewObject,
 };
 use super::failure::S3Failure;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tagmint_core::rules::RuleConfig;
 use tagmint_server::settings::Limits;
 
-pub use self::aws::RawAws;
+pub use self::aws::{RawAws, RawBucket, RawMode, RawRole};
 pub use self::provider::{RawProvider, RawProviderKind};
 pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
 pub use self::witness::RawWitness;

@@ -1,4 +1,5 @@
 mod aws;
+mod aws_render;
 mod ci_rules;
 mod listen;
 mod provider;
@@ -194,7 +195,10 @@ fn the_examples_are_good_and_complete() {
             let (_, rest) =
                 text.split_once(&format!("\n[{section}]\n")).unwrap_or_else(|| panic!("{name} has no [{section}]"));
             let (body, _) = rest.split_once("\n[").unwrap_or((rest, ""));
-            let there = body.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")));
+            let there = body.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))
+                || [format!("[{section}.{key}]"), format!("[[{section}.{key}]]")]
+                    .iter()
+                    .any(|table| text.contains(table));
             assert!(there, "{name} does not show `{section}.{key}`");
         }
     }

@@ -22,6 +22,28 @@ pub struct BucketConfig {
     pub ownership: Option<String>,
     /// The encryption that was asked for. Data lies on the disk as it came.
     pub encryption: Encryption,
+    /// What is to be removed by its age. Nothing is.
+    #[serde(default)]
+    pub lifecycle: Vec<LifecycleRule>,
+}
+
+/// A rule of a bucket's lifecycle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifecycleRule {
+    /// Its id.
+    pub id: String,
+    /// What the keys begin with.
+    pub prefix: String,
+    /// Whether it is on.
+    pub enabled: bool,
+    /// The age of objects, in days.
+    pub days: Option<i32>,
+    /// Whether marks of deletions go behind which nothing is left.
+    pub markers: bool,
+    /// The age of old versions, in days.
+    pub noncurrent_days: Option<i32>,
+    /// The age of unfinished uploads, in days.
+    pub abort_days: Option<i32>,
 }
 
 impl BucketConfig {
@@ -35,6 +57,7 @@ impl BucketConfig {
             public_access: Some(PublicAccess::ALL),
             ownership: Some("BucketOwnerEnforced".to_owned()),
             encryption: Encryption::default(),
+            lifecycle: Vec::new(),
         }
     }
 }

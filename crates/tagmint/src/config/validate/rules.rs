@@ -2,10 +2,10 @@
 
 use tagmint_core::{
     federation::Provider,
-    rules::{Providers, RuleError, RuleSet},
+    rules::{Providers, RuleConfig, RuleError, RuleSet},
 };
 
-use super::Check;
+use super::{Check, aws::ACCOUNT};
 use crate::config::{problem::shortened, raw::RawConfig};
 
 impl Check<'_> {
@@ -16,7 +16,8 @@ impl Check<'_> {
         providers: impl IntoIterator<Item = &'p Provider>,
     ) -> Option<RuleSet> {
         let providers: Providers = providers.into_iter().collect();
-        let errors = match RuleSet::compile(&raw.rule, &providers) {
+        let configured = self.with_account(raw);
+        let errors = match RuleSet::compile(&configured, &providers) {
             Ok(rules) if raw.strict && !rules.warnings().is_empty() => {
                 rules.warnings().iter().map(RuleError::from).collect()
             }
@@ -28,5 +29,24 @@ impl Check<'_> {
             self.problem(&error.path, format!("{label}{}", error.message));
         }
         None
+    }
+
+    /// The rules with the account filled into their roles.
+    fn with_account(&mut self, raw: &RawConfig) -> Vec<RuleConfig> {
+        let account = raw.aws.as_ref().and_then(|aws| aws.account.as_deref());
+        let mut rules = raw.rule.clone();
+        for (index, rule) in rules.iter_mut().enumerate() {
+            for (number, role) in rule.roles.iter_mut().enumerate().filter(|(_, role)| role.contains(ACCOUNT)) {
+                match account {
+                    Some(account) => *role = role.replace(ACCOUNT, account),
+                    None => {
+                        let path = format!("rule[{index}].roles[{number}]");
+                        self.problem(&path, format!("`{ACCOUNT}` is used, and there is no `aws.account`"));
+                        *role = role.replace(ACCOUNT, "000000000000");
+                    }
+                }
+            }
+        }
+        rules
     }
 }

@@ -1,0 +1,172 @@
+//! What can be said of a rule's tokens before anybody asks for one: for policies that are to fit them.
+
+use super::{
+    RuleName, RuleSet,
+    rule::{Choice, Rule, Tag, TagSource, Text},
+    template::{Part, Template},
+};
+use crate::claims::{Audience, RoleArn, Subject};
+
+/// What a rule's tokens look like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleOutline {
+    /// The rule's name.
+    pub name: RuleName,
+    /// `sub`.
+    pub subject: Shape,
+    /// The audiences that a request may choose from.
+    pub audiences: Vec<Shape>,
+    /// The roles that the token is for.
+    pub roles: Vec<Shape>,
+    /// The session tags, sorted by key.
+    pub tags: Vec<TagOutline>,
+}
+
+/// What a rule says of one session tag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagOutline {
+    /// The key.
+    pub key: String,
+    /// Whether every token has it.
+    pub always: bool,
+    /// What its value can be.
+    pub values: TagValues,
+}
+
+/// What a tag's value can be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagValues {
+    /// Of one of these shapes.
+    Shapes(Vec<Shape>),
+    /// What the request gives, held to a condition.
+    Condition,
+    /// Whatever the request gives.
+    Open,
+}
+
+/// A text of which parts are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape(Vec<Piece>);
+
+/// A part of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// It is always this.
+    Text(String),
+    /// An expression decides.
+    Expression,
+}
+
+impl Shape {
+    /// The parts in their order. No two texts stand side by side.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
+    /// The text, where it is always the same.
+    pub fn literal(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [] => Some(""),
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    fn of_text(text: &str) -> Self {
+        Self(if text.is_empty() { Vec::new() } else { vec![Piece::Text(text.to_owned())] })
+    }
+
+    fn of_template(template: &Template) -> Self {
+        match template {
+            Template::Literal(text) => Self::of_text(text),
+            Template::Parts(parts) => Self(
+                parts
+                    .iter()
+                    .map(|part| match part {
+                        Part::Text(text) => Piece::Text(text.clone()),
+                        Part::Expression(_) => Piece::Expression,
+                    })
+                    .collect(),
+            ),
+        }
+    }
+
+    fn of<T>(text: &Text<T>, as_str: impl Fn(&T) -> &str) -> Self {
+        match text {
+            Text::Fixed(value) => Self::of_text(as_str(value)),
+            Text::Template(template) => Self::of_template(template),
+        }
+    }
+}
+
+impl RuleSet {
+    /// What the tokens of each rule look like, in the rules' order.
+    pub fn outlines(&self) -> impl Iterator<Item = RuleOutline> {
+        self.rules.iter().map(outline)
+    }
+}
+
+fn outline(rule: &Rule) -> RuleOutline {
+    RuleOutline {
+        name: rule.name.clone(),
+        subject: Shape::of(&rule.subject, Subject::as_str),
+        audiences: rule.audiences.iter().map(|audience| Shape::of(audience, Audience::as_str)).collect(),
+        roles: rule.roles.iter().map(|role| Shape::of(role, RoleArn::as_str)).collect(),
+        tags: rule.tags.iter().map(tag).collect(),
+    }
+}
+
+fn tag(tag: &Tag) -> TagOutline {
+    let (always, values) = match &tag.value {
+        TagSource::Fixed(template) => (true, TagValues::Shapes(vec![Shape::of_template(template)])),
+        TagSource::Chosen { among, default, required } => {
+            let values = match among {
+                Choice::Open => TagValues::Open,
+                Choice::OneOf(templates) => TagValues::Shapes(templates.iter().map(Shape::of_template).collect()),
+                Choice::Matches(_) => TagValues::Condition,
+            };
+            (*required || default.is_some(), values)
+        }
+    };
+    TagOutline { key: tag.key.as_str().to_owned(), always, values }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{Providers, RuleConfig};
+
+    #[test]
+    fn what_is_fixed_and_what_is_open_is_told() {
+        let text = r#"
+            name = "ci"
+            source = ["bearer"]
+            subject = "ci:${identity.subject}:x"
+            audiences = ["sts.amazonaws.com", "${identity.subject}"]
+            roles = ["arn:aws:iam::111122223333:role/ci"]
+            [tags]
+            fixed = "pr-${identity.subject}/run"
+            constant = "blue"
+            open = { open = true }
+            one = { one_of = ["a", "b-${identity.subject}"], default = "a" }
+            must = { matches = 'value.startsWith("x")', required = true }
+        "#;
+        let config: RuleConfig = toml::from_str(text).unwrap();
+        let rules = RuleSet::compile(&[config], &Providers::default()).unwrap();
+        let outline = rules.outlines().next().unwrap();
+        let piece = |text: &str| Piece::Text(text.to_owned());
+        assert_eq!(outline.name.as_str(), "ci");
+        assert_eq!(outline.subject.pieces(), [piece("ci:"), Piece::Expression, piece(":x")]);
+        assert_eq!(outline.audiences[0].literal(), Some("sts.amazonaws.com"));
+        assert_eq!(outline.audiences[1].literal(), None);
+        assert_eq!(outline.roles[0].literal(), Some("arn:aws:iam::111122223333:role/ci"));
+        let tag = |key: &str| outline.tags.iter().find(|tag| tag.key == key).unwrap();
+        assert!(tag("fixed").always && tag("constant").always && tag("one").always && tag("must").always);
+        assert!(!tag("open").always);
+        assert_eq!((&tag("open").values, &tag("must").values), (&TagValues::Open, &TagValues::Condition));
+        let TagValues::Shapes(shapes) = &tag("one").values else { panic!("{:?}", tag("one")) };
+        assert_eq!((shapes.len(), shapes[0].literal(), shapes[1].literal()), (2, Some("a"), None));
+        let TagValues::Shapes(shapes) = &tag("fixed").values else { panic!("{:?}", tag("fixed")) };
+        assert_eq!(shapes[0].pieces(), [piece("pr-"), Piece::Expression, piece("/run")]);
+    }
+}
