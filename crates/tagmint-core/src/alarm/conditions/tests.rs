@@ -21,6 +21,7 @@ fn policy() -> RotationPolicy {
         propagation: SignedDuration::from_secs(30),
         rotate_every: DAY * 30,
         publish_ahead: DAY,
+        witness_deadline: None,
     }
 }
 
@@ -28,7 +29,13 @@ fn key(active_at: Timestamp) -> KeyState {
     KeyState {
         kid: "a".repeat(43).parse().unwrap(),
         algorithm: Algorithm::Es256,
-        schedule: KeySchedule { published_at: active_at - DAY, active_at, retiring_at: None, withdrawn_at: None },
+        schedule: KeySchedule {
+            published_at: active_at - DAY,
+            active_at,
+            retiring_at: None,
+            withdrawn_at: None,
+            due_at: None,
+        },
     }
 }
 
@@ -141,6 +148,12 @@ fn keys_that_are_late_missing_or_unread() {
     assert_eq!(active(DAY * 30 + slack + minute), [(AlarmKind::SigningKeyOverdue, Severity::Warning)]);
     let with_next = with(|seen| seen.keys.states = vec![key(start() - DAY * 30), key(start() + HOUR)]);
     assert_eq!(with_next, []);
+    let waiting = with(|seen| {
+        let mut next = key(start() + DAY);
+        next.schedule.due_at = Some(start() - DAY * 2);
+        seen.keys.states = vec![key(start() - DAY * 32), next];
+    });
+    assert_eq!(waiting, [], "its deadline is to come");
     assert_eq!(with(|seen| seen.keys.can_sign = false), [(AlarmKind::SigningKeyMissing, Severity::Critical)]);
     for seconds in [31, -31] {
         let unread = with(|seen| seen.keys.read_ago = SignedDuration::from_secs(seconds));
