@@ -6,6 +6,7 @@
 //! | [`connection`] | endpoints, region, roots, credentials: the clients |
 //! | [`failure`] | why a call did not do what was asked: refused, or not reached |
 //! | [`policies`] | a role's trust policy and policies, its OIDC provider, a bucket's policy |
+//! | [`diff`] | what stands in an account, compared with what the configuration says |
 //! | [`documents`] | an issuer's discovery document and key set, fetched as STS does |
 //! | [`token`] | what a token says, unverified |
 //! | [`prove`] | the proof: plan, run, report |
@@ -13,6 +14,7 @@
 
 pub mod assume;
 pub mod connection;
+pub mod diff;
 pub mod documents;
 pub mod failure;
 pub mod policies;

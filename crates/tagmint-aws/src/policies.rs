@@ -25,6 +25,8 @@ pub struct Role {
     pub tags: Vec<(String, String)>,
     /// The ARN of its permissions boundary. Nothing here evaluates it.
     pub boundary: Option<String>,
+    /// The longest session, in seconds.
+    pub max_session_seconds: Option<i32>,
 }
 
 /// A policy of a role.
@@ -125,6 +127,7 @@ pub async fn role(connection: &Connection, arn: &str) -> Result<Role, Unread> {
         trust_policy,
         tags: tags.collect(),
         boundary: boundary.map(str::to_owned),
+        max_session_seconds: role.max_session_duration(),
     })
 }
 

@@ -56,6 +56,7 @@ async fn explained(
         trust_policy: trust(),
         tags: Vec::new(),
         boundary: None,
+        max_session_seconds: None,
     }));
     explainer.rest = Some(Rest { role, bucket, unread });
     ask(&mut explainer).await
