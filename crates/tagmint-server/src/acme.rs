@@ -6,6 +6,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `manager` | what is due, done step by step |
+//! | `schedule` | what is stored, and what follows from it |
 //! | `account`, `order`, `renewal_info` | the conversations with the server |
 //! | `jose`, `http` | what instant-acme cannot do: keys that were stored before, bounds, `Retry-After`, errors that are no JSON |
 //! | [`http01`] | port 80 |
@@ -20,10 +21,12 @@ mod jose;
 mod manager;
 mod order;
 mod renewal_info;
+mod schedule;
 
 pub use self::{
     error::{AcmeError, ServerProblem},
     health::{CertificateHealth, FailureKind, RenewalFailure},
     jose::ExternalAccount,
-    manager::{AcmeSettings, CertificateManager, ManagerError, renewal_failure, scheduled_renewal},
+    manager::{AcmeSettings, CertificateManager, ManagerError},
+    schedule::{Overview, StoredCertificate},
 };

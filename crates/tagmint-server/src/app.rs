@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -24,6 +24,7 @@ use tagmint_store::{LedgerWriter, Store};
 use tokio::time::Instant;
 
 use crate::{
+    acme::{CertificateHealth, CertificateManager},
     backend::SessionBackend,
     certificate_files::CertificateFileFigures,
     credential_cache::CredentialCache,
@@ -38,6 +39,7 @@ use crate::{
     metrics::{Figures, Metrics},
     settings::Settings,
     sts::WebIdentitySts,
+    tls::ServedCertificate,
     upstream::Upstreams,
     witness::{Recorder, Watch},
 };
@@ -112,6 +114,7 @@ pub struct App {
     pub(crate) jwks_cache_control: HeaderValue,
     key_context: KeyContext,
     health: Mutex<Option<(Instant, Vec<Check>)>>,
+    certificate: OnceLock<(Arc<ServedCertificate>, Option<Arc<CertificateManager>>)>,
     shutting_down: AtomicBool,
 }
 
@@ -166,6 +169,7 @@ impl App {
             jwks_cache_control,
             key_context,
             health: Mutex::new(None),
+            certificate: OnceLock::new(),
             shutting_down: AtomicBool::new(false),
         }))
     }
@@ -178,6 +182,24 @@ impl App {
     /// What is counted about the certificate's files.
     pub const fn certificate_file_figures(&self) -> &CertificateFileFigures {
         &self.figures.certificate_files
+    }
+
+    /// Tells which certificate the public listener shows, and who orders it where it is ordered here. Once, before serving.
+    pub fn show_certificate(&self, served: Arc<ServedCertificate>, manager: Option<Arc<CertificateManager>>) {
+        // A second call would be about the same listener.
+        let _ = self.certificate.set((served, manager));
+    }
+
+    /// How the certificate on the public listener is doing; empty where TLS ends at a proxy.
+    pub fn certificate_health(&self) -> CertificateHealth {
+        match self.certificate.get() {
+            Some((_, Some(manager))) => manager.health(),
+            Some((served, None)) => CertificateHealth {
+                served: served.current().map(|current| current.facts().clone()),
+                ..CertificateHealth::default()
+            },
+            None => CertificateHealth::default(),
+        }
     }
 
     /// Counts a caller who has to wait.
@@ -301,6 +323,7 @@ impl App {
         for health in self.upstreams.health() {
             checks.push(Check { name: "provider", ok: true, detail: Some(health.to_string()) });
         }
+        checks.extend(certificate_check(&self.certificate_health(), now));
         let ending = self.shutting_down.load(Ordering::Relaxed).then(|| "the issuer is shutting down".to_owned());
         checks.push(check("shutdown", ending));
         checks
@@ -329,12 +352,35 @@ impl App {
         let age = KeyRing(&states).signing(now).map_or(0, |key| now.duration_since(key.schedule.active_at).as_secs());
         self.figures.keys(phases, age);
         self.figures.witness(self.watch.age(now), self.watch.unseen(&states, now));
+        self.figures.certificate(&self.certificate_health());
         let ledger = self.ledger.stats();
         self.figures.ledger(ledger.queued, ledger.last_batch);
         for health in self.upstreams.health() {
             self.figures.upstream(&health);
         }
     }
+}
+
+/// Where certificates are ordered here: whether there is one to show. One that is due for renewal serves as well as any other.
+fn certificate_check(health: &CertificateHealth, now: Timestamp) -> Option<Check> {
+    let failure = health.last_failure.as_ref();
+    let why =
+        failure.map(|failure| format!("; {} ({}), {} times in a row", failure.kind, failure.at, failure.consecutive));
+    let why = why.unwrap_or_default();
+    let wrong = match &health.served {
+        None => format!("there is no certificate yet{why}; the log and `tagmint certificates list` say more"),
+        Some(facts) if facts.not_after <= now => {
+            format!(
+                "the certificate ended at {}{why}; the log and `tagmint certificates list` say more",
+                facts.not_after
+            )
+        }
+        Some(facts) => {
+            let detail = Some(format!("good until {}{why}", facts.not_after));
+            return Some(Check { name: "certificate", ok: true, detail });
+        }
+    };
+    (health.ordered_here || health.served.is_some()).then(|| check("certificate", Some(wrong)))
 }
 
 fn check(name: &'static str, wrong: Option<String>) -> Check {

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use tagmint_core::key_schedule::KeyPhase;
 
 use crate::{
+    acme::CertificateHealth,
     certificate_files::CertificateFileFigures,
     connections::ConnectionFigures,
     upstream::{KeyHealth, ProviderHealth},
@@ -93,6 +94,31 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ),
     ("tagmint_upstream_keys", "gauge", "A provider's keys that can be used, by provider. 0: its tokens are refused."),
     ("tagmint_upstream_key_age_seconds", "gauge", "How long ago a provider's keys were fetched, by provider."),
+    (
+        "tagmint_certificate_not_after_seconds",
+        "gauge",
+        "When the certificate that is served ends, in seconds since the epoch.",
+    ),
+    (
+        "tagmint_certificate_next_renewal_seconds",
+        "gauge",
+        "When the next certificate is ordered, in seconds since the epoch; with `tls.mode = \"acme\"`.",
+    ),
+    (
+        "tagmint_certificate_attempts_total",
+        "counter",
+        "Attempts of this process to get a certificate, those that failed included; with `tls.mode = \"acme\"`.",
+    ),
+    (
+        "tagmint_certificate_attempt_failures_total",
+        "counter",
+        "Attempts of this process of which no certificate came; with `tls.mode = \"acme\"`.",
+    ),
+    (
+        "tagmint_certificate_failures_in_a_row",
+        "gauge",
+        "Attempts of all nodes that failed since the last certificate; with `tls.mode = \"acme\"`.",
+    ),
 ];
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -318,6 +344,25 @@ impl Figures {
         if let Some(age) = age {
             set("tagmint_upstream_key_age_seconds", age.as_secs() as f64);
         }
+    }
+
+    /// The certificate that is served, and how its renewal goes.
+    #[expect(clippy::cast_precision_loss, reason = "seconds of our time and counts are far below 2^52")]
+    pub fn certificate(&self, health: &CertificateHealth) {
+        let set = |name, value: f64| self.metrics.gauge(name, &[]).set(value);
+        if let Some(facts) = &health.served {
+            set("tagmint_certificate_not_after_seconds", facts.not_after.as_second() as f64);
+        }
+        if !health.ordered_here {
+            return;
+        }
+        if let Some(at) = health.next_renewal_at {
+            set("tagmint_certificate_next_renewal_seconds", at.as_second() as f64);
+        }
+        let in_a_row = health.last_failure.as_ref().map_or(0, |failure| failure.consecutive);
+        set("tagmint_certificate_failures_in_a_row", f64::from(in_a_row));
+        self.metrics.counter("tagmint_certificate_attempts_total", &[]).absolute(health.attempts);
+        self.metrics.counter("tagmint_certificate_attempt_failures_total", &[]).absolute(health.failures);
     }
 
     /// The ledger writer's state.

@@ -3,6 +3,7 @@
 //! Everything is written before the ACME server hears of it or before it is served, so that a process that is killed at any moment can be
 //! followed by another one. Private keys are sealed under the key file.
 
+mod accounts;
 mod certificates;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use tagmint_core::{id::CertificateId, random::Random, sealing::MasterKey};
 use zeroize::Zeroizing;
 
-pub use self::certificates::CertificateRecord;
+pub use self::{accounts::AcmeAccount, certificates::CertificateRecord};
 use crate::{
     engine::{Transaction, expect_rows, on_engine},
     error::StoreError,
@@ -28,21 +29,6 @@ macro_rules! write {
     };
 }
 use write;
-
-/// An account at an ACME server.
-#[derive(Debug)]
-pub struct AcmeAccount {
-    /// The directory URL of the server.
-    pub directory: String,
-    /// The account's URL, once the server has told it.
-    pub url: Option<String>,
-    /// What the server was told.
-    pub contact: Vec<String>,
-    /// Its private key, PKCS#8.
-    pub private_key: Zeroizing<Vec<u8>>,
-    /// The key of a rollover that has begun, PKCS#8. Which of both the server knows must be asked.
-    pub pending_key: Option<Zeroizing<Vec<u8>>>,
-}
 
 /// The order under way.
 #[derive(Debug)]
@@ -127,15 +113,6 @@ const END_ROLLOVER_REQUEST: &str = "UPDATE acme_state SET rollover_requested_at_
 const FAILED: &str = "UPDATE acme_state SET failures = $1, failed_at_ms = $2, failure_kind = $3, failure = $4, retry_at_ms = $5, \
      failed_validations = $6 WHERE id = 1";
 
-const ACCOUNT: &str = "SELECT url, contact, private_key, pending_key FROM acme_accounts WHERE directory = $1";
-const ADD_ACCOUNT: &str = "INSERT INTO acme_accounts (directory, private_key, contact, created_at_ms) VALUES ($1, $2, '[]', $3) \
-     ON CONFLICT (directory) DO NOTHING";
-const REGISTERED: &str = "UPDATE acme_accounts SET url = $2, contact = $3 WHERE directory = $1";
-const BEGIN_ROLLOVER: &str = "UPDATE acme_accounts SET pending_key = $2 WHERE directory = $1 AND pending_key IS NULL";
-const FINISH_ROLLOVER: &str = "UPDATE acme_accounts SET private_key = pending_key, pending_key = NULL \
-     WHERE directory = $1 AND pending_key IS NOT NULL";
-const ABANDON_ROLLOVER: &str = "UPDATE acme_accounts SET pending_key = NULL WHERE directory = $1";
-
 const ORDER: &str = "SELECT id, directory, names, url, private_key, created_at_ms FROM acme_orders WHERE slot = 1";
 const PUT_ORDER: &str = "INSERT INTO acme_orders (slot, id, directory, names, url, private_key, created_at_ms) \
      VALUES (1, $1, $2, $3, $4, $5, $6)";
@@ -157,7 +134,6 @@ type StateRow = (
     Option<i64>,
     String,
 );
-type AccountRow = (Option<String>, String, Vec<u8>, Option<Vec<u8>>);
 type OrderRow = (String, String, String, String, Vec<u8>, i64);
 
 fn millis(value: i64, column: &'static str) -> Result<Timestamp, &'static str> {
@@ -174,10 +150,6 @@ fn texts(json: &str, column: &'static str) -> Result<Vec<String>, &'static str> 
 
 fn to_json(texts: &[String]) -> String {
     serde_json::to_string(texts).expect("texts are JSON")
-}
-
-fn account_owner(directory: &str) -> String {
-    format!("account {directory}")
 }
 
 fn order_owner(id: CertificateId) -> String {
@@ -291,91 +263,6 @@ impl Acme<'_> {
             retry_at.as_millisecond(),
             serde_json::to_string(&validations).expect("integers are JSON"),
         )?;
-        expect_rows(engine.name(), doing, 1, touched)
-    }
-
-    /// The account at the server of this directory, if one was begun.
-    pub async fn account(self, directory: &str, master_key: &MasterKey) -> Result<Option<AcmeAccount>, StoreError> {
-        let doing = "read the ACME account";
-        let Inner { engine, .. } = &*self.store.inner;
-        let mut reader = engine.reader(doing).await?;
-        let row: Result<Option<AccountRow>, _> = on_engine!(reader.executor(), connection => {
-            sqlx::query_as(ACCOUNT).bind(directory).fetch_optional(connection).await
-        });
-        let Some((url, contact, private_key, pending_key)) = row.map_err(engine.failed(doing))? else {
-            return Ok(None);
-        };
-        let owner = account_owner(directory);
-        Ok(Some(AcmeAccount {
-            directory: directory.to_owned(),
-            url,
-            contact: texts(&contact, "contact").map_err(|column| self.unusable("acme_accounts", directory, column))?,
-            private_key: self.open(&private_key, &owner, master_key)?,
-            pending_key: pending_key.map(|sealed| self.open(&sealed, &owner, master_key)).transpose()?,
-        }))
-    }
-
-    /// Keeps the key of a new account, before the server hears of it. Where there is one already nothing is changed.
-    pub async fn add_account(
-        self,
-        directory: &str,
-        private_key: &[u8],
-        now: Timestamp,
-        master_key: &MasterKey,
-        random: &dyn Random,
-    ) -> Result<(), StoreError> {
-        let doing = "keep the key of a new ACME account";
-        let Inner { engine, .. } = &*self.store.inner;
-        let sealed = self.seal(private_key, &account_owner(directory), master_key, random)?;
-        let mut writer = engine.writer(doing).await?;
-        write!(engine, writer.executor(), doing, ADD_ACCOUNT, directory, sealed, now.as_millisecond()).map(|_| ())
-    }
-
-    /// The server has told the account's URL, or does not know it any more (`None`), and these contacts.
-    pub async fn account_registered(
-        self,
-        directory: &str,
-        url: Option<&str>,
-        contact: &[String],
-    ) -> Result<(), StoreError> {
-        let doing = "note the URL of the ACME account";
-        let Inner { engine, .. } = &*self.store.inner;
-        let mut writer = engine.writer(doing).await?;
-        let touched = write!(engine, writer.executor(), doing, REGISTERED, directory, url, to_json(contact))?;
-        expect_rows(engine.name(), doing, 1, touched)
-    }
-
-    /// Keeps the key that shall follow the account's, before the server hears of it. One rollover is under way at a time.
-    pub async fn begin_rollover(
-        self,
-        directory: &str,
-        new_key: &[u8],
-        master_key: &MasterKey,
-        random: &dyn Random,
-    ) -> Result<(), StoreError> {
-        let doing = "keep the next key of the ACME account";
-        let Inner { engine, .. } = &*self.store.inner;
-        let sealed = self.seal(new_key, &account_owner(directory), master_key, random)?;
-        let mut writer = engine.writer(doing).await?;
-        let touched = write!(engine, writer.executor(), doing, BEGIN_ROLLOVER, directory, sealed)?;
-        expect_rows(engine.name(), doing, 1, touched)
-    }
-
-    /// The server knows the next key: it is the account's now.
-    pub async fn finish_rollover(self, directory: &str) -> Result<(), StoreError> {
-        let doing = "change the key of the ACME account";
-        let Inner { engine, .. } = &*self.store.inner;
-        let mut writer = engine.writer(doing).await?;
-        let touched = write!(engine, writer.executor(), doing, FINISH_ROLLOVER, directory)?;
-        expect_rows(engine.name(), doing, 1, touched)
-    }
-
-    /// The server does not know the next key, and shall not: it is forgotten.
-    pub async fn abandon_rollover(self, directory: &str) -> Result<(), StoreError> {
-        let doing = "forget the next key of the ACME account";
-        let Inner { engine, .. } = &*self.store.inner;
-        let mut writer = engine.writer(doing).await?;
-        let touched = write!(engine, writer.executor(), doing, ABANDON_ROLLOVER, directory)?;
         expect_rows(engine.name(), doing, 1, touched)
     }
 

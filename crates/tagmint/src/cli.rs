@@ -86,6 +86,9 @@ pub enum Command {
     /// Looks after the signing keys.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Looks after the certificate, where `tls.mode` is `acme`.
+    #[command(subcommand)]
+    Certificates(CertificatesCommand),
     /// Makes, rotates, lists and revokes bearers: long-lived credentials for CI.
     #[command(subcommand)]
     Bearer(BearerCommand),
@@ -231,6 +234,26 @@ pub enum ClassArg {
     Sts,
     /// Anybody else.
     Other,
+}
+
+/// Looks after the certificate, where `tls.mode` is `acme`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum CertificatesCommand {
+    /// Shows the stored certificates, when the next one is ordered, and why the last attempt failed.
+    ///
+    /// With --format json: `{"certificates": [{"id", "state", "names", "serial", "issuer", "not_before", "not_after", "stored_at",
+    /// "directory", "renewal_window": {"start", "end"} | null, "explanation_url"}], "next_renewal_at", "renew_requested_at" | null,
+    /// "last_failure": {"at", "kind", "problem", "consecutive"} | null}`; a state is `served`, `superseded` or `expired`.
+    List,
+    /// Asks for a new certificate now. A running issuer orders it.
+    ///
+    /// Ends the pause after a failure. The certificate that is served stays until the new one is there. The ACME server's rate limits
+    /// hold: Let's Encrypt issues five certificates for the same names in a week.
+    Renew,
+    /// Asks for another key of the ACME account. A running issuer changes it.
+    ///
+    /// The certificate's own key changes with every renewal; this is for an account key that may be in wrong hands.
+    RotateAccountKey,
 }
 
 /// Makes, lists and revokes bearers.

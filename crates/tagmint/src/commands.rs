@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod bearer;
+pub mod certificates;
 pub mod check;
 pub mod client;
 pub mod demo;

@@ -17,12 +17,14 @@ use tagmint_core::{
     witness::Networks,
 };
 use tagmint_server::{
+    acme::{AcmeSettings, CertificateManager, ExternalAccount, http01},
     app::{App, Parts},
     backend::{HttpSessionBackend, SessionBackend},
     certificate_files::{CertificateFiles, Seen},
     flows::keys::KeyContext,
     serve::{Address, Listener, Listeners, Running, serve},
     sts::WebIdentitySts,
+    tls::ServedCertificate,
     upstream::Upstreams,
 };
 use tagmint_store::{DatabaseUrl, Store, StoreOptions};
@@ -33,7 +35,10 @@ use tokio::{
 
 pub use self::service_manager::{ServiceManager, Sockets};
 use crate::{
-    config::{AwsConfig, Config, ListenOn, Tls, files},
+    config::{
+        AcmeConfig, AwsConfig, Config, EabConfig, ListenOn, Tls,
+        files::{self, FileError},
+    },
     error::CliError,
     sts::AwsSts,
     surroundings,
@@ -46,6 +51,7 @@ pub struct Issuer {
     store: Store,
     certificate_files: Option<Arc<CertificateFiles>>,
     watch: Option<JoinHandle<()>>,
+    renewal: Option<(Arc<CertificateManager>, JoinHandle<()>)>,
 }
 
 /// How many connections may wait to be accepted; the system's own most may be lower (`net.core.somaxconn`). With a short queue a burst of
@@ -54,6 +60,8 @@ const BACKLOG: i32 = 4096;
 
 /// How often the certificate's files are looked at.
 const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(10);
+/// How long the issuer waits at once for an ACME server to validate and to issue; after that it looks again every half minute.
+const ACME_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Binds an address.
 pub fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
@@ -128,18 +136,49 @@ fn deepest(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), deepest)
 }
 
+/// How certificates are ordered.
+fn acme_settings(acme: &AcmeConfig, config: &Config) -> Result<AcmeSettings, CliError> {
+    let credentials = surroundings::credentials_directory();
+    let external_account = |eab: &EabConfig| {
+        let hmac_key = files::hmac_key(&eab.hmac_key, credentials.as_deref())?;
+        Ok::<_, FileError>(ExternalAccount { kid: eab.kid.clone(), hmac_key })
+    };
+    Ok(AcmeSettings {
+        directory: acme.directory.clone(),
+        contact: acme.contact.clone(),
+        names: acme.names.clone(),
+        profile: acme.profile.clone(),
+        ca_pem: acme.ca_file.as_deref().map(files::acme_ca).transpose()?,
+        external_account: acme.eab.as_ref().map(external_account).transpose()?,
+        refresh: config.settings.key_refresh,
+        patience: ACME_PATIENCE,
+    })
+}
+
 /// Starts an issuer on sockets that are bound already.
 pub async fn start(
     config: Config,
     public: impl Into<Listener>,
     admin: impl Into<Listener>,
 ) -> Result<Issuer, CliError> {
+    start_on(config, Sockets { public: public.into(), admin: admin.into(), http: None }).await
+}
+
+/// Starts an issuer on its sockets.
+pub async fn start_on(config: Config, sockets: Sockets) -> Result<Issuer, CliError> {
     let master_key = master_key(&config)?;
     let certificate_files = match &config.tls {
         Tls::Files { certificate, key } => Some(Arc::new(files::certificate(certificate.clone(), key.clone())?)),
-        Tls::Proxy => None,
+        Tls::Acme(_) | Tls::Proxy => None,
     };
-    let tls = certificate_files.as_ref().map(|files| Arc::clone(files.served()));
+    let acme = match &config.tls {
+        Tls::Acme(acme) => Some(acme_settings(acme, &config)?),
+        Tls::Files { .. } | Tls::Proxy => None,
+    };
+    let tls = match &certificate_files {
+        Some(files) => Some(Arc::clone(files.served())),
+        None => acme.as_ref().map(|_| ServedCertificate::none()),
+    };
     let backend = session_backend(&config)?;
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let upstreams = Upstreams::new(files::upstreams(&config)?, Arc::clone(&clock), Arc::clone(&random))?;
@@ -151,6 +190,11 @@ pub async fn start(
         let networks = &mut settings.witness.recognition.networks;
         *networks = Some(Networks::union(networks.take().into_iter().chain([files::aws_networks(file)?])));
     }
+    let order = |(settings, served): (AcmeSettings, &Arc<ServedCertificate>)| {
+        let (key, clock, random) = (Arc::clone(&master_key), Arc::clone(&clock), Arc::clone(&random));
+        CertificateManager::new(settings, store.clone(), key, Arc::clone(served), clock, random)
+    };
+    let manager = acme.zip(tls.as_ref()).map(order).transpose()?;
     let parts = Parts {
         settings,
         store: store.clone(),
@@ -164,13 +208,19 @@ pub async fn start(
         random,
     };
     let app = App::start(parts).await?;
-    let listeners = Listeners { public: public.into(), tls, admin: admin.into(), plain: None };
+    if let Some(served) = &tls {
+        app.show_certificate(Arc::clone(served), manager.clone());
+    }
+    let Sockets { public, admin, http } = sockets;
+    let plain = http.zip(manager.as_ref()).map(|(http, manager)| (http, http01::router(&app, manager)));
+    let listeners = Listeners { public, tls, admin, plain };
     let running = serve(app, listeners).map_err(|source| CliError::Io { what: "the listeners", source })?;
     let watch = certificate_files.clone().map(|files| {
         let figures = running.app().certificate_file_figures().clone();
         tokio::spawn(files.watch(LOOK_AT_CERTIFICATE, figures))
     });
-    Ok(Issuer { running, store, certificate_files, watch })
+    let renewal = manager.map(|manager| (Arc::clone(&manager), tokio::spawn(manager.keep_certificate())));
+    Ok(Issuer { running, store, certificate_files, watch, renewal })
 }
 
 impl Issuer {
@@ -197,7 +247,7 @@ impl Issuer {
     /// Reads the certificate files anew. Unusable ones change nothing.
     async fn reload(&self) {
         let Some(files) = &self.certificate_files else {
-            return tracing::info!("SIGHUP: there are no certificate files to read, TLS ends at the proxy");
+            return tracing::info!("SIGHUP: there are no certificate files to read");
         };
         let reading = Arc::clone(files);
         match tokio::task::spawn_blocking(move || reading.reload()).await {
@@ -214,6 +264,12 @@ impl Issuer {
     pub async fn shutdown(self) {
         if let Some(watch) = &self.watch {
             watch.abort();
+        }
+        // What it was at stands in the store, and is gone on with at the next start.
+        if let Some((manager, renewal)) = self.renewal {
+            renewal.abort();
+            let _ = renewal.await;
+            manager.hand_over().await;
         }
         self.running.shutdown().await;
         self.store.close().await;

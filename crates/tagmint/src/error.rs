@@ -92,6 +92,9 @@ pub enum CliError {
     /// No secret could be made.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
+    /// Certificates cannot be ordered.
+    #[error(transparent)]
+    Acme(#[from] tagmint_server::acme::ManagerError),
     /// The stand-in for AWS does not start.
     #[error(transparent)]
     Localaws(#[from] tagmint_localaws::aws::StartError),
@@ -116,7 +119,9 @@ impl From<Unread> for CliError {
 fn listen_hint(error: &std::io::Error) -> &'static str {
     match error.kind() {
         std::io::ErrorKind::AddrInUse => "; another program has it, choose another port",
-        std::io::ErrorKind::PermissionDenied => "; ports below 1024 need CAP_NET_BIND_SERVICE",
+        std::io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need a socket unit (docs/systemd.md) or CAP_NET_BIND_SERVICE"
+        }
         _ => "",
     }
 }
@@ -142,6 +147,7 @@ impl CliError {
             Self::Unreachable(_) => "unreachable",
             Self::Aws(_) => "aws",
             Self::Random(_) => "randomness",
+            Self::Acme(_) => "acme",
             Self::Localaws(_) => "localaws",
         }
     }

@@ -92,6 +92,7 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
         Command::Localaws(args) => commands::localaws::run(args, output).await,
         Command::Check => commands::check::run(&quiet()?, output).await,
         Command::Keys(command) => commands::keys::run(command, &quiet()?, output).await,
+        Command::Certificates(command) => commands::certificates::run(command, &quiet()?, output).await,
         Command::Bearer(command) => commands::bearer::run(command, &quiet()?, output).await,
         Command::Session(command) => commands::session::run(command, &quiet()?, output).await,
         Command::Ledger(command) => commands::ledger::run(command, &quiet()?, output).await,

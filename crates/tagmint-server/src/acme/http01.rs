@@ -1,17 +1,17 @@
 //! Port 80: answers to HTTP-01 challenges (RFC 8555 §8.3), and a redirect to the issuer for everything else.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
-    extract::{ConnectInfo, State},
+    Extension, Router,
+    extract::State,
     http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use tagmint_core::issuer::IssuerUrl;
 
 use super::CertificateManager;
-use crate::app::App;
+use crate::{app::App, client_address::Peer};
 
 /// Where challenges stand.
 const CHALLENGES: &str = "/.well-known/acme-challenge/";
@@ -33,7 +33,7 @@ pub fn router(app: &Arc<App>, manager: &Arc<CertificateManager>) -> Router {
 
 async fn answer(
     State(Port80 { app, manager }): State<Port80>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    peer: Option<Extension<Peer>>,
     method: Method,
     uri: Uri,
 ) -> Response {
@@ -48,12 +48,13 @@ async fn answer(
     if token.is_empty() || token.len() > LONGEST_TOKEN || !token.bytes().all(plausible) {
         return unknown();
     }
-    if app.limits.check_address(peer.ip().to_canonical()).is_err() {
+    let peer = peer.and_then(|Extension(peer)| peer.address()).unwrap_or(Ipv4Addr::LOCALHOST.into());
+    if app.limits.check_address(peer.to_canonical()).is_err() {
         return text(StatusCode::TOO_MANY_REQUESTS, "too many requests\n".to_owned());
     }
     match tokio::time::timeout(LOOKUP, manager.challenge(token)).await {
         Ok(Ok(Some(answer))) => {
-            tracing::info!(peer = %peer.ip(), "a challenge was answered");
+            tracing::info!(%peer, "a challenge was answered");
             text(StatusCode::OK, answer)
         }
         Ok(Ok(None)) => unknown(),

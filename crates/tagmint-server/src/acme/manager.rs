@@ -1,34 +1,37 @@
 //! Looks after the certificate: takes up what is stored, orders what is due, notes what fails.
 
 use std::{
+    convert::Infallible,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
-use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tagmint_core::{
     clock::Clock,
     id::CertificateId,
     random::{Random, RandomUnavailable},
-    renewal::{Failed, Validity, next_lookup, not_again_before, renewal_at, retry_at, validation_allowed_at},
+    renewal::{Failed, next_lookup, retry_at},
     sealing::MasterKey,
 };
-use tagmint_store::{AcmeFailure, AcmeState, CertificateRecord, Store, StoreError};
+use tagmint_store::{AcmeFailure, CertificateRecord, Store, StoreError};
 
 use super::{
-    CertificateHealth, ExternalAccount, FailureKind, RenewalFailure,
+    CertificateHealth, ExternalAccount, FailureKind,
     error::AcmeError,
     http::AcmeHttp,
     jose::Directory,
     order::{Progress, ari_identifier, usable},
     renewal_info,
+    schedule::{Current, Plan, current, plan, renewal_failure, to_serve},
 };
-use crate::tls::{CertificateFacts, ServedCertificate};
+use crate::tls::ServedCertificate;
 
-/// How long one node may be at an order without a sign of life.
-const LEASE: SignedDuration = SignedDuration::from_mins(3);
+/// How long one node may be at an order without a sign of life: so long a killed one keeps the others waiting.
+const LEASE: SignedDuration = SignedDuration::from_secs(30);
+/// How often it gives one.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(8);
 /// When renewal information is looked up again that could not be read.
 const LOOKUP_FAILED: SignedDuration = SignedDuration::from_hours(1);
 /// How many moments of failed validations are kept.
@@ -88,25 +91,6 @@ pub enum ManagerError {
     /// No randomness.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
-}
-
-/// When what is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Plan {
-    /// When a certificate is to be ordered.
-    order_at: Timestamp,
-    /// When renewal information is to be looked up.
-    lookup_at: Option<Timestamp>,
-    /// Whether the account is to get another key now.
-    rollover: bool,
-}
-
-/// A stored certificate that is the wanted one, with what is read from it.
-#[derive(Debug, Clone)]
-struct Current<'a> {
-    record: &'a CertificateRecord,
-    leaf: CertificateDer<'static>,
-    facts: CertificateFacts,
 }
 
 impl CertificateManager {
@@ -187,7 +171,10 @@ impl CertificateManager {
             // Another node is at it; what comes of it is taken up from the store.
             return Ok(self.refresh_at());
         }
-        let done = self.work().await;
+        let done = tokio::select! {
+            done = self.work() => done,
+            never = self.keep_lease() => match never {},
+        };
         if !matches!(done, Ok(Some(_))) {
             acme.release_lease(&self.holder).await?;
         }
@@ -247,31 +234,13 @@ impl CertificateManager {
         Ok((plan, current.map(|current| current.leaf.to_vec())))
     }
 
-    /// The newest stored certificate that is what the configuration wants.
     fn current<'a>(&self, records: &'a [CertificateRecord]) -> Option<Current<'a>> {
-        let read = |record: &'a CertificateRecord| {
-            let leaf = CertificateDer::from_pem_slice(record.chain.as_bytes()).ok()?;
-            let facts = CertificateFacts::read(&leaf).ok()?;
-            Some(Current { record, leaf, facts })
-        };
-        let wanted = |current: &Current<'_>| {
-            current.record.has_private
-                && current.record.directory == self.settings.directory
-                && self.settings.names.iter().all(|name| current.facts.names.contains(name))
-        };
-        records.iter().filter_map(read).find(wanted)
+        current(records, &self.settings.directory, &self.settings.names)
     }
 
     /// Serves the newest certificate that can be used: the wanted one, or while there is none another one for the issuer's host.
     async fn take_up(&self, records: &[CertificateRecord]) -> Result<(), AcmeError> {
-        let host = self.settings.names.first();
-        let for_host = |record: &&CertificateRecord| {
-            let facts = CertificateDer::from_pem_slice(record.chain.as_bytes()).ok();
-            let facts = facts.and_then(|leaf| CertificateFacts::read(&leaf).ok());
-            record.has_private && facts.zip(host).is_some_and(|(facts, host)| facts.names.contains(host))
-        };
-        let chosen = self.current(records).map(|current| current.record);
-        let Some(chosen) = chosen.or_else(|| records.iter().find(for_host)) else { return Ok(()) };
+        let Some(chosen) = to_serve(records, &self.settings.directory, &self.settings.names) else { return Ok(()) };
         if self.seen().taken_up == Some(chosen.id) {
             return Ok(());
         }
@@ -354,10 +323,22 @@ impl CertificateManager {
     }
 
     /// Shows the other nodes that this one is still at it.
-    pub(super) async fn extend_lease(&self) -> Result<(), AcmeError> {
-        let now = self.clock.now();
-        self.store.acme().take_lease(&self.holder, now, now + LEASE).await?;
-        Ok(())
+    async fn keep_lease(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(SIGN_OF_LIFE).await;
+            let now = self.clock.now();
+            // Two nodes at one order are a waste, and harmless: what is stored is the same order.
+            if let Err(error) = self.store.acme().take_lease(&self.holder, now, now + LEASE).await {
+                tracing::warn!(%error, "the lease for ordering certificates could not be extended");
+            }
+        }
+    }
+
+    /// Lets another node go on at once, at an orderly end. Call it when no step is under way any more.
+    pub async fn hand_over(&self) {
+        if let Err(error) = self.store.acme().release_lease(&self.holder).await {
+            tracing::warn!(%error, "the lease for ordering certificates could not be given back");
+        }
     }
 
     fn refresh_at(&self) -> Timestamp {
@@ -372,47 +353,5 @@ impl CertificateManager {
 impl fmt::Debug for CertificateManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CertificateManager").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-impl Plan {
-    fn is_due(&self, now: Timestamp) -> bool {
-        self.rollover || self.next() <= now
-    }
-
-    fn next(&self) -> Timestamp {
-        self.lookup_at.map_or(self.order_at, |at| at.min(self.order_at))
-    }
-}
-
-/// When what is due, by what is stored.
-fn plan(current: Option<&Current<'_>>, state: &AcmeState, now: Timestamp) -> Plan {
-    let scheduled = |current: &Current<'_>| scheduled_renewal(current.record, &current.facts);
-    let mut order_at = match state.renew_requested_at {
-        Some(at) => at,
-        None => current.map_or(now, scheduled),
-    };
-    order_at = state.retry_at.map_or(order_at, |at| order_at.max(at));
-    // Only where a validation failed lately: the server counts those.
-    if let Some(allowed) = validation_allowed_at(&state.failed_validations) {
-        order_at = order_at.max(allowed);
-    }
-    let lookup_at = current.map(|current| current.record.lookup_at.unwrap_or(current.record.stored_at));
-    Plan { order_at, lookup_at, rollover: state.rollover_requested_at.is_some() }
-}
-
-/// When the schedule renews a certificate, failures and operators aside.
-pub fn scheduled_renewal(record: &CertificateRecord, facts: &CertificateFacts) -> Timestamp {
-    let validity = Validity { not_before: facts.not_before, not_after: facts.not_after };
-    renewal_at(&facts.serial, validity, record.window).max(not_again_before(record.stored_at, validity))
-}
-
-/// A failure as it is stored, for people and machines.
-pub fn renewal_failure(failure: &AcmeFailure) -> RenewalFailure {
-    RenewalFailure {
-        at: failure.at,
-        kind: FailureKind::parse(&failure.kind).unwrap_or(FailureKind::Internal),
-        problem: failure.problem.clone(),
-        consecutive: failure.consecutive,
     }
 }

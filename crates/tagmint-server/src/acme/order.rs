@@ -152,9 +152,8 @@ impl CertificateManager {
                 }
                 OrderStatus::Invalid => return Err(self.why_invalid(order, url).await),
             }
-            self.extend_lease().await?;
             let wished = self.http.take_retry_after().and_then(|wait| Duration::try_from(wait).ok());
-            let wait = wished.unwrap_or(pause);
+            let wait = wished.unwrap_or(pause).max(POLL.0);
             if Instant::now() + wait > deadline {
                 let now = self.clock.now();
                 let age = now.duration_since(stored.created_at);

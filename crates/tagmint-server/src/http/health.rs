@@ -16,7 +16,8 @@ use crate::app::App;
 /// The state of one part.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Check {
-    /// The part: `database`, `ledger`, `signing_key`, `provider` (each CI platform, for people: it is always `ok`), `shutdown`.
+    /// The part: `database`, `ledger`, `signing_key`, `provider` (each CI platform, for people: it is always `ok`), `certificate`
+    /// (where TLS ends here), `shutdown`.
     pub name: &'static str,
     /// Whether it works.
     pub ok: bool,

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on ends here")]
 
+mod acme;
+mod acme_server;
 mod aws_credentials;
 mod documents;
 mod exchange;

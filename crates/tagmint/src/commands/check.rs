@@ -35,6 +35,7 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
     let rotation = &settings.rotation;
     let tls = match &config.tls {
         Tls::Files { .. } => "files",
+        Tls::Acme(_) => "acme",
         Tls::Proxy => "proxy",
     };
     let backend = config.session_backend.as_ref().map(|backend| backend.url.as_str());

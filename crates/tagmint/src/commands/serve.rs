@@ -24,9 +24,9 @@ pub async fn run(file: &Path, output: Output) -> Result<(), CliError> {
     surroundings::leave_files_for_the_database(open_files, &mut config.settings.limits);
     let signals = Signals::listen()?;
     let manager = ServiceManager::connect();
-    let Sockets { public, admin } = Sockets::take(&config)?;
+    let sockets = Sockets::take(&config)?;
     let stamp = config.settings.stamp.clone();
-    let issuer = compose::start(config, public, admin).await?;
+    let issuer = compose::start_on(config, sockets).await?;
     let address = issuer.public_address();
     tracing::info!(
         issuer = %stamp.issuer, environment = %stamp.environment, public = %address, admin = issuer.admin_url(), open_files,

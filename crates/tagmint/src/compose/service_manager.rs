@@ -38,10 +38,12 @@ pub struct Sockets {
     pub public: Listener,
     /// For the operator.
     pub admin: Listener,
+    /// Port 80, where certificates are ordered here.
+    pub http: Option<Listener>,
 }
 
 impl Sockets {
-    /// Takes the sockets that the service manager passes, by their names `public` and `admin`, and binds those that it does not.
+    /// Takes the sockets that the service manager passes, by their names `public`, `admin` and `http`, and binds those that it does not.
     ///
     /// # Errors
     ///
@@ -50,17 +52,18 @@ impl Sockets {
     pub fn take(config: &Config) -> Result<Self, CliError> {
         let passed = surroundings::passed_listeners()
             .map_err(|source| CliError::Io { what: "the sockets that the service manager passes", source })?;
-        let (mut public, mut admin) = (None, None);
+        let (mut public, mut admin, mut http) = (None, None, None);
         for PassedListener { name, listener } in passed {
             let address = listener.address().map_err(|source| CliError::Io { what: "a listening socket", source })?;
             let slot = match name.as_str() {
                 "public" => &mut public,
                 "admin" => &mut admin,
+                "http" => &mut http,
                 _ => {
                     return Err(refused(
                         &name,
                         &address,
-                        "its name is not known: say `FileDescriptorName=public` or `admin`",
+                        "its name is not known: say `FileDescriptorName=public`, `admin` or `http`",
                     ));
                 }
             };
@@ -69,11 +72,19 @@ impl Sockets {
                 None => Ok(()),
             });
             allowed.map_err(|reason| refused(&name, &address, reason))?;
-            let configured = if name == "public" { config.public.clone() } else { ListenOn::Tcp(config.admin) };
+            let configured = match (name.as_str(), &config.tls) {
+                ("http", Tls::Acme(acme)) => ListenOn::Tcp(acme.http_listen),
+                ("public", _) => config.public.clone(),
+                _ => ListenOn::Tcp(config.admin),
+            };
             tracing::info!(name, %address, not_used = %configured, "the socket was passed by the service manager; the configured address is not used");
             *slot = Some(listener.held_by_another());
         }
+        if let (None, Tls::Acme(acme)) = (&http, &config.tls) {
+            http = Some(bind(acme.http_listen)?.into());
+        }
         Ok(Self {
+            http,
             public: public.map_or_else(|| listen(&config.public), Ok)?,
             admin: admin.map_or_else(|| bind(config.admin).map(Into::into), Ok)?,
         })
@@ -98,6 +109,9 @@ fn allowed(name: &str, address: &Address, config: &Config) -> Result<(), &'stati
         "admin" if outside && config.admin.ip().is_loopback() => Err(
             "it is reached from outside: set `ListenStream=` to a loopback address, or `listen.admin` to one that is not",
         ),
+        "http" if !matches!(config.tls, Tls::Acme(_)) => {
+            Err("port 80 is served with `tls.mode = \"acme\"` alone: disable its socket unit")
+        }
         _ => Ok(()),
     }
 }
@@ -214,8 +228,12 @@ mod tests {
             .replace("mode = \"files\"", &format!("mode = \"{mode}\""))
             .replace("127.0.0.1:9464", admin)
             .replace("admin_anywhere = false", "admin_anywhere = true");
-        let text =
-            if mode == "proxy" { text.replace("\ncertificate = ", "\n# ").replace("\nkey = ", "\n# ") } else { text };
+        let text = match mode {
+            "files" => text,
+            _ => text.replace("\ncertificate = ", "\n# ").replace("\nkey = ", "\n# "),
+        };
+        let acme = "\n[tls.acme]\nterms_of_service_agreed = true\n";
+        let text = if mode == "acme" { format!("{text}{acme}") } else { text };
         Config::parse(&text, Path::new("test.toml")).expect("a config")
     }
 
@@ -228,6 +246,9 @@ mod tests {
         let proxy = config("proxy", "127.0.0.1:9464");
         assert!(allowed("public", &outside, &files).is_ok());
         assert!(allowed("public", &outside, &proxy).is_err());
+        assert!(allowed("http", &outside, &files).is_err());
+        assert!(allowed("http", &outside, &config("acme", "127.0.0.1:9464")).is_ok());
+        assert!(allowed("http", &unix, &config("acme", "127.0.0.1:9464")).is_err());
         assert!(allowed("public", &loopback, &proxy).is_ok());
         assert!(allowed("admin", &outside, &files).is_err());
         assert!(allowed("admin", &loopback, &files).is_ok());

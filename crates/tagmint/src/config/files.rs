@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -34,6 +35,10 @@ const OTHERS: u32 = 0o007;
 const BACKEND_CA: &str = "the session backend's CA file";
 /// The certificates of STS, in messages.
 const STS_CA: &str = "the CA file of STS";
+/// The certificates of the ACME server, in messages.
+const ACME_CA: &str = "the CA file of the ACME server";
+/// The key of an external account binding, in messages.
+const EAB_KEY: &str = "the HMAC key file of the external account binding";
 /// A provider's certificates, in messages.
 const PROVIDER_CA: &str = "a provider's CA file";
 
@@ -87,6 +92,12 @@ pub enum FileError {
         /// What it should hold.
         source: InvalidRanges,
     },
+    /// Not an HMAC key.
+    #[error("{EAB_KEY} {} does not hold a key of 16 bytes or more in base64url, as the CA shows it", file.display())]
+    HmacKey {
+        /// Where.
+        file: PathBuf,
+    },
     /// No certificates to trust.
     #[error("{what} {} does not hold certificates in PEM, and nothing else", file.display())]
     CaBundle {
@@ -123,6 +134,16 @@ pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
     if let Tls::Files { certificate, key } = &config.tls {
         let both = format!("{}, {}", certificate.display(), key.display());
         note("TLS", both, tls(certificate, key).map(|_| "certificate and key belong together"));
+    }
+    if let Tls::Acme(acme) = &config.tls {
+        if let Some(ca_file) = &acme.ca_file {
+            let found = ca_bundle(ACME_CA, ca_file).map(|_| "holds certificates");
+            note("ACME CA", ca_file.display().to_string(), found);
+        }
+        if let Some(eab) = &acme.eab {
+            let found = hmac_key(&eab.hmac_key, credentials).map(|_| "holds a key, readable by its owner alone");
+            note("ACME account binding", eab.hmac_key.to_string(), found);
+        }
     }
     if let Some(ca_file) = config.session_backend.as_ref().and_then(|backend| backend.ca_file.as_ref()) {
         let found = ca_bundle(BACKEND_CA, ca_file).map(|_| "holds certificates");
@@ -173,6 +194,19 @@ pub fn sts_ca(file: &Path) -> Result<Vec<u8>, FileError> {
     ca_bundle(STS_CA, file)
 }
 
+/// Reads the PEM file with the certificates to trust at the ACME server.
+pub fn acme_ca(file: &Path) -> Result<Vec<u8>, FileError> {
+    ca_bundle(ACME_CA, file)
+}
+
+/// Reads the HMAC key of an external account binding (RFC 8555 §7.3.4): base64url, with or without padding.
+pub fn hmac_key(source: &SecretSource, credentials: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let (file, bytes) = secret(EAB_KEY, source, credentials)?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim().trim_end_matches('=');
+    let key = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text).unwrap_or_default());
+    if key.len() < 16 { Err(FileError::HmacKey { file }) } else { Ok(key) }
+}
+
 fn ca_bundle(what: &'static str, file: &Path) -> Result<Vec<u8>, FileError> {
     let pem = read(what, file)?;
     let good = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().is_ok_and(|found| {
@@ -184,17 +218,27 @@ fn ca_bundle(what: &'static str, file: &Path) -> Result<Vec<u8>, FileError> {
 
 /// Reads the key under which signing keys are encrypted.
 pub fn master_key(source: &SecretSource, credentials: Option<&Path>) -> Result<MasterKey, FileError> {
+    let (file, bytes) = secret("the key file", source, credentials)?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    MasterKey::parse(text).map_err(|source| FileError::Key { file, source })
+}
+
+/// Reads a secret that its owner alone can read.
+fn secret(
+    what: &'static str,
+    source: &SecretSource,
+    credentials: Option<&Path>,
+) -> Result<(PathBuf, Zeroizing<Vec<u8>>), FileError> {
     let file = match source {
         SecretSource::File(file) => {
-            private("the key file", file, GROUP_AND_OTHERS)?;
+            private(what, file, GROUP_AND_OTHERS)?;
             file.clone()
         }
         // systemd keeps credentials in a folder that the unit alone can enter.
         SecretSource::Credential(name) => credentials.ok_or_else(|| FileError::NoCredentials(name.clone()))?.join(name),
     };
-    let bytes = Zeroizing::new(read("the key file", &file)?);
-    let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    MasterKey::parse(text).map_err(|source| FileError::Key { file, source })
+    let bytes = Zeroizing::new(read(what, &file)?);
+    Ok((file, bytes))
 }
 
 /// Reads certificate and key, and keeps an eye on their files.

@@ -42,7 +42,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     };
     let issuer = check.issuer(&raw.issuer, environment);
     let (public, admin) = check.listen(&raw.listen, raw.tls.mode);
-    let tls = check.tls(&raw.tls);
+    let tls = check.tls(&raw.tls, issuer.as_ref(), environment);
     let trusted_proxies = check.proxies(&raw.tls.trusted_proxies);
     let jwks_max_age = check.duration("jwks.max_age", &raw.jwks.max_age, (MINUTE, DAY));
     let key_file = check.key_file(&raw.keys.key_file);

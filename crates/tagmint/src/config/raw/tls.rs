@@ -60,7 +60,6 @@ pub struct RawAcme {
     pub names: Vec<String>,
     /// The profile of the certificate, where the server offers several. With Let's Encrypt: `classic` (90 days and less over the
     /// years), `tlsserver`, `shortlived` (6 days). Default: the server's choice.
-    #[schemars(example = "tlsserver")]
     pub profile: Option<String>,
     /// Where challenges are answered. The ACME server asks on port 80; anything else is for a port forward, or for tests. Everything
     /// but challenges is redirected to the issuer's host over `https`.

@@ -20,6 +20,11 @@ const READS_UNTIL_KNOWN: i32 = 3;
 
 impl Check<'_> {
     pub(super) fn key_file(&mut self, raw: &PathText) -> Option<SecretSource> {
+        self.secret_source("keys.key_file", raw)
+    }
+
+    /// A file, or the name of a systemd credential.
+    pub(super) fn secret_source(&mut self, path: &str, raw: &PathText) -> Option<SecretSource> {
         let Some(name) = raw.0.strip_prefix("credential:") else {
             return Some(SecretSource::File(self.path(raw)));
         };
@@ -27,7 +32,7 @@ impl Check<'_> {
         if name.is_empty() || name.starts_with('.') || !name.chars().all(allowed) {
             let name = shortened(name);
             self.problem(
-                "keys.key_file",
+                path,
                 format!("`{name}` is not the name of a systemd credential: use letters, digits and `._-`"),
             );
             return None;

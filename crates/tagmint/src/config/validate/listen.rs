@@ -49,7 +49,7 @@ impl Check<'_> {
         (public, admin)
     }
 
-    fn address(&mut self, path: &str, text: &str) -> Option<SocketAddr> {
+    pub(super) fn address(&mut self, path: &str, text: &str) -> Option<SocketAddr> {
         let address = text.parse().ok();
         if address.is_none() {
             let text = shortened(text);

@@ -2,17 +2,40 @@
 
 use std::net::IpAddr;
 
-use super::Check;
+use tagmint_core::{environment::Environment, issuer::IssuerUrl};
+
+use super::{Check, backend::check_service_url};
 use crate::config::{
-    Tls,
+    AcmeConfig, EabConfig, Tls,
     problem::shortened,
-    raw::{RawTls, RawTlsMode},
+    raw::{RawAcme, RawEab, RawTls, RawTlsMode},
 };
 
+/// The most names of a certificate: Let's Encrypt's most with most profiles.
+const MOST_NAMES: usize = 25;
+
 impl Check<'_> {
-    pub(super) fn tls(&mut self, raw: &RawTls) -> Option<Tls> {
+    pub(super) fn tls(&mut self, raw: &RawTls, issuer: Option<&IssuerUrl>, environment: Environment) -> Option<Tls> {
         let given = [("tls.certificate", &raw.certificate), ("tls.key", &raw.key)];
+        if raw.acme.is_some() && raw.mode != RawTlsMode::Acme {
+            self.problem("tls.acme", "is of no use without `tls.mode = \"acme\"`: set that, or remove it");
+        }
         match raw.mode {
+            RawTlsMode::Acme => {
+                for (path, value) in given {
+                    if value.is_some() {
+                        self.problem(
+                            path,
+                            "is of no use with `tls.mode = \"acme\"`: certificates are ordered; remove it",
+                        );
+                    }
+                }
+                let Some(acme) = &raw.acme else {
+                    self.problem("tls.acme", "is missing; `tls.mode = \"acme\"` needs it");
+                    return None;
+                };
+                self.acme(acme, issuer, environment).map(|acme| Tls::Acme(Box::new(acme)))
+            }
             RawTlsMode::Proxy => {
                 for (path, value) in given {
                     if value.is_some() {
@@ -34,6 +57,83 @@ impl Check<'_> {
                 Some(Tls::Files { certificate: self.path(certificate), key: self.path(key) })
             }
         }
+    }
+
+    fn acme(&mut self, raw: &RawAcme, issuer: Option<&IssuerUrl>, environment: Environment) -> Option<AcmeConfig> {
+        let before = self.problems.len();
+        if let Err(message) = check_service_url(&raw.directory, environment) {
+            let shown = if raw.directory.contains(['@', '?']) {
+                "the URL".to_owned()
+            } else {
+                format!("`{}`", shortened(&raw.directory))
+            };
+            self.problem("tls.acme.directory", format!("{shown} {message}"));
+        }
+        if !raw.terms_of_service_agreed {
+            self.problem(
+                "tls.acme.terms_of_service_agreed",
+                "is not `true`: read the terms of service of the ACME server and set it; nothing is ordered without",
+            );
+        }
+        for (index, contact) in raw.contact.iter().enumerate() {
+            let address = contact.strip_prefix("mailto:").unwrap_or_default();
+            let plain = |c: char| c.is_ascii_graphic() && !",?;<>".contains(c);
+            if !address.contains('@') || !address.chars().all(plain) {
+                let contact = shortened(contact);
+                self.problem(
+                    &format!("tls.acme.contact[{index}]"),
+                    format!("`{contact}` is not an address such as `mailto:ops@example.org`"),
+                );
+            }
+        }
+        let mut names: Vec<String> = issuer.map(|issuer| issuer.host().to_owned()).into_iter().collect();
+        for (index, name) in raw.names.iter().enumerate() {
+            // What an issuer's host may be, a certificate's name may be.
+            let is_host = IssuerUrl::parse(&format!("https://{name}")).is_ok_and(|url| url.host() == name);
+            if !is_host || name.parse::<IpAddr>().is_ok() {
+                let name = shortened(name);
+                let path = format!("tls.acme.names[{index}]");
+                self.problem(
+                    &path,
+                    format!("`{name}` is not a DNS name in lower case; wildcards cannot be validated over port 80"),
+                );
+            } else if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        if names.len() > MOST_NAMES {
+            self.problem("tls.acme.names", format!("makes {} names; {MOST_NAMES} are the most", names.len()));
+        }
+        if issuer.is_some_and(|issuer| issuer.host().parse::<IpAddr>().is_ok()) {
+            self.problem("tls.mode", "`acme` needs an issuer whose host is a DNS name, not an address");
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if let Some(profile) = raw.profile.as_ref().filter(|text| text.is_empty() || !text.chars().all(plain)) {
+            let profile = shortened(profile);
+            self.problem("tls.acme.profile", format!("`{profile}` is not a profile such as `tlsserver`"));
+        }
+        let http_listen = self.address("tls.acme.http_listen", &raw.http_listen);
+        let eab = raw.eab.as_ref().map(|eab| self.eab(eab));
+        if self.problems.len() > before {
+            return None;
+        }
+        Some(AcmeConfig {
+            directory: raw.directory.clone(),
+            contact: raw.contact.clone(),
+            names,
+            profile: raw.profile.clone(),
+            http_listen: http_listen?,
+            ca_file: raw.ca_file.as_ref().map(|file| self.path(file)),
+            eab: eab.flatten(),
+        })
+    }
+
+    fn eab(&mut self, raw: &RawEab) -> Option<EabConfig> {
+        if raw.kid.is_empty() || raw.kid.chars().any(char::is_control) {
+            self.problem("tls.acme.eab.kid", "is empty or holds control characters: copy the id that the CA gave you");
+        }
+        let hmac_key = self.secret_source("tls.acme.eab.hmac_key_file", &raw.hmac_key_file)?;
+        Some(EabConfig { kid: raw.kid.clone(), hmac_key })
     }
 
     pub(super) fn proxies(&mut self, texts: &[String]) -> Vec<IpAddr> {
