@@ -31,8 +31,10 @@ CREATE TABLE acme_challenges (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE acme_certificates (
+    -- In the order in which they were stored, whatever the clocks said.
+    seq             INTEGER PRIMARY KEY,
     -- The order's.
-    id              TEXT PRIMARY KEY,
+    id              TEXT NOT NULL UNIQUE,
     directory       TEXT NOT NULL,
     -- PEM, the issuer's own first.
     chain           TEXT NOT NULL,

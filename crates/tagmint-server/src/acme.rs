@@ -27,6 +27,6 @@ pub use self::{
     error::{AcmeError, ServerProblem},
     health::{CertificateHealth, FailureKind, RenewalFailure},
     jose::ExternalAccount,
-    manager::{AcmeSettings, CertificateManager, ManagerError},
+    manager::{AcmeSettings, CertificateManager, ManagerError, Pace},
     schedule::{Overview, StoredCertificate},
 };

@@ -17,7 +17,7 @@ use tagmint_core::{
     witness::Networks,
 };
 use tagmint_server::{
-    acme::{AcmeSettings, CertificateManager, ExternalAccount, http01},
+    acme::{AcmeSettings, CertificateManager, ExternalAccount, Pace, http01},
     app::{App, Parts},
     backend::{HttpSessionBackend, SessionBackend},
     certificate_files::{CertificateFiles, Seen},
@@ -152,6 +152,7 @@ fn acme_settings(acme: &AcmeConfig, config: &Config) -> Result<AcmeSettings, Cli
         external_account: acme.eab.as_ref().map(external_account).transpose()?,
         refresh: config.settings.key_refresh,
         patience: ACME_PATIENCE,
+        pace: Pace::default(),
     })
 }
 

@@ -26,14 +26,13 @@ const CONNECT: Duration = Duration::from_secs(10);
 const REQUEST: Duration = Duration::from_secs(40);
 /// The largest body, in bytes. A chain has some 10 KiB.
 const LARGEST: usize = 512 * 1024;
-/// Pauses before a request is repeated that could not be sent or was answered with 5xx. Whatever else is for the schedule.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
-
 /// The client. Clones share its connections.
 #[derive(Clone)]
 pub(super) struct AcmeHttp {
     client: Client,
     clock: Arc<dyn Clock>,
+    /// Before a request is repeated that could not be sent or was answered with 5xx. Whatever else is for the schedule.
+    pauses: [Duration; 2],
     /// The `Retry-After` of the last answer that was no error.
     retry_after: Arc<Mutex<Option<SignedDuration>>>,
 }
@@ -54,7 +53,12 @@ impl Answer {
 
 impl AcmeHttp {
     /// A client that trusts the system's roots, and the certificates in `ca_pem`.
-    pub(super) fn new(ca_pem: Option<&[u8]>, https_only: bool, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(
+        ca_pem: Option<&[u8]>,
+        https_only: bool,
+        pauses: [Duration; 2],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
         let mut builder = Client::builder()
             .user_agent(concat!("tagmint/", env!("CARGO_PKG_VERSION"), " instant-acme"))
             .https_only(https_only)
@@ -66,7 +70,7 @@ impl AcmeHttp {
         if let Some(pem) = ca_pem {
             builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem)?);
         }
-        Ok(Self { client: builder.build()?, clock, retry_after: Arc::default() })
+        Ok(Self { client: builder.build()?, clock, pauses, retry_after: Arc::default() })
     }
 
     /// Takes the `Retry-After` of the last answer that was no error.
@@ -87,7 +91,7 @@ impl AcmeHttp {
         headers: &HeaderMap,
         body: Bytes,
     ) -> Result<Answer, AcmeError> {
-        let mut pauses = PAUSES.iter();
+        let mut pauses = self.pauses.iter();
         loop {
             let error = match self.send_once(method.clone(), url, headers, body.clone()).await {
                 Ok(answer) => return Ok(answer),

@@ -56,6 +56,24 @@ pub struct AcmeSettings {
     pub refresh: Duration,
     /// How long one step waits for the server to validate and to issue.
     pub patience: Duration,
+    /// The pauses within a step.
+    pub pace: Pace,
+}
+
+/// The pauses within a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Before a request is repeated that could not be sent or was answered with 5xx.
+    pub repeat: [Duration; 2],
+    /// Before the first look at an order that is under way, and the least between two.
+    pub poll: Duration,
+}
+
+impl Default for Pace {
+    /// A second and three; half a second.
+    fn default() -> Self {
+        Self { repeat: [Duration::from_secs(1), Duration::from_secs(3)], poll: Duration::from_millis(500) }
+    }
 }
 
 /// Orders, renews and serves the issuer's certificate.
@@ -108,7 +126,7 @@ impl CertificateManager {
         random: Arc<dyn Random>,
     ) -> Result<Arc<Self>, ManagerError> {
         let https_only = settings.directory.starts_with("https://");
-        let http = AcmeHttp::new(settings.ca_pem.as_deref(), https_only, Arc::clone(&clock))?;
+        let http = AcmeHttp::new(settings.ca_pem.as_deref(), https_only, settings.pace.repeat, Arc::clone(&clock))?;
         let mut bytes = [0; 8];
         random.fill(&mut bytes)?;
         let holder = format!("{:016x}", u64::from_be_bytes(bytes));

@@ -26,8 +26,8 @@ use crate::tls::Certificate;
 const ORDER_AGE: SignedDuration = SignedDuration::from_hours(12);
 /// How long an order may stand still before it counts as failed.
 const STUCK: SignedDuration = SignedDuration::from_mins(15);
-/// The first and the longest pause between two looks at an order; the server's `Retry-After` counts more.
-const POLL: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
+/// The longest pause between two looks at an order; the server's `Retry-After` counts more.
+const LONGEST_POLL: Duration = Duration::from_secs(8);
 /// When an order is looked at again that was not ready within the patience of one step.
 const LATER: SignedDuration = SignedDuration::from_secs(30);
 
@@ -129,7 +129,7 @@ impl CertificateManager {
     async fn follow(&self, order: &mut Order, stored: &AcmeOrder) -> Result<Progress, AcmeError> {
         let url = &stored.url;
         let deadline = Instant::now() + self.settings.patience;
-        let (mut pause, mut asked) = (POLL.0, false);
+        let (mut pause, mut asked) = (self.settings.pace.poll, false);
         loop {
             let status = order.state().status;
             match status {
@@ -153,7 +153,7 @@ impl CertificateManager {
                 OrderStatus::Invalid => return Err(self.why_invalid(order, url).await),
             }
             let wished = self.http.take_retry_after().and_then(|wait| Duration::try_from(wait).ok());
-            let wait = wished.unwrap_or(pause).max(POLL.0);
+            let wait = wished.unwrap_or(pause).max(self.settings.pace.poll);
             if Instant::now() + wait > deadline {
                 let now = self.clock.now();
                 let age = now.duration_since(stored.created_at);
@@ -165,7 +165,7 @@ impl CertificateManager {
                 return Ok(Progress::Waiting(now + wished.clamp(LATER, STUCK)));
             }
             tokio::time::sleep(wait).await;
-            pause = (pause * 2).min(POLL.1);
+            pause = (pause * 2).min(LONGEST_POLL);
             with_nonces!(url, order.refresh())?;
         }
     }

@@ -15,7 +15,7 @@ use tagmint_core::{
     random::SystemRandom,
 };
 use tagmint_server::{
-    acme::{AcmeSettings, CertificateManager, FailureKind, Overview, http01},
+    acme::{AcmeSettings, CertificateManager, FailureKind, Overview, Pace, http01},
     tls::{ServedCertificate, install_provider},
 };
 use tagmint_store::{DatabaseUrl, Store, StoreOptions};
@@ -57,6 +57,7 @@ impl World {
             external_account: None,
             refresh: Duration::from_secs(10),
             patience: Duration::from_secs(20),
+            pace: Pace { repeat: [Duration::from_millis(100); 2], poll: Duration::from_millis(10) },
         }
     }
 
@@ -300,7 +301,7 @@ async fn whoever_comes_after_a_kill_goes_on() {
         world.server.fail(Fault::problem(path, 503, "serverInternal").times(3));
         let step = killed.step();
         // Dropped in the middle: the first of its repetitions has begun.
-        let _ = tokio::time::timeout(Duration::from_millis(700), step).await;
+        let _ = tokio::time::timeout(Duration::from_millis(150), step).await;
         drop(killed);
         world.clock.advance(SignedDuration::from_mins(10));
         let other = world.node().await;

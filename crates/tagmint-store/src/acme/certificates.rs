@@ -40,16 +40,16 @@ pub struct CertificateRecord {
 }
 
 const COLUMNS_AND_ORDER: &str = "SELECT id, directory, chain, private_key IS NOT NULL, not_after_ms, stored_at_ms, window_start_ms, \
-     window_end_ms, explanation_url, lookup_at_ms FROM acme_certificates ORDER BY stored_at_ms DESC, id DESC";
+     window_end_ms, explanation_url, lookup_at_ms FROM acme_certificates ORDER BY seq DESC";
 const KEY: &str = "SELECT private_key FROM acme_certificates WHERE id = $1";
-const STORE: &str = "INSERT INTO acme_certificates (id, directory, chain, private_key, not_after_ms, stored_at_ms) \
-     SELECT id, directory, $2, private_key, $3, $4 FROM acme_orders WHERE id = $1";
+const STORE: &str = "INSERT INTO acme_certificates (seq, id, directory, chain, private_key, not_after_ms, stored_at_ms) \
+     SELECT (SELECT coalesce(max(seq), 0) + 1 FROM acme_certificates), id, directory, $2, private_key, $3, $4 FROM acme_orders WHERE id = $1";
 const SUCCEEDED: &str = "UPDATE acme_state SET renew_requested_at_ms = NULL, failures = 0, failed_at_ms = NULL, failure_kind = NULL, \
      failure = NULL, retry_at_ms = NULL WHERE id = 1";
 const WIPE: &str = "UPDATE acme_certificates SET private_key = NULL WHERE private_key IS NOT NULL AND id NOT IN \
-     (SELECT id FROM acme_certificates ORDER BY stored_at_ms DESC, id DESC LIMIT $1)";
+     (SELECT id FROM acme_certificates ORDER BY seq DESC LIMIT $1)";
 const FORGET: &str = "DELETE FROM acme_certificates WHERE id NOT IN \
-     (SELECT id FROM acme_certificates ORDER BY stored_at_ms DESC, id DESC LIMIT $1)";
+     (SELECT id FROM acme_certificates ORDER BY seq DESC LIMIT $1)";
 const RENEWAL_INFO: &str = "UPDATE acme_certificates SET window_start_ms = $2, window_end_ms = $3, explanation_url = $4, lookup_at_ms = $5 \
      WHERE id = $1";
 
