@@ -141,8 +141,14 @@ impl CertificateManager {
                 }
                 OrderStatus::Ready => {
                     let csr = request(stored)?;
-                    with_nonces!(url, order.finalize_csr(&csr))?;
-                    continue;
+                    match with_nonces!(url, order.finalize_csr(&csr)) {
+                        // So it is refused when it was done before and the answer was lost: the next look at the order tells.
+                        Err(AcmeError::Problem { problem, .. }) if problem.is("orderNotReady") => {}
+                        finalized => finalized?,
+                    }
+                    if order.state().status != OrderStatus::Ready {
+                        continue;
+                    }
                 }
                 OrderStatus::Processing => {}
                 OrderStatus::Valid => {
@@ -173,6 +179,8 @@ impl CertificateManager {
     /// Keeps the answer to each challenge, then tells the server to look.
     async fn answer_challenges(&self, order: &mut Order, url: &str) -> Result<(), AcmeError> {
         let mut nonces = NONCES;
+        // A refusal may be the answer to a request that was made twice, the first answer having been lost: the authorization tells.
+        let mut refused: Option<(String, AcmeError)> = None;
         'anew: loop {
             let mut authorizations = order.authorizations();
             while let Some(next) = authorizations.next().await {
@@ -185,19 +193,33 @@ impl CertificateManager {
                     }
                     Err(error) => return Err(understood(error, url)),
                 };
+                let name = authorization.identifier().to_string();
+                let before = refused.take_if(|(of, _)| *of == name).map(|(_, error)| error);
+                if before.is_some() {
+                    with_nonces!(url, authorization.refresh())?;
+                }
                 if authorization.status != AuthorizationStatus::Pending {
                     continue;
                 }
-                let name = authorization.identifier().to_string();
                 let Some(mut challenge) = authorization.challenge(ChallengeType::Http01) else {
                     return Err(AcmeError::NoHttp01(name));
                 };
                 let answer = challenge.key_authorization();
                 self.store.acme().put_challenge(&challenge.token, answer.as_str()).await?;
-                if challenge.status == ChallengeStatus::Pending {
-                    with_nonces!(url, challenge.set_ready())?;
-                    tracing::info!(name, "the ACME server was asked to validate the name over port 80");
+                if challenge.status != ChallengeStatus::Pending {
+                    continue;
                 }
+                if let Some(error) = before {
+                    return Err(error);
+                }
+                match with_nonces!(url, challenge.set_ready()) {
+                    Err(error) if error.ends_order() => {
+                        refused = Some((name, error));
+                        continue 'anew;
+                    }
+                    asked => asked?,
+                }
+                tracing::info!(name, "the ACME server was asked to validate the name over port 80");
             }
             return Ok(());
         }
