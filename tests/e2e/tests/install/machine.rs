@@ -46,7 +46,7 @@ impl Said {
     }
 
     fn of(mut command: Command) -> TestResult<Self> {
-        let output = command.output().map_err(|error| format!("{:?}: {error}", command.get_program()))?;
+        let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         Ok(Self { code: output.status.code(), text })
     }
