@@ -102,6 +102,11 @@ impl AcmeProxy {
         self.script.lock().seen.clone()
     }
 
+    /// Forgets what has passed so far.
+    pub fn forget(&self) {
+        self.script.lock().seen.clear();
+    }
+
     /// The requests so far of this kind that the server accepted.
     pub fn accepted(&self, step: AcmeStep) -> Vec<AcmeRequest> {
         let accepted = |request: &AcmeRequest| request.step == step && request.is_accepted();

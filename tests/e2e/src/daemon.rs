@@ -113,6 +113,15 @@ impl Daemon {
         self.child.wait().map_err(|e| failed(&self.name, e))
     }
 
+    /// What kills the process at once (SIGKILL), from any thread. The owner must not have waited for its end yet: the id may be another's then.
+    pub fn killer(&self) -> impl FnOnce() + Send + 'static {
+        let pid = Pid::from_child(&self.child);
+        move || {
+            // Not an error when it is gone already.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+
     /// The error for a process that ended.
     pub(crate) fn ended(&self, status: ExitStatus) -> GuardError {
         GuardError::Ended { name: self.name.clone(), status: status.to_string(), log: self.log() }

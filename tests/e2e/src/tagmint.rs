@@ -91,6 +91,11 @@ impl TagmintProcess {
         self.daemon.pid()
     }
 
+    /// What kills it at once (SIGKILL), from any thread..
+    pub fn killer(&self) -> impl FnOnce() + Send + 'static {
+        self.daemon.killer()
+    }
+
     /// The end of what it wrote to stderr so far.
     pub fn stderr(&self) -> String {
         self.daemon.log()

@@ -1,6 +1,8 @@
 //! What a test wants to happen.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+
+use serde_json::Value;
 
 use super::message::{AcmeRequest, AcmeStep};
 
@@ -92,6 +94,8 @@ pub(super) struct Script {
     pub(super) seen: Vec<AcmeRequest>,
     pub(super) window: Option<RenewalWindow>,
     pub(super) profiles: Vec<String>,
+    /// What each order was asked for with that the server behind does not know, by the last part of its URL.
+    wishes: HashMap<String, Vec<(&'static str, Value)>>,
     faults: VecDeque<(AcmeStep, AcmeFault)>,
     interruption: Option<Interruption>,
 }
@@ -99,6 +103,20 @@ pub(super) struct Script {
 impl Script {
     pub(super) fn inject(&mut self, step: AcmeStep, times: usize, fault: AcmeFault) {
         self.faults.extend(std::iter::repeat_n((step, fault), times));
+    }
+
+    /// Notes what an order that was made just now was asked for with.
+    pub(super) fn note_wishes(&mut self, order: &str, payload: &Value) {
+        let wishes = ["replaces", "profile"].map(|name| (name, payload[name].clone()));
+        let wishes = wishes.into_iter().filter(|(_, value)| !value.is_null()).collect();
+        self.wishes.insert(last_part(order).to_owned(), wishes);
+    }
+
+    /// Puts the wishes of an order into the object that tells of it, as a server does that knows them (RFC 9773 §5).
+    pub(super) fn reflect_wishes(&self, order: &str, object: &mut Value) {
+        for (name, value) in self.wishes.get(last_part(order)).into_iter().flatten() {
+            object[*name] = value.clone();
+        }
     }
 
     pub(super) fn heal(&mut self) {
@@ -126,6 +144,11 @@ impl Script {
     }
 }
 
+/// The id of an order, which its own URL and the one to finalize it share.
+fn last_part(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +161,15 @@ mod tests {
         assert!(script.take_fault(AcmeStep::NewOrder).is_some());
         assert!(script.take_fault(AcmeStep::NewOrder).is_some());
         assert!(script.take_fault(AcmeStep::NewOrder).is_none());
+    }
+
+    #[test]
+    fn an_order_keeps_its_wishes() {
+        let mut script = Script::default();
+        script.note_wishes("https://ca.test/my-order/abc", &serde_json::json!({"replaces": "a.b", "identifiers": []}));
+        let mut object = serde_json::json!({"status": "valid"});
+        script.reflect_wishes("/finalize-order/abc", &mut object);
+        assert_eq!(object, serde_json::json!({"status": "valid", "replaces": "a.b"}));
     }
 
     #[test]

@@ -159,7 +159,10 @@ async fn answer(forward: Arc<Forward>, request: Request<hyper::body::Incoming>) 
     } else {
         forward.ask(parts, body, step).await?
     };
-    let (head, body) = response;
+    let (mut head, mut body) = response;
+    if head.status.is_success() && matches!(step, AcmeStep::NewOrder | AcmeStep::Order | AcmeStep::Finalize) {
+        body = forward.reflect(&mut head, &body, &seen)?;
+    }
     seen.status = Some(head.status.as_u16());
     seen.location = text(&head.headers, header::LOCATION.as_str());
     seen.problem = problem(&body);
@@ -202,6 +205,24 @@ impl Forward {
         head.headers.remove(header::CONTENT_LENGTH);
         let body = self.directory(&body, &host)?;
         Ok((head, body))
+    }
+
+    /// An order with what it was asked for and the server behind does not know.
+    fn reflect(
+        &self,
+        head: &mut axum::http::response::Parts,
+        body: &[u8],
+        seen: &AcmeRequest,
+    ) -> Result<Bytes, Failure> {
+        let mut object: Value = serde_json::from_slice(body)?;
+        let mut script = self.script.lock();
+        let made = text(&head.headers, header::LOCATION.as_str()).filter(|_| seen.step == AcmeStep::NewOrder);
+        if let Some(order) = &made {
+            script.note_wishes(order, &seen.payload);
+        }
+        script.reflect_wishes(made.as_deref().unwrap_or(&seen.path), &mut object);
+        head.headers.remove(header::CONTENT_LENGTH);
+        Ok(object.to_string().into())
     }
 
     /// The directory with what the server behind does not know.
