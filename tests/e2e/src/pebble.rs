@@ -61,8 +61,6 @@ pub struct PebbleOptions {
     pub authorizations_reused: u8,
     /// New accounts must name these.
     pub external_account: Option<ExternalAccount>,
-    /// Seconds that a validation waits at most before it begins, as a busy server would; 0 for none.
-    pub validation_pause: u8,
 }
 
 impl PebbleOptions {
@@ -74,7 +72,6 @@ impl PebbleOptions {
             nonces_refused: 5,
             authorizations_reused: 0,
             external_account: None,
-            validation_pause: 0,
         }
     }
 }
@@ -107,10 +104,7 @@ impl Pebble {
         command.arg("-config").arg(config.write()?).arg("-dnsserver").arg(format!("127.0.0.1:{dns_port}"));
         command.env("PEBBLE_WFE_NONCEREJECT", options.nonces_refused.to_string());
         command.env("PEBBLE_AUTHZREUSE", options.authorizations_reused.to_string());
-        match options.validation_pause {
-            0 => command.env("PEBBLE_VA_NOSLEEP", "1"),
-            seconds => command.env("PEBBLE_VA_SLEEPTIME", seconds.to_string()),
-        };
+        command.env("PEBBLE_VA_NOSLEEP", "1");
         let mut pebble = Daemon::spawn("pebble", &mut command, PACKAGE, &dir.path().join("pebble.log"))?;
         let [acme, management] = config.addresses();
         pebble.wait_ready("Pebble's start", START, || {

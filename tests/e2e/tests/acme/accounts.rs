@@ -70,16 +70,7 @@ async fn a_change_of_the_accounts_key_that_is_broken_off_is_settled() -> TestRes
         let stage = Stage::with(PebbleOptions { nonces_refused: 0, ..PebbleOptions::new(free_port()?) }).await?;
         let node = stage.served().await?;
         node.store.acme().request_rollover(stage.clock.now()).await?;
-        let (killed, dead) = tokio::sync::oneshot::channel();
-        stage.pebble.proxy().interrupt(AcmeStep::KeyChange, moment, move || {
-            let _ = killed.send(());
-        });
-        // Nothing of the manager runs after the request was noted: as if the process were killed.
-        tokio::select! {
-            _ = node.manager.step() => return Err("the step should have been broken off".into()),
-            dead = dead => dead?,
-        }
-        drop(node);
+        stage.break_off(node, AcmeStep::KeyChange, moment).await?;
         let node = stage.node().await?;
         stage.listen(&node);
         stage.pass(DAY * 61);

@@ -20,7 +20,7 @@ use tagmint_core::{
     random::SystemRandom,
     sealing::MasterKey,
 };
-use tagmint_e2e::{AcmeStep, Pebble, PebbleOptions, free_port};
+use tagmint_e2e::{AcmeStep, Moment, Pebble, PebbleOptions, free_port};
 use tagmint_server::{
     acme::{AcmeSettings, CertificateManager, ExternalAccount},
     tls::{self, CertificateFacts, ServedCertificate},
@@ -42,9 +42,20 @@ pub struct Stage {
     port80: Port80,
 }
 
+/// What answers on port 80: a node of ours, after a pause.
+#[derive(Default)]
+struct Answers {
+    node: Option<Arc<CertificateManager>>,
+    pause: Duration,
+}
+
+type Port80 = Arc<Mutex<Answers>>;
+
 /// What differs between nodes.
 #[derive(Default)]
 pub struct NodeOptions {
+    /// How long a step waits for the server; half a minute where it is not said.
+    pub patience: Option<Duration>,
     pub profile: Option<&'static str>,
     pub external_account: Option<ExternalAccount>,
 }
@@ -94,7 +105,7 @@ impl Stage {
             ca_pem: Some(std::fs::read(self.pebble.ca_file())?),
             external_account: options.external_account,
             refresh: Duration::from_secs(10),
-            patience: Duration::from_secs(30),
+            patience: options.patience.unwrap_or(Duration::from_secs(30)),
         };
         let served = ServedCertificate::none();
         let manager = CertificateManager::new(
@@ -110,7 +121,12 @@ impl Stage {
 
     /// Lets a node answer challenges, in the place of the one before.
     pub fn listen(&self, node: &Node) {
-        *self.port80.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&node.manager));
+        self.port80.lock().unwrap_or_else(PoisonError::into_inner).node = Some(Arc::clone(&node.manager));
+    }
+
+    /// From now on challenges are answered so late.
+    pub fn answer_late(&self, pause: Duration) {
+        self.port80.lock().unwrap_or_else(PoisonError::into_inner).pause = pause;
     }
 
     /// A node that answers challenges and has a certificate.
@@ -120,6 +136,18 @@ impl Stage {
         node.manager.step().await;
         node.facts()?;
         Ok(node)
+    }
+
+    /// Lets a node do what is due, and drops its work at the next request of this kind: nothing of it runs on, as if the process were killed.
+    pub async fn break_off(&self, node: Node, step: AcmeStep, moment: Moment) -> TestResult {
+        let (kill, killed) = tokio::sync::oneshot::channel();
+        self.pebble.proxy().interrupt(step, moment, move || {
+            let _ = kill.send(());
+        });
+        tokio::select! {
+            _ = node.manager.step() => Err(format!("it ended without {step:?}: {:?}", node.manager.health()).into()),
+            killed = killed => Ok(killed?),
+        }
     }
 
     /// Moves the time.
@@ -148,11 +176,13 @@ impl Stage {
     }
 }
 
-type Port80 = Arc<Mutex<Option<Arc<CertificateManager>>>>;
-
 async fn challenge(State(port80): State<Port80>, uri: Uri) -> Result<String, StatusCode> {
-    let manager = port80.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some(manager) = manager else { return Ok("this is somebody else's web server".to_owned()) };
+    let (node, pause) = {
+        let answers = port80.lock().unwrap_or_else(PoisonError::into_inner);
+        (answers.node.clone(), answers.pause)
+    };
+    tokio::time::sleep(pause).await;
+    let Some(manager) = node else { return Ok("this is somebody else's web server".to_owned()) };
     let token = uri.path().strip_prefix("/.well-known/acme-challenge/").ok_or(StatusCode::NOT_FOUND)?;
     match manager.challenge(token).await {
         Ok(answer) => answer.ok_or(StatusCode::NOT_FOUND),

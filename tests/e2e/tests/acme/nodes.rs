@@ -1,6 +1,7 @@
 //! Several nodes on one database.
 
-use tagmint_e2e::AcmeStep;
+use jiff::SignedDuration;
+use tagmint_e2e::{AcmeStep, Moment};
 
 use super::{
     TestResult,
@@ -31,5 +32,22 @@ async fn one_node_orders_and_all_serve_what_came_of_it() -> TestResult {
     }
     assert_eq!(stage.pebble.proxy().accepted(AcmeStep::Finalize).len(), 2);
     assert_eq!(stage.pebble.proxy().accounts().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_that_dies_over_an_order_is_followed_by_another_one_once_its_lease_has_run_out() -> TestResult {
+    let stage = Stage::new().await?;
+    let (dying, other) = (stage.node().await?, stage.node().await?);
+    stage.listen(&other);
+    stage.break_off(dying, AcmeStep::Finalize, Moment::After).await?;
+    let before = stage.pebble.proxy().seen().len();
+    other.manager.step().await;
+    assert_eq!(stage.pebble.proxy().seen().len(), before, "the lease keeps it away");
+    stage.pass(SignedDuration::from_mins(4));
+    other.manager.step().await;
+    other.facts()?;
+    assert_eq!(stage.orders(), 1, "it went on with the order");
+    assert_eq!(stage.pebble.proxy().accepted(AcmeStep::Finalize).len(), 1);
     Ok(())
 }

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tagmint_core::clock::Clock as _;
-use tagmint_e2e::{AcmeStep, PebbleOptions, RenewalWindow, free_port};
+use tagmint_e2e::{AcmeFault, AcmeStep, PebbleOptions, RenewalWindow, free_port};
 use x509_parser::prelude::{FromDer as _, ParsedExtension, X509Certificate};
 
 use super::{
@@ -101,6 +101,40 @@ async fn renewal_information_without_retry_after_is_looked_up_every_six_hours() 
     assert!(planned >= start + DAY * 50 && planned < start + DAY * 52, "{planned}");
     let moments = stage.watch(&node, 13 * 60, AcmeStep::RenewalInfo).await;
     assert!(matches!(moments.as_slice(), [355..=365, 715..=725]), "{moments:?}");
+    assert_eq!(stage.orders(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_to_replace_is_asked_without() -> TestResult {
+    let stage = Stage::new().await?;
+    let start = stage.clock.now();
+    stage.pebble.proxy().set_renewal_window(Some(window(start, 1, 2, Some("3600"))));
+    let node = stage.served().await?;
+    let first = node.serial()?;
+    stage.pebble.proxy().inject(AcmeStep::NewOrder, 1, AcmeFault::problem(409, "alreadyReplaced", None));
+    stage.pass(DAY * 2);
+    node.manager.step().await;
+    assert_ne!(node.serial()?, first, "{:?}", node.manager.health());
+    let orders = stage.pebble.proxy().accepted(AcmeStep::NewOrder);
+    assert!(orders.iter().all(|order| order.payload["replaces"].is_null()) && orders.len() == 2, "{orders:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_slow_validation_is_waited_for_with_the_same_order() -> TestResult {
+    let stage = Stage::new().await?;
+    let patience = Some(Duration::from_secs(1));
+    let node = stage.node_with(NodeOptions { patience, ..NodeOptions::default() }).await?;
+    stage.listen(&node);
+    stage.answer_late(Duration::from_secs(3));
+    node.manager.step().await;
+    assert!(node.served.current().is_none());
+    assert_eq!(node.manager.health().last_failure, None, "it is no failure to wait");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    stage.pass(SignedDuration::from_mins(1));
+    node.manager.step().await;
+    node.facts()?;
     assert_eq!(stage.orders(), 1);
     Ok(())
 }
