@@ -22,7 +22,7 @@ use tagmint_core::{
 };
 use tagmint_e2e::{AcmeStep, Moment, Pebble, PebbleOptions, free_port};
 use tagmint_server::{
-    acme::{AcmeSettings, CertificateManager, ExternalAccount},
+    acme::{AcmeSettings, CertificateManager, ExternalAccount, Pace},
     tls::{self, CertificateFacts, ServedCertificate},
 };
 use tagmint_store::{DatabaseUrl, Store, StoreOptions};
@@ -106,6 +106,7 @@ impl Stage {
             external_account: options.external_account,
             refresh: Duration::from_secs(10),
             patience: options.patience.unwrap_or(Duration::from_secs(30)),
+            pace: Pace::default(),
         };
         let served = ServedCertificate::none();
         let manager = CertificateManager::new(

@@ -1,12 +1,16 @@
 //! Certificates from a real ACME server: Pebble, behind a proxy that breaks what a test wants broken.
 
 mod accounts;
+mod binary;
 mod certbot;
 mod certificate;
 mod failures;
 mod inside;
+mod issuer;
+mod killed;
 mod nodes;
 mod renewal;
+mod visit;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type TestResult<T = ()> = Result<T, Error>;

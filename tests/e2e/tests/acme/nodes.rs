@@ -44,7 +44,7 @@ async fn a_node_that_dies_over_an_order_is_followed_by_another_one_once_its_leas
     let before = stage.pebble.proxy().seen().len();
     other.manager.step().await;
     assert_eq!(stage.pebble.proxy().seen().len(), before, "the lease keeps it away");
-    stage.pass(SignedDuration::from_mins(4));
+    stage.pass(SignedDuration::from_mins(1));
     other.manager.step().await;
     other.facts()?;
     assert_eq!(stage.orders(), 1, "it went on with the order");
