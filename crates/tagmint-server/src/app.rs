@@ -9,10 +9,12 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
 use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::BuildError;
 use tagmint_core::{
+    alarm::{Alarm, conditions::CertificateLife},
     clock::Clock,
     environment::Environment,
     key_schedule::{KeyPhase, KeyRing},
@@ -112,8 +114,11 @@ pub struct App {
     pub(crate) recorder: Recorder,
     watch: Watch,
     pub(crate) jwks_cache_control: HeaderValue,
+    /// The alarms that stood at the last look.
+    pub(crate) alarms: ArcSwap<Vec<Alarm>>,
     key_context: KeyContext,
     health: Mutex<Option<(Instant, Vec<Check>)>>,
+    /// What new connections are shown, where TLS ends here, and who orders it.
     certificate: OnceLock<(Arc<ServedCertificate>, Option<Arc<CertificateManager>>)>,
     shutting_down: AtomicBool,
 }
@@ -167,6 +172,7 @@ impl App {
             recorder,
             watch: Watch::default(),
             jwks_cache_control,
+            alarms: ArcSwap::default(),
             key_context,
             health: Mutex::new(None),
             certificate: OnceLock::new(),
@@ -319,14 +325,28 @@ impl App {
             (None, None) => Some("there is no key that can sign; the log says why".to_owned()),
         };
         checks.push(check("signing_key", no_key));
+        checks.extend(certificate_check(&self.certificate_health(), now));
+        // What callers do not notice yet takes no issuer out of rotation: another one would not be better off. Ids alone: the page is public.
+        for alarm in self.alarms.load().iter() {
+            let of = alarm.subject.as_ref().map(|subject| format!(" ({subject})")).unwrap_or_default();
+            checks.push(Check {
+                name: "alarm",
+                ok: true,
+                detail: Some(format!("{}: {}{of}", alarm.severity, alarm.kind)),
+            });
+        }
         // A platform that is down concerns its own jobs: it takes no issuer out of rotation, but people shall see it.
         for health in self.upstreams.health() {
             checks.push(Check { name: "provider", ok: true, detail: Some(health.to_string()) });
         }
-        checks.extend(certificate_check(&self.certificate_health(), now));
         let ending = self.shutting_down.load(Ordering::Relaxed).then(|| "the issuer is shutting down".to_owned());
         checks.push(check("shutdown", ending));
         checks
+    }
+
+    /// The life of the certificate that new connections are shown.
+    pub(crate) fn certificate_life(&self) -> Option<CertificateLife> {
+        Some(self.certificate.get()?.0.current()?.life())
     }
 
     async fn ask_database(&self) -> Vec<Check> {
@@ -361,7 +381,8 @@ impl App {
     }
 }
 
-/// Where certificates are ordered here: whether there is one to show. One that is due for renewal serves as well as any other.
+/// Where TLS ends here: whether there is a certificate to show. A node that nobody can connect to is no use in rotation; one whose certificate
+/// is due for renewal is as good as any.
 fn certificate_check(health: &CertificateHealth, now: Timestamp) -> Option<Check> {
     let failure = health.last_failure.as_ref();
     let why =
@@ -375,6 +396,7 @@ fn certificate_check(health: &CertificateHealth, now: Timestamp) -> Option<Check
                 facts.not_after
             )
         }
+        Some(facts) if facts.not_before > now => format!("the certificate is not valid before {}", facts.not_before),
         Some(facts) => {
             let detail = Some(format!("good until {}{why}", facts.not_after));
             return Some(Check { name: "certificate", ok: true, detail });

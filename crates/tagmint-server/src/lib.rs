@@ -13,10 +13,13 @@
 //! | [`upstream`] | the keys of the CI platforms whose tokens are accepted |
 //! | [`sts`], `credential_cache` | roles assumed for callers, and the credentials that came of it |
 //! | `witness` | who fetches discovery and the key set |
+//! | [`alarms`] | what is wrong with this issuer, looked at every minute, and who is told |
+//! | [`remote_check`] | a running issuer, looked at as STS would |
 //! | [`limits`], [`connections`], [`metrics`], [`client_address`] | what callers may use, figures, who is calling |
 //! | [`tls`], [`certificate_files`], [`acme`], [`serve`] | listeners, certificates, an orderly end |
 
 pub mod acme;
+pub mod alarms;
 pub mod app;
 pub mod backend;
 pub mod certificate_files;
@@ -29,6 +32,7 @@ pub mod key_cache;
 pub mod limits;
 pub mod metrics;
 pub mod mock_backend;
+pub mod remote_check;
 pub mod router;
 pub mod serve;
 pub mod settings;

@@ -1,6 +1,9 @@
 //! Figures for Prometheus. Handles are made once, so that a request pays for an atomic addition and no look-up.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use jiff::SignedDuration;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
@@ -97,7 +100,7 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     (
         "tagmint_certificate_not_after_seconds",
         "gauge",
-        "When the certificate that is served ends, in seconds since the epoch.",
+        "When the certificate that is served ends, in seconds since the epoch. Absent where TLS ends at a proxy.",
     ),
     (
         "tagmint_certificate_next_renewal_seconds",
@@ -118,6 +121,21 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
         "tagmint_certificate_failures_in_a_row",
         "gauge",
         "Attempts of all nodes that failed since the last certificate; with `tls.mode = \"acme\"`.",
+    ),
+    ("tagmint_certificate_not_before_seconds", "gauge", "From when the served certificate is valid."),
+    ("tagmint_disk_free_bytes", "gauge", "What the issuer may still write on the database's disk."),
+    ("tagmint_disk_size_bytes", "gauge", "The size of the database's disk."),
+    ("tagmint_session_backend_up", "gauge", "Whether the session backend answered the last time it was asked: 1 or 0."),
+    ("tagmint_alarms_firing", "gauge", "Alarms that stand, by id (docs/alarms.md) and severity."),
+    (
+        "tagmint_alarms_looked_at_seconds",
+        "gauge",
+        "When the issuer last looked for alarms. It does so every minute: what is older has stopped.",
+    ),
+    (
+        "tagmint_alarm_notices_total",
+        "counter",
+        "Notices of alarms, by sink and result: `delivered`; `failed`, to be tried again; `given_up` after a day.",
     ),
 ];
 
@@ -207,8 +225,9 @@ const STATUS_CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 pub struct Figures {
     /// Where they are kept.
     pub metrics: Metrics,
-    /// Ledger writes that failed.
-    pub ledger_failures: Counter,
+    ledger_failures: Counter,
+    /// The same count, to be read.
+    ledger_failed: AtomicU64,
     /// Sessions opened.
     pub sessions_opened: Counter,
     /// About connections.
@@ -247,6 +266,7 @@ impl Figures {
             .collect();
         Self {
             ledger_failures: metrics.counter("tagmint_ledger_failures_total", &[]),
+            ledger_failed: AtomicU64::new(0),
             sessions_opened: metrics.counter("tagmint_sessions_opened_total", &[]),
             connections: ConnectionFigures {
                 open: metrics.gauge("tagmint_connections", &[]),
@@ -263,6 +283,35 @@ impl Figures {
             metrics,
             routes,
         }
+    }
+
+    /// A ledger write failed.
+    pub fn ledger_failed(&self) {
+        self.ledger_failures.increment(1);
+        self.ledger_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Ledger writes that failed since the start.
+    pub fn ledger_failures(&self) -> u64 {
+        self.ledger_failed.load(Ordering::Relaxed)
+    }
+
+    /// A gauge without labels.
+    pub fn set(&self, name: &'static str, value: f64) {
+        self.metrics.gauge(name, &[]).set(value);
+    }
+
+    /// How many alarms of a kind and severity stand.
+    pub fn alarms_firing(&self, alarm: &'static str, severity: &'static str, count: u32) {
+        let labels = [("alarm", alarm), ("severity", severity)];
+        self.metrics.gauge("tagmint_alarms_firing", &labels).set(f64::from(count));
+    }
+
+    /// What became of a notice: `delivered`, `failed`, `given_up`.
+    pub fn alarm_notice(&self, sink: &str, result: &'static str, count: u64) {
+        let labels = vec![Label::new("sink", sink.to_owned()), Label::from_static_parts("result", result)];
+        let key = labelled("tagmint_alarm_notices_total", labels);
+        self.metrics.recorder.register_counter(&key, &METADATA).increment(count);
     }
 
     /// A token was signed and recorded.
@@ -351,6 +400,7 @@ impl Figures {
     pub fn certificate(&self, health: &CertificateHealth) {
         let set = |name, value: f64| self.metrics.gauge(name, &[]).set(value);
         if let Some(facts) = &health.served {
+            set("tagmint_certificate_not_before_seconds", facts.not_before.as_second() as f64);
             set("tagmint_certificate_not_after_seconds", facts.not_after.as_second() as f64);
         }
         if !health.ordered_here {

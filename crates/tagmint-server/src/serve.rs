@@ -81,6 +81,10 @@ pub struct Running {
 /// When a socket cannot be used.
 pub fn serve(app: Arc<App>, listeners: Listeners) -> io::Result<Running> {
     let Listeners { public, tls: certificate, admin, plain } = listeners;
+    if let Some(certificate) = &certificate {
+        // Served once: a second time there is one already.
+        app.show_certificate(Arc::clone(certificate), None);
+    }
     let tls = certificate.clone().map(tls::server_config).transpose().map_err(io::Error::other)?;
     let tls = tls.map(TlsAcceptor::from);
     let (end, ending) = watch::channel(End::NotYet);

@@ -17,6 +17,7 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
+use tagmint_core::alarm::conditions::CertificateLife;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 /// Why a certificate or its key cannot be used.
@@ -155,6 +156,11 @@ impl Certificate {
     /// What the first certificate says of itself.
     pub const fn facts(&self) -> &CertificateFacts {
         &self.facts
+    }
+
+    /// From when until when the first certificate is valid.
+    pub const fn life(&self) -> CertificateLife {
+        CertificateLife { not_before: self.facts.not_before, not_after: self.facts.not_after }
     }
 
     /// The first certificate, in DER.

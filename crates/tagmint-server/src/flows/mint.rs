@@ -206,7 +206,7 @@ impl Authorized {
         };
         let row = row(&command, now, known, Outcome::Minted(entry));
         if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
-            app.figures.ledger_failures.increment(1);
+            app.figures.ledger_failed();
             release(app, claimed).await;
             return Err(error.into());
         }
@@ -241,7 +241,7 @@ async fn refuse(app: &App, command: &MintCommand, now: Timestamp, known: Known, 
     tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), about = known.about, %error, "mint refused");
     let row = row(command, now, known, Outcome::Refused(refused));
     if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
-        app.figures.ledger_failures.increment(1);
+        app.figures.ledger_failed();
         return error.into();
     }
     app.figures.refused(error.code());

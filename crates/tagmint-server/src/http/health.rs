@@ -16,8 +16,8 @@ use crate::app::App;
 /// The state of one part.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Check {
-    /// The part: `database`, `ledger`, `signing_key`, `provider` (each CI platform, for people: it is always `ok`), `certificate`
-    /// (where TLS ends here), `shutdown`.
+    /// The part: `database`, `ledger`, `signing_key`, `certificate` (where TLS ends here), `shutdown`; for people, and always `ok`:
+    /// `alarm` (each that stands: severity and id, docs/alarms.md), `provider` (each CI platform).
     pub name: &'static str,
     /// Whether it works.
     pub ok: bool,
@@ -29,7 +29,7 @@ pub struct Check {
 /// All parts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok` or `unavailable`.
+    /// `ok`; `degraded`, when it serves and alarms stand; `unavailable`.
     status: &'static str,
     /// Each part.
     checks: Vec<Check>,
@@ -41,12 +41,17 @@ pub async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// The issuer can mint: every part that a mint needs works. 503 names each that does not.
+/// The issuer can mint: every part that a mint needs works. 503 names each that does not; 200 with `degraded` names alarms that stand.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     let checks = app.health().await;
     let ok = checks.iter().all(|check| check.ok);
-    let (code, status) = if ok { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
+    let degraded = checks.iter().any(|check| check.name == "alarm");
+    let (code, status) = match (ok, degraded) {
+        (true, false) => (StatusCode::OK, "ok"),
+        (true, true) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
     (code, [(header::CACHE_CONTROL, "no-store")], Json(Health { status, checks })).into_response()
 }
 

@@ -61,6 +61,8 @@ pub struct KeyHealth {
     pub fetched: u64,
     /// Fetches that failed since the start.
     pub failed: u64,
+    /// How long keys are used after they were fetched.
+    pub stale_after: Duration,
 }
 
 /// An issuer's keys. One fetch is under way at a time, and everybody who needs it waits for that one.
@@ -163,6 +165,7 @@ impl UpstreamKeys {
             last_error: state.last_error.clone(),
             fetched: state.fetched,
             failed: state.failed,
+            stale_after: self.settings.stale_after,
         }
     }
 

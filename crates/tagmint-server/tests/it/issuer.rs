@@ -103,7 +103,11 @@ impl SessionBackend for ScriptedBackend {
     }
 
     fn is_mock(&self) -> BoxFuture<'_, Result<bool, BackendError>> {
-        Box::pin(async { Ok(true) })
+        let outage = match &*self.0.lock().unwrap() {
+            Err(outage @ BackendError::Outage(_)) => Err(outage.clone()),
+            _ => Ok(true),
+        };
+        Box::pin(async { outage })
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod acme;
 mod acme_server;
+mod alarms;
 mod aws_credentials;
 mod documents;
 mod exchange;
@@ -13,6 +14,7 @@ mod ledger;
 mod limits;
 mod oauth_endpoints;
 mod problems;
+mod remote_check;
 mod session_backend;
 mod sessions;
 mod sockets;

@@ -1,0 +1,125 @@
+//! What is served, against what is stored: for who has the configuration at hand.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use tagmint_core::{
+    alarm::conditions::{self, KeysView, RenewalView},
+    key_schedule::{KeyPhase, KeyRing, KeyState, RotationPolicy},
+};
+
+use super::rows::Row;
+
+/// What is known from inside.
+#[derive(Debug)]
+pub struct Inside {
+    /// The certificate on disk or in the store; none where TLS ends at a proxy.
+    pub certificate: Option<StoredLeaf>,
+    /// How renewals go; none where somebody else renews.
+    pub renewal: Option<RenewalView>,
+    /// All keys of the database, withdrawn ones included; or why they cannot be read.
+    pub keys: Result<Vec<KeyState>, String>,
+    /// When keys follow each other.
+    pub policy: RotationPolicy,
+}
+
+/// A stored certificate.
+#[derive(Debug)]
+pub enum StoredLeaf {
+    /// Its first certificate, in DER.
+    Leaf(Vec<u8>),
+    /// It cannot be used.
+    Unusable(String),
+}
+
+pub(super) fn compare(inside: &Inside, leaf: Option<&[u8]>, kids: &[String], now: Timestamp) -> Vec<Row> {
+    let mut rows = Vec::new();
+    rows.extend(inside.certificate.as_ref().map(|stored| certificate(stored, leaf)));
+    rows.extend(inside.renewal.as_ref().map(renewal));
+    match &inside.keys {
+        Ok(states) => {
+            rows.push(served_keys(states, kids, now));
+            rows.push(key_ages(states, inside.policy, now));
+        }
+        Err(why) => {
+            let fix = "run this where the database can be read, as the issuer's user";
+            rows.push(Row::failure("served_keys", why.clone(), "the database's keys", fix));
+        }
+    }
+    rows
+}
+
+fn certificate(stored: &StoredLeaf, leaf: Option<&[u8]>) -> Row {
+    let expected = "the stored certificate is the served one";
+    match (stored, leaf) {
+        (StoredLeaf::Unusable(why), _) => {
+            let fix = "put a certificate and its key in place: the issuer would not start with this one";
+            Row::failure("stored_certificate", why.clone(), expected, fix)
+        }
+        (StoredLeaf::Leaf(_), None) => Row::skipped("stored_certificate", "no certificate was presented"),
+        (StoredLeaf::Leaf(stored), Some(leaf)) if stored == leaf => {
+            Row::good("stored_certificate", "the same", expected)
+        }
+        (StoredLeaf::Leaf(_), Some(_)) => {
+            let fix = "reload the issuer (`systemctl reload`, SIGHUP); if it is the same then, something else answers under its name";
+            Row::warning("stored_certificate", "another one is served", expected, fix)
+        }
+    }
+}
+
+fn renewal(renewal: &RenewalView) -> Row {
+    let expected = "renewals go well";
+    let next = renewal.next_at.map_or("none is planned".to_owned(), |at| format!("the next is at {at:.0}"));
+    match (renewal.failures, &renewal.last_error) {
+        (0, _) => Row::good("renewal", next, expected),
+        (failures, error) => {
+            let why = error.as_deref().unwrap_or("the log says why");
+            let fix = "DNS and port 80 must lead to this issuer; the rows above and the log say more";
+            Row::warning("renewal", format!("{failures} failed in a row: {why}; {next}"), expected, fix)
+        }
+    }
+}
+
+fn served_keys(states: &[KeyState], kids: &[String], now: Timestamp) -> Row {
+    let expected = "the served key set has the keys that the database publishes";
+    let ring = KeyRing(states);
+    let published: BTreeSet<&str> = ring.published(now).iter().map(|key| key.kid.as_str()).collect();
+    let served: BTreeSet<&str> = kids.iter().map(String::as_str).collect();
+    let list = |kids: Vec<&&str>| kids.into_iter().copied().collect::<Vec<_>>().join(", ");
+    let (missing, unknown) =
+        (list(published.difference(&served).collect()), list(served.difference(&published).collect()));
+    if missing.is_empty() && unknown.is_empty() {
+        return Row::good("served_keys", format!("the same {}", served.len()), expected);
+    }
+    let told = [("missing", &missing), ("not in the database", &unknown)];
+    let told: Vec<String> =
+        told.iter().filter(|(_, kids)| !kids.is_empty()).map(|(what, kids)| format!("{what}: {kids}")).collect();
+    let fix = "a cache may hold the old key set for `jwks.max_age`; after that, something else answers under the issuer's name";
+    let signing_is_served = ring.signing(now).is_none_or(|key| served.contains(key.kid.as_str()));
+    if signing_is_served {
+        Row::warning("served_keys", told.join("; "), expected, fix)
+    } else {
+        Row::failure("served_keys", told.join("; "), expected, fix)
+    }
+}
+
+fn key_ages(states: &[KeyState], policy: RotationPolicy, now: Timestamp) -> Row {
+    let expected = "a key signs, and the next one is published in time";
+    let published: Vec<KeyState> =
+        states.iter().filter(|key| key.schedule.phase(now) != KeyPhase::Withdrawn).cloned().collect();
+    let shown: Vec<String> = published
+        .iter()
+        .map(|key| {
+            let kid: String = key.kid.as_str().chars().take(8).collect();
+            let age = conditions::about(now.duration_since(key.schedule.published_at));
+            format!("{kid}… {} for {age}", key.schedule.phase(now))
+        })
+        .collect();
+    let can_sign = KeyRing(states).signing(now).is_some();
+    let view = KeysView { states: published, policy, read_ago: SignedDuration::ZERO, can_sign, signs_from: None };
+    match conditions::of_keys(&view, now).first() {
+        None => Row::good("key_ages", shown.join(", "), expected),
+        Some(alarm) if can_sign => Row::warning("key_ages", alarm.text.clone(), expected, &alarm.fix),
+        Some(alarm) => Row::failure("key_ages", alarm.text.clone(), expected, &alarm.fix),
+    }
+}
