@@ -78,6 +78,13 @@ impl Failure {
         }
     }
 
+    /// Reads the answer to a call that the SDK did not make.
+    pub(crate) fn answered(status: u16, body: &[u8]) -> Self {
+        let Body { code, message } = read(body);
+        let message = message.unwrap_or_default().trim_end_matches('.').to_owned();
+        Self::Refused { status, code: code.unwrap_or_else(|| UNREADABLE.to_owned()), message }
+    }
+
     /// An answer that has not what was asked for.
     pub fn incomplete(what: &str) -> Self {
         Self::Refused { status: 200, code: UNREADABLE.to_owned(), message: format!("it has no {what}") }
@@ -129,28 +136,25 @@ struct Body {
 
 /// The first `Code` and `Message` of an error's XML.
 fn read(body: &[u8]) -> Body {
-    let mut found = Body::default();
-    let Ok(text) = std::str::from_utf8(body) else { return found };
-    let mut reader = Reader::from_str(text);
-    let mut within = Vec::new();
-    while let Ok(event) = reader.read_event() {
-        match event {
-            Event::Start(start) => within = start.local_name().as_ref().to_vec(),
-            Event::End(_) => within.clear(),
-            Event::Text(text) => {
-                let Ok(text) = text.decode() else { continue };
-                let slot = match within.as_slice() {
-                    b"Code" => &mut found.code,
-                    b"Message" => &mut found.message,
-                    _ => continue,
-                };
-                slot.get_or_insert_with(|| text.into_owned());
-            }
-            Event::Eof => break,
+    Body { code: element(body, "Code"), message: element(body, "Message") }
+}
+
+/// The text of the first element of this name that has one, in an answer's XML.
+pub(crate) fn element(body: &[u8], name: &str) -> Option<String> {
+    let mut reader = Reader::from_str(std::str::from_utf8(body).ok()?);
+    let mut within = false;
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(start) => within = start.local_name().as_ref() == name.as_bytes(),
+            Event::End(_) => within = false,
+            Event::Text(text) if within => match text.decode() {
+                Ok(text) => return Some(text.into_owned()),
+                Err(_) => continue,
+            },
+            Event::Eof => return None,
             _ => {}
         }
     }
-    found
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! | [`token`] | what a token says, unverified |
 //! | [`prove`] | the proof: plan, run, report |
 //! | [`render`] | the AWS side of an issuer from its configuration: as CloudFormation, Terraform, a script |
+//! | [`sns`] | publishing to a topic |
 
 pub mod assume;
 pub mod connection;
@@ -20,4 +21,5 @@ pub mod failure;
 pub mod policies;
 pub mod prove;
 pub mod render;
+pub mod sns;
 pub mod token;
