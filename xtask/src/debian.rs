@@ -33,6 +33,7 @@ const NEEDS: &[(Probe, &str, &str)] = &[
     (Program("shellcheck"), "shellcheck", "looks through the scripts for pipelines"),
     (Program("curl"), "curl", "what they ask with"),
     (Program("jq"), "jq", "what they read answers with"),
+    (Program("promtool"), "prometheus", "tests the alert rules; the server itself is not started"),
     (Program("make"), "make", "the build of the example workflow"),
     (File("/usr/sbin/nginx"), "nginx", "stands before the issuer, with the sites that are shipped"),
     (Program("systemd-analyze"), "systemd", "verifies the units, and passes sockets; it is not started"),

@@ -10,13 +10,14 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use tagmint_core::{
     id::SessionId,
+    issuer::IssuerUrl,
     ledger::LedgerHead,
     rules::RuleName,
     signing_key::{Algorithm, KeyId},
 };
 
 pub use self::values::{BearerName, Named, Since};
-use self::values::{any_duration, head, named, plain_name, prefix_scope, rule_name, secret};
+use self::values::{any_duration, head, issuer_url, named, plain_name, prefix_scope, rule_name, secret};
 pub(crate) use self::values::{attribute, duration};
 use crate::{
     commands::{
@@ -81,8 +82,16 @@ pub enum Command {
     /// With `--format json` it prints one line when it is ready:
     /// `{"endpoint", "access_key_id", "secret_access_key", "account", "region"}`; the keys are the administrator's.
     Localaws(LocalawsArgs),
-    /// Checks the configuration and the files that it names.
-    Check,
+    /// Checks the configuration and the files that it names; with --remote a running issuer.
+    ///
+    /// With --remote it looks at an issuer as STS would: DNS, port 80, TLS, the discovery document, the key set, latency, clock. Without
+    /// a URL at the one of the configuration, whose certificate and keys are then compared with what is served. Exit code 0: good, or
+    /// warnings alone, 1: something failed, 4: nobody answered. With --format json: `{"ok", "url", "rows": [{"check", "ok",
+    /// "level": "ok" | "note" | "warning" | "failure" | "skipped", "seen", "expected", "fix": text | null}]}`.
+    Check(CheckArgs),
+    /// Shows alarms, and tries whether notices of them arrive.
+    #[command(subcommand)]
+    Alarms(AlarmsCommand),
     /// Looks after the signing keys.
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -187,6 +196,42 @@ pub struct MockBackendArgs {
     /// An attribute that it vouches for; can be given several times.
     #[arg(long = "attribute", value_name = "KEY=VALUE", value_parser = attribute)]
     pub attributes: Vec<(String, String)>,
+}
+
+/// What is checked.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Looks at a running issuer: at this URL, or at the one of the configuration.
+    #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = issuer_url)]
+    pub remote: Option<Option<IssuerUrl>>,
+    /// A PEM file with the certificates to trust instead of the system's. AWS does not trust them.
+    #[arg(long, value_name = "PEM", requires = "remote")]
+    pub ca_file: Option<PathBuf>,
+    /// How long each connection and each answer may take.
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "5s", requires = "remote")]
+    pub timeout: SignedDuration,
+    /// The port that is asked over plain HTTP. Default: 80, and none where the issuer's URL has a port.
+    #[arg(long, value_name = "PORT", requires = "remote")]
+    pub http_port: Option<u16>,
+}
+
+/// Shows alarms, and tries their sinks.
+#[derive(Debug, Subcommand)]
+pub enum AlarmsCommand {
+    /// Shows the alarms that the issuer knows of: those that stand, and with --all those that are over.
+    List {
+        /// Shows alarms that are over too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Sends a notice that says that it is a test to every sink of the configuration, and tells what became of it.
+    ///
+    /// Exit code 0: all took it, 1: one did not, or there is none.
+    Test {
+        /// This sink alone.
+        #[arg(long, value_name = "NAME")]
+        sink: Option<String>,
+    },
 }
 
 /// Looks after the signing keys.

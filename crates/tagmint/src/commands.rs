@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod alarms;
 pub mod aws;
 pub mod bearer;
 pub mod certificates;

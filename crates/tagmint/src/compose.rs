@@ -5,6 +5,7 @@ mod unix_socket;
 
 use std::{
     net::{SocketAddr, TcpListener},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -18,6 +19,7 @@ use tagmint_core::{
 };
 use tagmint_server::{
     acme::{AcmeSettings, CertificateManager, ExternalAccount, Pace, http01},
+    alarms::{AlarmParts, Alarms, CertificateSource},
     app::{App, Parts},
     backend::{HttpSessionBackend, SessionBackend},
     certificate_files::{CertificateFiles, Seen},
@@ -35,11 +37,13 @@ use tokio::{
 
 pub use self::service_manager::{ServiceManager, Sockets};
 use crate::{
+    certificate::{OrderedHere, StoredFiles},
     config::{
         AcmeConfig, AwsConfig, Config, EabConfig, ListenOn, Tls,
         files::{self, FileError},
     },
     error::CliError,
+    sinks,
     sts::AwsSts,
     surroundings,
 };
@@ -52,6 +56,7 @@ pub struct Issuer {
     certificate_files: Option<Arc<CertificateFiles>>,
     watch: Option<JoinHandle<()>>,
     renewal: Option<(Arc<CertificateManager>, JoinHandle<()>)>,
+    alarms: JoinHandle<()>,
 }
 
 /// How many connections may wait to be accepted; the system's own most may be lower (`net.core.somaxconn`). With a short queue a burst of
@@ -184,6 +189,9 @@ pub async fn start_on(config: Config, sockets: Sockets) -> Result<Issuer, CliErr
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
     let upstreams = Upstreams::new(files::upstreams(&config)?, Arc::clone(&clock), Arc::clone(&random))?;
     let sts = sts(&config)?;
+    let sinks = sinks::all(&config)?;
+    let folder =
+        config.database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let store = Store::open(&store_options(&config)).await?;
     let ledger = store.ledger_writer(Arc::clone(&master_key)).await?;
     let mut settings = config.settings;
@@ -221,7 +229,27 @@ pub async fn start_on(config: Config, sockets: Sockets) -> Result<Issuer, CliErr
         tokio::spawn(files.watch(LOOK_AT_CERTIFICATE, figures))
     });
     let renewal = manager.map(|manager| (Arc::clone(&manager), tokio::spawn(manager.keep_certificate())));
-    Ok(Issuer { running, store, certificate_files, watch, renewal })
+    let certificate = running.certificate().and_then(|served| certificate_source(&config.tls, running.app(), served));
+    let parts = AlarmParts { policy: config.notices, sinks, certificate, folder };
+    let alarms = tokio::spawn(Alarms::new(Arc::clone(running.app()), parts).keep());
+    Ok(Issuer { running, store, certificate_files, watch, renewal, alarms })
+}
+
+/// Where the served certificate comes from.
+fn certificate_source(
+    tls: &Tls,
+    app: &Arc<App>,
+    served: &Arc<ServedCertificate>,
+) -> Option<Arc<dyn CertificateSource>> {
+    match tls {
+        Tls::Files { certificate, key } => Some(Arc::new(StoredFiles {
+            served: Arc::clone(served),
+            certificate: certificate.clone(),
+            key: key.clone(),
+        })),
+        Tls::Acme(_) => Some(Arc::new(OrderedHere(Arc::clone(app)))),
+        Tls::Proxy => None,
+    }
 }
 
 impl Issuer {
@@ -272,6 +300,7 @@ impl Issuer {
             let _ = renewal.await;
             manager.hand_over().await;
         }
+        self.alarms.abort();
         self.running.shutdown().await;
         self.store.close().await;
     }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use tagmint_aws::render::{BucketSettings, RoleSettings};
-use tagmint_core::{environment::Environment, federation::Provider, rules::RuleSet};
+use tagmint_core::{alarm::book::NoticePolicy, environment::Environment, federation::Provider, rules::RuleSet};
 use tagmint_server::settings::Settings;
 
 pub use self::{
@@ -53,6 +53,10 @@ pub struct Config {
     pub providers: Vec<ProviderConfig>,
     /// AWS's list of its networks, by which STS's fetches are told from others'.
     pub witness_networks: Option<PathBuf>,
+    /// When alarms are told.
+    pub notices: NoticePolicy,
+    /// Who is told of alarms.
+    pub alarm_sinks: Vec<AlarmSinkConfig>,
     /// What is logged.
     pub log: Log,
     /// What is allowed, but hardly meant.
@@ -195,6 +199,54 @@ pub struct ProviderConfig {
     pub stale_after: Duration,
     /// The shortest time between two fetches that tokens cause.
     pub unknown_key_interval: Duration,
+}
+
+/// Who is told of alarms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmSinkConfig {
+    /// Its name in the log and in metrics.
+    pub name: String,
+    /// What it is.
+    pub kind: AlarmSinkKind,
+    /// More certificates to trust.
+    pub ca_file: Option<PathBuf>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// What a sink is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlarmSinkKind {
+    /// An HTTP endpoint.
+    Webhook {
+        /// Where.
+        url: WebhookUrl,
+    },
+    /// A topic of Amazon SNS.
+    Sns {
+        /// The topic.
+        topic_arn: String,
+        /// The region whose SNS is asked.
+        region: String,
+        /// Another endpoint than the region's own.
+        endpoint: Option<String>,
+    },
+    /// A program on this machine.
+    Command {
+        /// Its path.
+        program: PathBuf,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
+}
+
+/// Where a webhook's URL stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookUrl {
+    /// In the configuration: it is no secret.
+    Plain(String),
+    /// In a file of its own.
+    Secret(SecretSource),
 }
 
 /// What is logged, to stderr.

@@ -30,6 +30,14 @@ pub enum CliError {
     /// There is no client for the session backend.
     #[error("the session backend's TLS client cannot be made: {0}")]
     BackendClient(String),
+    /// There is no client for an alarm sink.
+    #[error("the TLS client of the alarm sink `{name}` cannot be made: {cause}")]
+    SinkClient {
+        /// The sink's name.
+        name: String,
+        /// Why.
+        cause: String,
+    },
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -134,6 +142,7 @@ impl CliError {
             Self::Config(_) | Self::Check(_) => "config",
             Self::File(_) => "file",
             Self::BackendClient(_) => "session_backend",
+            Self::SinkClient { .. } => "alarm_sink",
             Self::Store(_) | Self::Unusable(_) => "database",
             Self::Ledger(_) | Self::Verify(_) | Self::NotHeld { .. } => "ledger",
             Self::Keys(_) => "keys",
@@ -161,6 +170,7 @@ impl CliError {
             | Self::File(_)
             | Self::Check(_)
             | Self::BackendClient(_)
+            | Self::SinkClient { .. }
             | Self::Start(StartError::MockBackend)
             | Self::Ledger(LedgerError::Seal { .. }) => 3,
             Self::Store(error)

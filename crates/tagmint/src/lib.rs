@@ -5,13 +5,14 @@
 //! | [`cli`], [`commands`] | the command line, and one file per command |
 //! | [`config`] | from a file's text to checked settings |
 //! | [`compose`] | from settings to a running issuer and its end |
-//! | [`sts`] | AWS STS behind the issuer's seam |
+//! | [`sts`], [`sinks`], [`certificate`] | AWS STS, who is told of alarms, and the certificate's files, behind the issuer's seams |
 //! | [`local`] | an issuer on this machine with nothing configured, for `dev` and `demo` |
 //! | [`output`], [`error`], [`logging`] | data on stdout, talk and logs on stderr, exit codes |
 //! | [`redact`] | secrets that were typed where they do not belong |
 //! | [`docs`] | the reference pages, made from the code |
 //! | [`surroundings`], [`durations`] | the process's environment; durations as people write them |
 
+pub mod certificate;
 pub mod cli;
 pub mod commands;
 pub mod compose;
@@ -23,6 +24,7 @@ pub mod local;
 pub mod logging;
 pub mod output;
 pub mod redact;
+pub mod sinks;
 pub mod sts;
 pub mod surroundings;
 
@@ -90,7 +92,12 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
         Command::Demo => commands::demo::run(output).await,
         Command::MockBackend(args) => commands::mock_backend::run(args, output).await,
         Command::Localaws(args) => commands::localaws::run(args, output).await,
-        Command::Check => commands::check::run(&quiet()?, output).await,
+        Command::Check(args) if args.remote.is_some() => {
+            logging::init_quiet(output.is_json());
+            commands::check::remote::run(args, file, output).await
+        }
+        Command::Check(_) => commands::check::run(&quiet()?, output).await,
+        Command::Alarms(command) => commands::alarms::run(command, &quiet()?, output).await,
         Command::Keys(command) => commands::keys::run(command, &quiet()?, output).await,
         Command::Certificates(command) => commands::certificates::run(command, &quiet()?, output).await,
         Command::Bearer(command) => commands::bearer::run(command, &quiet()?, output).await,

@@ -1,6 +1,7 @@
 //! The one place that reads the process's environment and asks the system for limits. Command line flags have their variables in `cli`.
 
 use std::{
+    ffi::OsString,
     io,
     os::unix::net::SocketAddr,
     path::{Path, PathBuf},
@@ -108,6 +109,11 @@ pub fn group(name: &str) -> io::Result<u32> {
 
 fn is_for_this_process(variable: &str) -> bool {
     text(variable).and_then(|pid| pid.parse().ok()) == Some(std::process::id())
+}
+
+/// These variables, as far as they are set.
+pub fn variables(names: &[&str]) -> Vec<(OsString, OsString)> {
+    names.iter().filter_map(|name| Some(((*name).into(), variable(name)?.into_os_string()))).collect()
 }
 
 /// The folder for a user's data: `$XDG_DATA_HOME`, else `~/.local/share`; none without a home.

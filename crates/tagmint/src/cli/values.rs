@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tagmint_core::{
+    issuer::IssuerUrl,
     ledger::LedgerHead,
     rules::{RuleName, TagScope},
 };
@@ -66,6 +67,10 @@ pub(super) fn prefix_scope(text: &str) -> Result<(String, String), String> {
     let (tag, prefix) = text.split_once('=').unwrap_or((DEFAULT_SCOPE_TAG, text));
     TagScope::new([(tag, prefix)]).map_err(|error| error.to_string())?;
     Ok((tag.to_owned(), prefix.to_owned()))
+}
+
+pub(super) fn issuer_url(text: &str) -> Result<IssuerUrl, String> {
+    IssuerUrl::parse(text).map_err(|error| error.to_string())
 }
 
 pub(super) fn rule_name(text: &str) -> Result<RuleName, String> {

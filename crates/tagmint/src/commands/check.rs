@@ -1,5 +1,7 @@
 //! `tagmint check`.
 
+pub mod remote;
+
 use std::path::Path;
 
 use serde_json::json;

@@ -11,6 +11,7 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
+use secrecy::SecretString;
 use serde::Serialize;
 use tagmint_core::{
     federation::Provider,
@@ -24,7 +25,7 @@ use tagmint_server::{
 };
 use zeroize::Zeroizing;
 
-use super::{Config, ProviderConfig, SecretSource, Tls};
+use super::{AlarmSinkConfig, AlarmSinkKind, Config, ProviderConfig, SecretSource, Tls, WebhookUrl};
 
 /// The permission bits of everybody but the owner.
 const GROUP_AND_OTHERS: u32 = 0o077;
@@ -39,6 +40,8 @@ const STS_CA: &str = "the CA file of STS";
 const ACME_CA: &str = "the CA file of the ACME server";
 /// The key of an external account binding, in messages.
 const EAB_KEY: &str = "the HMAC key file of the external account binding";
+/// A sink's certificates, in messages.
+const SINK_CA: &str = "the CA file of an alarm sink";
 /// A provider's certificates, in messages.
 const PROVIDER_CA: &str = "a provider's CA file";
 
@@ -78,7 +81,7 @@ pub enum FileError {
     },
     /// A systemd credential was named outside a unit that has it.
     #[error(
-        "the key is the systemd credential `{0}`, and $CREDENTIALS_DIRECTORY is not set: run as a unit with `LoadCredential={0}:FILE`"
+        "a secret is the systemd credential `{0}`, and $CREDENTIALS_DIRECTORY is not set: run as a unit with `LoadCredential={0}:FILE`"
     )]
     NoCredentials(String),
     /// Certificate and key.
@@ -98,6 +101,9 @@ pub enum FileError {
         /// Where.
         file: PathBuf,
     },
+    /// It holds no URL that may be used. What it holds may be a secret.
+    #[error("the file with a webhook's URL {} does not hold one URL that begins with `https://` (`http://` for a loopback host)", .0.display())]
+    NoUrl(PathBuf),
     /// No certificates to trust.
     #[error("{what} {} does not hold certificates in PEM, and nothing else", file.display())]
     CaBundle {
@@ -160,6 +166,16 @@ pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
     if let Some(file) = &config.witness_networks {
         note("AWS's networks", file.display().to_string(), aws_networks(file).map(|_| "names AWS's networks"));
     }
+    for sink in &config.alarm_sinks {
+        if let AlarmSinkKind::Webhook { url: url @ WebhookUrl::Secret(source) } = &sink.kind {
+            let found = webhook_url(url, credentials).map(|_| "holds a URL, readable by its owner alone");
+            note("alarm sink URL", source.to_string(), found);
+        }
+        if let Some(file) = &sink.ca_file {
+            let found = ca_bundle(SINK_CA, file).map(|_| "holds certificates");
+            note("alarm sink CA", file.display().to_string(), found);
+        }
+    }
     states
 }
 
@@ -167,6 +183,43 @@ pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
 pub fn aws_networks(file: &Path) -> Result<Networks, FileError> {
     let json = read(AWS_NETWORKS, file)?;
     Networks::from_aws_ranges(&json).map_err(|source| FileError::Networks { file: file.to_owned(), source })
+}
+
+/// The certificates to trust at a sink.
+pub fn sink_ca(sink: &AlarmSinkConfig) -> Result<Option<Vec<u8>>, FileError> {
+    sink.ca_file.as_deref().map(|file| ca_bundle(SINK_CA, file)).transpose()
+}
+
+/// The URL of a webhook.
+pub fn webhook_url(url: &WebhookUrl, credentials: Option<&Path>) -> Result<SecretString, FileError> {
+    let source = match url {
+        WebhookUrl::Plain(url) => return Ok(SecretString::from(url.as_str())),
+        WebhookUrl::Secret(source) => source,
+    };
+    let file = secret_file("the file with a webhook's URL", source, credentials)?;
+    let bytes = Zeroizing::new(read("the file with a webhook's URL", &file)?);
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+    let parsed = reqwest::Url::parse(text).ok();
+    let loopback = |url: &reqwest::Url| {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    let usable = parsed.is_some_and(|url| url.scheme() == "https" || (url.scheme() == "http" && loopback(&url)));
+    if usable { Ok(SecretString::from(text)) } else { Err(FileError::NoUrl(file)) }
+}
+
+/// The file of a secret, after a look at who can read it.
+fn secret_file(what: &'static str, source: &SecretSource, credentials: Option<&Path>) -> Result<PathBuf, FileError> {
+    match source {
+        SecretSource::File(file) => {
+            private(what, file, GROUP_AND_OTHERS)?;
+            Ok(file.clone())
+        }
+        // systemd keeps credentials in a folder that the unit alone can enter.
+        SecretSource::Credential(name) => {
+            Ok(credentials.ok_or_else(|| FileError::NoCredentials(name.clone()))?.join(name))
+        }
+    }
 }
 
 /// The providers, with how their keys are fetched: the certificates that they name are read.
@@ -229,14 +282,7 @@ fn secret(
     source: &SecretSource,
     credentials: Option<&Path>,
 ) -> Result<(PathBuf, Zeroizing<Vec<u8>>), FileError> {
-    let file = match source {
-        SecretSource::File(file) => {
-            private(what, file, GROUP_AND_OTHERS)?;
-            file.clone()
-        }
-        // systemd keeps credentials in a folder that the unit alone can enter.
-        SecretSource::Credential(name) => credentials.ok_or_else(|| FileError::NoCredentials(name.clone()))?.join(name),
-    };
+    let file = secret_file(what, source, credentials)?;
     let bytes = Zeroizing::new(read(what, &file)?);
     Ok((file, bytes))
 }
@@ -320,6 +366,24 @@ mod tests {
         ] {
             fs::write(&file, &text).unwrap();
             assert_eq!(backend_ca(&file).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_webhooks_url_is_its_owners_alone_and_is_not_told() {
+        use secrecy::ExposeSecret;
+        let folder = tempfile::tempdir().unwrap();
+        let read = |mode, text| {
+            let source = key_file(folder.path(), mode, text);
+            webhook_url(&WebhookUrl::Secret(source), None).map(|url| url.expose_secret().to_owned())
+        };
+        let url = "https://hooks.example/very-secret";
+        assert_eq!(read(0o600, "https://hooks.example/very-secret\n").unwrap(), url);
+        assert!(read(0o600, "http://127.0.0.1:9093/x").is_ok());
+        assert!(matches!(read(0o644, url), Err(FileError::Open { .. })));
+        for text in ["", "hooks.example/very-secret", "http://hooks.example/very-secret", "https://"] {
+            let error = read(0o600, text).unwrap_err();
+            assert!(matches!(error, FileError::NoUrl(_)) && !error.to_string().contains("very-secret"), "{error}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The configuration file as it is written. The doc comments are the reference page.
 
+mod alarms;
 mod aws;
 mod provider;
 mod tls;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tagmint_core::rules::RuleConfig;
 use tagmint_server::settings::Limits;
 
+pub use self::alarms::{RawAlarmSink, RawAlarmSinkKind, RawAlarms};
 pub use self::aws::{RawAws, RawBucket, RawMode, RawRole};
 pub use self::provider::{RawProvider, RawProviderKind};
 pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
@@ -81,6 +83,12 @@ pub struct RawConfig {
     /// What is logged, to stderr.
     #[serde(default)]
     pub log: RawLog,
+    /// When alarms are told.
+    #[serde(default)]
+    pub alarms: RawAlarms,
+    /// Who is told of alarms.
+    #[serde(default)]
+    pub alarm_sink: Vec<RawAlarmSink>,
     /// Makes errors of the warnings about rules (docs/rules.md lists them): such a configuration is refused.
     #[serde(default)]
     pub strict: bool,

@@ -1,3 +1,4 @@
+mod alarms;
 mod aws;
 mod aws_render;
 mod ci_rules;

@@ -1,5 +1,6 @@
 //! Checks what the values of a configuration mean, and makes settings of them.
 
+mod alarms;
 mod aws;
 mod backend;
 mod keys;
@@ -52,6 +53,8 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     let limits = check.limits(&raw.limits);
     let session_backend = raw.session_backend.as_ref().and_then(|backend| check.session_backend(backend, environment));
     let aws = raw.aws.as_ref().and_then(|aws| check.aws(aws, environment));
+    let notices = check.alarms(&raw.alarms);
+    let alarm_sinks = check.alarm_sinks(&raw.alarm_sink);
     let log = check.log(&raw.log.level, raw.log.format);
     let providers = check.providers(&raw.provider, &raw.issuer, environment);
     let rules = check.rules(raw, providers.iter().map(|config| &config.provider));
@@ -92,6 +95,8 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
         aws,
         providers,
         witness_networks: raw.witness.networks_file.as_ref().map(|file| folder.join(&file.0)),
+        notices,
+        alarm_sinks,
         log,
     })
 }

@@ -23,7 +23,7 @@ impl Check<'_> {
         self.secret_source("keys.key_file", raw)
     }
 
-    /// A file, or the name of a systemd credential.
+    /// Where a secret is read from: a file, or with `credential:` before its name a systemd credential.
     pub(super) fn secret_source(&mut self, path: &str, raw: &PathText) -> Option<SecretSource> {
         let Some(name) = raw.0.strip_prefix("credential:") else {
             return Some(SecretSource::File(self.path(raw)));

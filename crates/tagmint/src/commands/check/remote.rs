@@ -1,0 +1,95 @@
+//! `tagmint check --remote`.
+
+use std::path::Path;
+
+use tagmint_core::{clock::SystemClock, key_schedule::KeyState};
+use tagmint_server::remote_check::{Inside, Level, RemoteCheck, Report, StoredLeaf};
+
+use crate::{
+    cli::CheckArgs,
+    compose,
+    config::{Config, Tls, files},
+    error::CliError,
+    output::{Output, table},
+};
+
+/// The port of plain HTTP.
+const HTTP: u16 = 80;
+
+/// Looks at a running issuer as STS would.
+pub async fn run(args: CheckArgs, file: &Path, output: Output) -> Result<(), CliError> {
+    let CheckArgs { remote, ca_file, timeout, http_port } = args;
+    // With a URL no configuration is needed.
+    let (url, inside, needs_http) = match remote.flatten() {
+        Some(url) => (url, None, false),
+        None => {
+            let config = Config::load(file)?;
+            let inside = inside(&config).await;
+            let acme = matches!(config.tls, Tls::Acme(_));
+            (config.settings.stamp.issuer, Some(inside), acme)
+        }
+    };
+    let ca_pem = ca_file.map(|file| files::read("the CA file", &file)).transpose()?;
+    let has_port = url.without_scheme().split('/').next().is_some_and(|authority| authority.contains(':'));
+    let check = RemoteCheck {
+        url,
+        ca_pem,
+        timeout: timeout.unsigned_abs(),
+        http_port: http_port.or((!has_port).then_some(HTTP)),
+        needs_http,
+        inside,
+    };
+    let report = check.run(&SystemClock).await.map_err(|error| CliError::Refused(error.to_string()))?;
+    output.data(&report, || text(&report))?;
+    let failed = report.rows.iter().filter(|row| row.level == Level::Failure).count();
+    match (report.reached, failed) {
+        (false, _) => Err(CliError::Unreachable(format!("nobody answers at {}", report.url))),
+        (true, 0) => Ok(()),
+        (true, 1) => Err(CliError::Refused("one check failed".to_owned())),
+        (true, several) => Err(CliError::Refused(format!("{several} checks failed"))),
+    }
+}
+
+/// What the configuration, its files and its database say.
+async fn inside(config: &Config) -> Inside {
+    let certificate = match &config.tls {
+        Tls::Files { certificate, key } => Some(match files::tls(certificate, key) {
+            Ok(stored) => StoredLeaf::Leaf(stored.leaf().to_vec()),
+            Err(error) => StoredLeaf::Unusable(error.to_string()),
+        }),
+        // What is ordered is kept in the store, and looked at by the issuer itself.
+        Tls::Acme(_) | Tls::Proxy => None,
+    };
+    let keys = keys(config).await.map_err(|error| error.to_string());
+    Inside { certificate, renewal: None, keys, policy: config.settings.rotation }
+}
+
+async fn keys(config: &Config) -> Result<Vec<KeyState>, CliError> {
+    let store = compose::open_existing(config).await?;
+    let keys = store.keys().list().await;
+    store.close().await;
+    Ok(keys?.into_iter().map(|record| record.state).collect())
+}
+
+fn text(report: &Report) -> String {
+    let mark = |level| match level {
+        Level::Ok => "✓",
+        Level::Note => "·",
+        Level::Warning => "!",
+        Level::Failure => "✗",
+        Level::Skipped => "-",
+    };
+    let rows = report.rows.iter().map(|row| [mark(row.level).to_owned(), row.check.to_owned(), row.seen.clone()]);
+    let mut text = format!("{}\n\n{}", report.url, table(["", "check", "seen"], rows));
+    for row in report.rows.iter().filter(|row| matches!(row.level, Level::Warning | Level::Failure)) {
+        let fix = row.fix.as_deref().unwrap_or("nothing");
+        text.push_str(&format!(
+            "\n\n{} {}: {}\n  should be: {}\n  what to do: {fix}",
+            mark(row.level),
+            row.check,
+            row.seen,
+            row.expected
+        ));
+    }
+    text
+}

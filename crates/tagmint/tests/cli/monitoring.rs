@@ -1,0 +1,60 @@
+//! What is shipped for monitoring speaks of metrics that there are, and each alarm has its section in the documentation.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use tagmint_core::alarm::AlarmKind;
+use tagmint_server::metrics::CATALOGUE;
+
+fn read(path: &str) -> String {
+    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The names of metrics in a text. A histogram's have endings.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    let names =
+        text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("tagmint_"));
+    let histogram = |name: &str| CATALOGUE.iter().any(|(known, kind, _)| *known == name && *kind == "histogram");
+    let plain = |name| {
+        ["_bucket", "_sum", "_count"].iter().find_map(|end| str::strip_suffix(name, end)).filter(|name| histogram(name))
+    };
+    names.map(|name| plain(name).unwrap_or(name)).collect()
+}
+
+/// The headings of the page about alarms.
+fn headings(page: &str) -> BTreeSet<&str> {
+    page.lines().filter_map(|line| line.strip_prefix("### ").or(line.strip_prefix("## "))).collect()
+}
+
+#[test]
+fn rules_and_dashboard_name_metrics_that_there_are() {
+    let known: BTreeSet<&str> = CATALOGUE.iter().map(|(name, ..)| *name).collect();
+    for (path, least) in [
+        ("deploy/monitoring/tagmint.rules.yml", 8),
+        ("deploy/monitoring/tagmint.rules.test.yml", 8),
+        ("deploy/monitoring/grafana-dashboard.json", 15),
+    ] {
+        let text = read(path);
+        let named = metrics(&text);
+        let unknown: Vec<_> = named.difference(&known).collect();
+        assert!(unknown.is_empty(), "{path} names metrics that there are not: {unknown:?}");
+        assert!(named.len() >= least, "{path}: {named:?}");
+    }
+    serde_json::from_str::<serde_json::Value>(&read("deploy/monitoring/grafana-dashboard.json")).unwrap();
+}
+
+#[test]
+fn every_alarm_and_every_alert_has_its_section() {
+    let page = read("docs/alarms.md");
+    let headings = headings(&page);
+    for kind in AlarmKind::ALL {
+        assert!(headings.contains(kind.as_str()), "docs/alarms.md has no section `## {kind}`");
+    }
+    let rules = read("deploy/monitoring/tagmint.rules.yml");
+    let runbooks = rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: "));
+    let runbooks: Vec<&str> = runbooks.map(|name| name.trim_matches('"')).collect();
+    assert_eq!(runbooks.len(), rules.matches("- alert: ").count());
+    for runbook in runbooks.into_iter().filter(|name| *name != "{{ $labels.alarm }}") {
+        assert!(headings.contains(runbook), "docs/alarms.md has no section `{runbook}`");
+    }
+}
