@@ -1,5 +1,7 @@
 //! The Debian package and `deploy/install.sh`, in a Debian of their own: a folder that is entered, or that systemd is booted in.
 
+#[path = "install/authority.rs"]
+mod authority;
 #[path = "install/cloud.rs"]
 mod cloud;
 #[path = "install/machine.rs"]
