@@ -20,7 +20,7 @@ use tagmint_core::alarm::{
 use tagmint_store::{AlarmChanges, NewNotice};
 use tokio::sync::mpsc;
 
-pub use self::certificate::{CertificateSource, ServedAlone, StoredView};
+pub use self::certificate::{CertificateSource, StoredView};
 use self::{delivery::Delivery, look::Lookout, sinks::AlarmSink};
 use crate::app::App;
 

@@ -39,13 +39,3 @@ pub trait CertificateSource: Send + Sync + fmt::Debug {
     /// Looks at it now.
     fn look(&self) -> BoxFuture<'_, StoredView>;
 }
-
-/// Nothing is known but what is served.
-#[derive(Debug, Clone, Copy)]
-pub struct ServedAlone;
-
-impl CertificateSource for ServedAlone {
-    fn look(&self) -> BoxFuture<'_, StoredView> {
-        Box::pin(async { StoredView { stored: StoredCertificate::Unknown, renewal: None } })
-    }
-}
