@@ -39,17 +39,16 @@ impl CertificateManager {
         if stored.pending_key.is_some() {
             stored = self.settle_rollover(directory, stored).await?;
         }
-        let account_url = match stored.url {
-            Some(account_url) => account_url,
-            None => {
-                let key = jose::account_key(&stored.private_key)?;
-                let (contact, binding) = (&self.settings.contact, self.settings.external_account.as_ref());
-                let account_url = jose::new_account(&self.http, directory, &key, contact, binding, false).await?;
-                self.store.acme().account_registered(url, Some(&account_url), contact).await?;
-                tracing::info!(directory = %url, account = %account_url, "the ACME account is registered");
-                stored.contact.clone_from(contact);
-                account_url
-            }
+        let account_url = if let Some(account_url) = stored.url {
+            account_url
+        } else {
+            let key = jose::account_key(&stored.private_key)?;
+            let (contact, binding) = (&self.settings.contact, self.settings.external_account.as_ref());
+            let account_url = jose::new_account(&self.http, directory, &key, contact, binding, false).await?;
+            self.store.acme().account_registered(url, Some(&account_url), contact).await?;
+            tracing::info!(directory = %url, account = %account_url, "the ACME account is registered");
+            stored.contact.clone_from(contact);
+            account_url
         };
         let key = PrivatePkcs8KeyDer::from(stored.private_key.as_slice());
         let builder = Account::builder_with_http(Box::new(self.http.clone()));

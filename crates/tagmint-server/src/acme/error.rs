@@ -184,15 +184,12 @@ impl ServerProblem {
 
     /// Reads the body of an answer that is an error.
     pub(super) fn read(status: u16, body: &[u8], retry_after: Option<SignedDuration>) -> Self {
-        let problem = serde_json::from_slice::<instant_acme::Problem>(body);
-        match problem {
-            Ok(problem) => Self { status, retry_after, ..Self::from(&problem) },
-            // A proxy's page, mostly: its beginning tells whose.
-            Err(_) => {
-                let text: String = String::from_utf8_lossy(body).chars().take(80).collect();
-                Self { status, kind: None, detail: bounded(&format!("no problem document but {text:?}")), retry_after }
-            }
+        if let Ok(problem) = serde_json::from_slice::<instant_acme::Problem>(body) {
+            return Self { status, retry_after, ..Self::from(&problem) };
         }
+        // A proxy's page, mostly: its beginning tells whose.
+        let text: String = String::from_utf8_lossy(body).chars().take(80).collect();
+        Self { status, kind: None, detail: bounded(&format!("no problem document but {text:?}")), retry_after }
     }
 
     fn advice(&self) -> &'static str {

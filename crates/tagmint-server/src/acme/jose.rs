@@ -92,7 +92,7 @@ pub(super) async fn new_account(
             payload["contact"] = json!(contact);
         }
         if let Some(binding) = binding {
-            payload["externalAccountBinding"] = bind(binding, key, url)?;
+            payload["externalAccountBinding"] = bind(binding, key, url);
         } else if directory.meta.external_account_required {
             return Err(AcmeError::BindingRequired);
         }
@@ -182,12 +182,12 @@ fn sign(key: &SigningKey, protected: &Value, payload: &Value) -> Result<Value, A
     Ok(json!({"protected": protected, "payload": payload, "signature": BASE64_URL_SAFE_NO_PAD.encode(signature)}))
 }
 
-fn bind(binding: &ExternalAccount, key: &SigningKey, url: &str) -> Result<Value, AcmeError> {
+fn bind(binding: &ExternalAccount, key: &SigningKey, url: &str) -> Value {
     use aws_lc_rs::hmac;
     let (protected, payload) = (encode(&json!({"alg": "HS256", "kid": binding.kid, "url": url})), encode(&jwk(key)));
     let hmac_key = hmac::Key::new(hmac::HMAC_SHA256, &binding.hmac_key);
     let tag = hmac::sign(&hmac_key, format!("{protected}.{payload}").as_bytes());
-    Ok(json!({"protected": protected, "payload": payload, "signature": BASE64_URL_SAFE_NO_PAD.encode(tag.as_ref())}))
+    json!({"protected": protected, "payload": payload, "signature": BASE64_URL_SAFE_NO_PAD.encode(tag.as_ref())})
 }
 
 fn encode(value: &Value) -> String {

@@ -14,7 +14,7 @@ use tagmint_store::{AcmeOrder, NewOrder as StoredOrder};
 use tokio::time::Instant;
 
 use super::{
-    CertificateManager,
+    CertificateManager, FailureKind,
     account::{new_key, with_nonces},
     error::{AcmeError, ServerProblem, bounded},
     http::{is_bad_nonce, understood},
@@ -91,24 +91,27 @@ impl CertificateManager {
             Some(profile) => NewOrder::new(&names).profile(profile),
             None => NewOrder::new(&names),
         };
-        let replaced = replaces.filter(|_| directory.renewal_info.is_some()).and_then(ari_identifier);
-        let made = match replaced {
-            Some(replaced) => {
-                let order = plain().replaces(replaced);
-                match with_nonces!(url, account.new_order(&order)) {
-                    // `alreadyReplaced` (RFC 9773 §5), a predecessor that the server does not know, a server that does not echo it: the
-                    // predecessor is a courtesy, the certificate is not.
-                    Err(error @ (AcmeError::Problem { .. } | AcmeError::Answer { .. }))
-                        if error.kind() != super::FailureKind::RateLimited =>
-                    {
-                        tracing::warn!(%error, "the order that names its predecessor was refused; ordering without");
-                        with_nonces!(url, account.new_order(&plain()))
-                    }
-                    made => made,
+        let predecessor = replaces.filter(|_| directory.renewal_info.is_some()).and_then(ari_identifier);
+        let mut made = None;
+        if let Some(predecessor) = predecessor {
+            let order = plain().replaces(predecessor);
+            made = match with_nonces!(url, account.new_order(&order)) {
+                Ok(order) => Some(order),
+                // `alreadyReplaced` (RFC 9773 §5), a predecessor that the server does not know, a server that does not echo it: the
+                // predecessor is a courtesy, the certificate is not.
+                Err(error @ (AcmeError::Problem { .. } | AcmeError::Answer { .. }))
+                    if error.kind() != FailureKind::RateLimited =>
+                {
+                    tracing::warn!(%error, "the order that names its predecessor was refused; ordering without");
+                    None
                 }
-            }
-            None => with_nonces!(url, account.new_order(&plain())),
-        }?;
+                Err(error) => return Err(error),
+            };
+        }
+        let made = match made {
+            Some(made) => made,
+            None => with_nonces!(url, account.new_order(&plain()))?,
+        };
         let (id, key) = (CertificateId::generate(self.clock.now(), self.random.as_ref())?, new_key()?);
         let now = self.clock.now();
         let stored =
