@@ -66,6 +66,24 @@ fn without_a_certificate_it_runs_and_says_why() -> TestResult {
 }
 
 #[test]
+fn a_renewal_that_fails_leaves_the_old_certificate_and_is_told() -> TestResult {
+    let ports = Ports::free()?;
+    let site = Site::new(ports)?;
+    let node = site.start(ports)?;
+    let serial = site.wait_for_certificate(&node)?.serial()?;
+    site.pebble.break_dns(HOST)?;
+    node.certificates(&["renew"])?;
+    let told = || node.certificate_check().is_ok_and(|(ok, detail)| ok && detail.contains("DNS"));
+    assert!(wait_until(ISSUED, told), "{:?}\n{}", node.certificate_check(), node.process.stderr());
+    assert_eq!(node.admin("/readyz")?.0, 200, "it serves as well as before");
+    assert_eq!(Visit::open(node.https, site.root())?.serial()?, serial);
+    let list = node.certificates(&["list"])?.to_string();
+    assert!(list.contains("validation"), "{list}");
+    assert!(node.process.stop()?.success());
+    Ok(())
+}
+
+#[test]
 fn two_nodes_on_one_database_order_once_and_either_answers_for_the_other() -> TestResult {
     let (ports, validated) = (Ports::free()?, Ports::free()?);
     let site = Site::new(validated)?;
