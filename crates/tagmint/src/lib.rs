@@ -89,7 +89,7 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
     match command {
         Command::Serve => commands::serve::run(file, output).await,
         Command::Dev(args) => commands::dev::run(args, output).await,
-        Command::Demo => commands::demo::run(output).await,
+        Command::Demo => Box::pin(commands::demo::run(output)).await,
         Command::MockBackend(args) => commands::mock_backend::run(args, output).await,
         Command::Localaws(args) => commands::localaws::run(args, output).await,
         Command::Check(args) if args.remote.is_some() => {

@@ -68,10 +68,8 @@ impl KeyContext {
         let now = self.clock.now();
         let states = self.states().await?;
         // Written by any node. What is read here cannot be less true when the plan is made again.
-        let witnesses = match states.iter().any(|key| key.schedule.waits(now)) {
-            true => self.store.witness().by_sts().await?,
-            false => Witnesses::default(),
-        };
+        let somebody_waits = states.iter().any(|key| key.schedule.waits(now));
+        let witnesses = if somebody_waits { self.store.witness().by_sts().await? } else { Witnesses::default() };
         let ring = KeyRing(&states);
         let unwiped = self.store.keys().has_withdrawn_private(now).await?;
         if ring.due(now, &policy, &witnesses).is_empty() && !unwiped {

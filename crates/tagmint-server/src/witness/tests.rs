@@ -13,8 +13,8 @@ fn kid(number: u32) -> KeyId {
     format!("{number:0>43}").parse().unwrap()
 }
 
-fn set(numbers: &[u32]) -> Option<Arc<[KeyId]>> {
-    Some(numbers.iter().map(|number| kid(*number)).collect())
+fn set(numbers: &[u32]) -> Arc<[KeyId]> {
+    numbers.iter().map(|number| kid(*number)).collect()
 }
 
 fn fetch(second: i64, remote: &str, agent: &str, shown: Option<Arc<[KeyId]>>) -> Fetch {
@@ -32,9 +32,9 @@ fn fetch(second: i64, remote: &str, agent: &str, shown: Option<Arc<[KeyId]>>) ->
 #[test]
 fn alike_fetches_make_one_sum_and_keys_know_their_last() {
     let mut sums = Sums::default();
-    sums.add(fetch(10, "192.0.2.1", "a", set(&[1, 2])), FetchClass::Sts);
-    sums.add(fetch(20, "192.0.2.99", "a", set(&[2])), FetchClass::Sts);
-    sums.add(fetch(30, "198.51.100.1", "b", set(&[1, 2])), FetchClass::Other);
+    sums.add(fetch(10, "192.0.2.1", "a", Some(set(&[1, 2]))), FetchClass::Sts);
+    sums.add(fetch(20, "192.0.2.99", "a", Some(set(&[2]))), FetchClass::Sts);
+    sums.add(fetch(30, "198.51.100.1", "b", Some(set(&[1, 2]))), FetchClass::Other);
     sums.add(fetch(40, "198.51.100.1", "b", None), FetchClass::Other);
     let (mut rows, mut keys) = sums.take().records();
     rows.sort_by_key(|row| row.last_at);
@@ -62,9 +62,9 @@ fn alike_fetches_make_one_sum_and_keys_know_their_last() {
 fn a_stranger_makes_no_more_rows_than_an_hour_may_have_and_hides_nobody() {
     let mut sums = Sums::default();
     for number in 0..5000 {
-        sums.add(fetch(number % 3600, "192.0.2.1", &format!("agent {number}"), set(&[1])), FetchClass::Other);
+        sums.add(fetch(number % 3600, "192.0.2.1", &format!("agent {number}"), Some(set(&[1]))), FetchClass::Other);
     }
-    sums.add(fetch(3599, "203.0.113.1", "sts", set(&[1])), FetchClass::Sts);
+    sums.add(fetch(3599, "203.0.113.1", "sts", Some(set(&[1]))), FetchClass::Sts);
     let (rows, keys) = sums.take().records();
     assert_eq!(rows.len(), 500 + 1 + 1);
     let others: u64 = rows.iter().filter(|row| row.network == "(others)").map(|row| row.fetches).sum();
@@ -82,9 +82,9 @@ fn a_stranger_makes_no_more_rows_than_an_hour_may_have_and_hides_nobody() {
 #[test]
 fn what_was_not_written_is_added_to_what_came_since_and_stays_bounded() {
     let mut sums = Sums::default();
-    sums.add(fetch(10, "192.0.2.1", "a", set(&[1])), FetchClass::Sts);
+    sums.add(fetch(10, "192.0.2.1", "a", Some(set(&[1]))), FetchClass::Sts);
     let unwritten = sums.take();
-    sums.add(fetch(5, "192.0.2.1", "a", set(&[1])), FetchClass::Sts);
+    sums.add(fetch(5, "192.0.2.1", "a", Some(set(&[1]))), FetchClass::Sts);
     sums.put_back(unwritten);
     let (rows, keys) = sums.take().records();
     assert_eq!((rows.len(), rows[0].fetches, rows[0].last_at), (1, 2, at(10)));
@@ -95,7 +95,7 @@ fn what_was_not_written_is_added_to_what_came_since_and_stays_bounded() {
             sums.add(fetch(hour * 3600, "192.0.2.1", &format!("agent {number}"), None), FetchClass::Other);
         }
     }
-    sums.add(fetch(20 * 3600, "203.0.113.1", "sts", set(&[1])), FetchClass::Sts);
+    sums.add(fetch(20 * 3600, "203.0.113.1", "sts", Some(set(&[1]))), FetchClass::Sts);
     let (rows, keys) = sums.take().records();
     assert_eq!((rows.len(), keys.len()), (4096, 1), "the witness is kept where the sums are full");
 }

@@ -124,7 +124,7 @@ fn signs(state: &KeyState) -> (Option<Timestamp>, Option<Timestamp>) {
 fn as_json(state: &KeyState, fetches: &[KeyFetches], now: Timestamp) -> Value {
     let KeyState { kid, algorithm, schedule } = state;
     let (active_at, retiring_at) = signs(state);
-    let fetched = |class| fetches::of_key(fetches, kid, class).map(fetches::as_json);
+    let shown_to = |class| fetches::of_key(fetches, kid, class).map(fetches::as_json);
     json!({
         "kid": kid.as_str(),
         "algorithm": algorithm,
@@ -136,8 +136,8 @@ fn as_json(state: &KeyState, fetches: &[KeyFetches], now: Timestamp) -> Value {
         "due_at": schedule.due_at.map(durations::rfc3339),
         "waits_for_witness": schedule.waits(now),
         "began_at_deadline": schedule.began_at_deadline(now),
-        "fetched_by_sts": fetched(FetchClass::Sts),
-        "fetched_by_others": fetched(FetchClass::Other),
+        "fetched_by_sts": shown_to(FetchClass::Sts),
+        "fetched_by_others": shown_to(FetchClass::Other),
     })
 }
 
