@@ -84,15 +84,13 @@ impl Report {
 
     /// Notes what could not be read. An answer that never came ends the comparison.
     fn unseen(&mut self, unread: Unread) -> Result<(), DiffError> {
-        match unread.problem {
-            Problem::Failure(failure @ (Failure::Unreachable { .. } | Failure::NoCredentials { .. })) => {
-                Err(failure.into())
-            }
-            _ => {
-                self.unread.push(Unseen { text: unread.to_string(), what: unread.what, permission: unread.permission });
-                Ok(())
-            }
+        if let Problem::Failure(failure @ (Failure::Unreachable { .. } | Failure::NoCredentials { .. })) =
+            unread.problem
+        {
+            return Err(failure.into());
         }
+        self.unread.push(Unseen { text: unread.to_string(), what: unread.what, permission: unread.permission });
+        Ok(())
     }
 }
 

@@ -6,7 +6,10 @@ use aws_sdk_s3::{
     Client,
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
-    types::{BucketVersioningStatus, ExpirationStatus, LifecycleRule},
+    types::{
+        AbortIncompleteMultipartUpload, BucketVersioningStatus, ExpirationStatus, LifecycleExpiration, LifecycleRule,
+        NoncurrentVersionExpiration,
+    },
 };
 use tagmint_iam::policy::{Kind, Policy};
 
@@ -302,13 +305,15 @@ fn removals(rule: &LifecycleRule) -> Vec<Removal> {
     let old = rule.prefix();
     let prefix = filter.and_then(|filter| filter.prefix()).or(old).unwrap_or_default().to_owned();
     let mut all = Vec::new();
-    if let Some(days) = rule.expiration().and_then(|expiration| expiration.days()) {
+    if let Some(days) = rule.expiration().and_then(LifecycleExpiration::days) {
         all.push(Removal::Objects { prefix: prefix.clone(), days: i64::from(days) });
     }
-    if let Some(days) = rule.noncurrent_version_expiration().and_then(|expiration| expiration.noncurrent_days()) {
+    if let Some(days) = rule.noncurrent_version_expiration().and_then(NoncurrentVersionExpiration::noncurrent_days) {
         all.push(Removal::OldVersions { prefix: prefix.clone(), days: i64::from(days) });
     }
-    if let Some(days) = rule.abort_incomplete_multipart_upload().and_then(|abort| abort.days_after_initiation()) {
+    if let Some(days) =
+        rule.abort_incomplete_multipart_upload().and_then(AbortIncompleteMultipartUpload::days_after_initiation)
+    {
         all.push(Removal::Uploads { prefix, days: i64::from(days) });
     }
     all

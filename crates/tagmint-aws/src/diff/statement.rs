@@ -1,6 +1,9 @@
 //! Statements without what doesn't matter: order, lists of one, letters of names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use tagmint_iam::{
     arn::is_account,
@@ -59,14 +62,14 @@ impl Normal {
         let verb = if self.allows { "allows" } else { "denies" };
         let mut text = format!("{verb} {}", self.actions.listed());
         if !self.resources.names.is_empty() {
-            text.push_str(&format!(" on {}", self.resources.listed()));
+            let _ = write!(text, " on {}", self.resources.listed());
         }
         if !self.principals.names.is_empty() {
-            text.push_str(&format!(" to {}", self.principals.listed()));
+            let _ = write!(text, " to {}", self.principals.listed());
         }
         if !self.conditions.is_empty() {
             let keys: BTreeSet<&str> = self.conditions.keys().map(|(_, key)| key.as_str()).collect();
-            text.push_str(&format!(", on conditions of {}", keys.into_iter().collect::<Vec<_>>().join(", ")));
+            let _ = write!(text, ", on conditions of {}", keys.into_iter().collect::<Vec<_>>().join(", "));
         }
         text
     }

@@ -16,7 +16,7 @@ pub(super) fn head(set_up: &SetUp, what: &str) -> Vec<String> {
 
 /// Lines as comments.
 pub(super) fn comments(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("# {line}\n")).collect()
+    lines.iter().flat_map(|line| ["# ", line.as_str(), "\n"]).collect()
 }
 
 /// What a role is for, in IAM's description.

@@ -1,5 +1,7 @@
 //! A CloudFormation template, in YAML. The account and the partition's names are the stack's own.
 
+use std::fmt::Write;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -15,14 +17,14 @@ pub(super) fn render(set_up: &SetUp, parts: &[Part]) -> Vec<RenderedFile> {
     let mut text = comments(&lines);
     text.push_str("AWSTemplateFormatVersion: \"2010-09-09\"\n");
     let about = format!("OIDC provider, roles and bucket of the {} issuer {}", set_up.environment, set_up.provider.url);
-    text.push_str(&format!("Description: {}\n\nResources:\n", quoted(&about)));
+    let _ = writeln!(text, "Description: {}\n\nResources:", quoted(&about));
     let tags = json!([{"Key": "tagmint", "Value": set_up.environment.to_string()}]);
     let mut outputs = Map::new();
     let mut put = |comment: &[&str], name: &str, resource: Value| {
         for line in comment {
-            text.push_str(&format!("  # {line}\n"));
+            let _ = writeln!(text, "  # {line}");
         }
-        text.push_str(&format!("  {name}:\n"));
+        let _ = writeln!(text, "  {name}:");
         write(&resource, 2, &mut text);
         text.push('\n');
     };
@@ -142,42 +144,46 @@ fn write(value: &Value, depth: usize, out: &mut String) {
     match value {
         Value::Object(members) => {
             for (key, member) in members {
-                out.push_str(&format!("{indent}{}:", plain_or_quoted(key)));
+                let _ = write!(out, "{indent}{}:", plain_or_quoted(key));
                 nested(member, depth, out);
             }
         }
         Value::Array(items) => {
             for item in items {
-                out.push_str(&format!("{indent}-"));
+                let _ = write!(out, "{indent}-");
                 if let Value::Object(_) = item {
                     // The first member stands behind the dash.
                     let mut inner = String::new();
                     write(item, depth + 1, &mut inner);
-                    out.push_str(&format!(" {}", inner.trim_start()));
+                    let _ = write!(out, " {}", inner.trim_start());
                 } else {
                     nested(item, depth, out);
                 }
             }
         }
-        scalar => out.push_str(&format!("{indent}{}\n", self::scalar(scalar))),
+        scalar => {
+            let _ = writeln!(out, "{indent}{}", self::scalar(scalar));
+        }
     }
 }
 
 fn nested(value: &Value, depth: usize, out: &mut String) {
     match value {
         Value::Object(members) if members.len() == 1 && members.contains_key("Ref") => {
-            out.push_str(&format!(" !Ref {}\n", members["Ref"].as_str().unwrap_or_default()));
+            let _ = writeln!(out, " !Ref {}", members["Ref"].as_str().unwrap_or_default());
         }
         Value::Object(members) if members.len() == 1 && members.contains_key("Fn::GetAtt") => {
             let names: Vec<&str> =
                 members["Fn::GetAtt"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-            out.push_str(&format!(" !GetAtt {}\n", names.join(".")));
+            let _ = writeln!(out, " !GetAtt {}", names.join("."));
         }
         Value::Object(_) | Value::Array(_) => {
             out.push('\n');
             write(value, depth + 1, out);
         }
-        scalar => out.push_str(&format!(" {}\n", self::scalar(scalar))),
+        scalar => {
+            let _ = writeln!(out, " {}", self::scalar(scalar));
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Prefix {
 pub(super) fn of(role: &RoleSettings, rules: &[RuleOutline], problems: &mut Vec<PlanError>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for rule in rules {
-        let group = match one(role, rule) {
+        let group = match single(role, rule) {
             Ok(group) => group,
             Err(found) => {
                 problems.extend(found);
@@ -85,23 +85,23 @@ fn add(list: &mut Vec<String>, more: Vec<String>) {
     }
 }
 
-fn one(role: &RoleSettings, rule: &RuleOutline) -> Result<Group, Vec<PlanError>> {
+fn single(role: &RoleSettings, outline: &RuleOutline) -> Result<Group, Vec<PlanError>> {
     let mut problems = Vec::new();
-    let name = rule.name.as_str();
+    let name = outline.name.as_str();
     let mut audiences = Vec::new();
-    for audience in &rule.audiences {
+    for audience in &outline.audiences {
         match audience.literal() {
             Some(text) => add(&mut audiences, vec![text.to_owned()]),
             None => problems.push(PlanError::Audience { rule: name.to_owned() }),
         }
     }
     audiences.sort();
-    if !matches!(rule.subject.pieces().first(), Some(Piece::Text(_))) {
+    if !matches!(outline.subject.pieces().first(), Some(Piece::Text(_))) {
         problems.push(PlanError::Subject { rule: name.to_owned() });
     }
     let mut prefixes = Vec::new();
     for access in &role.access {
-        let Some(tag) = rule.tags.iter().find(|tag| tag.key == access.tag) else { continue };
+        let Some(tag) = outline.tags.iter().find(|tag| tag.key == access.tag) else { continue };
         let told = |why| PlanError::Tag { rule: name.to_owned(), tag: tag.key.clone(), why };
         if !tag.always {
             problems.push(told("is not in every token: fix it, or give it `default` or `required = true`"));
@@ -123,11 +123,11 @@ fn one(role: &RoleSettings, rule: &RuleOutline) -> Result<Group, Vec<PlanError>>
     if !problems.is_empty() {
         return Err(problems);
     }
-    let keys = |always: bool| rule.tags.iter().filter(move |tag| tag.always || !always).map(|tag| tag.key.clone());
+    let keys = |always: bool| outline.tags.iter().filter(move |tag| tag.always || !always).map(|tag| tag.key.clone());
     Ok(Group {
         rules: vec![name.to_owned()],
         audiences,
-        subjects: vec![pattern(&rule.subject, "*")],
+        subjects: vec![pattern(&outline.subject, "*")],
         tags: keys(false).collect(),
         required: keys(true).collect(),
         prefixes,

@@ -1,5 +1,7 @@
 //! Values as expressions of Terraform's language, laid out as `terraform fmt` does.
 
+use std::fmt::Write;
+
 use serde_json::Value;
 
 use super::plan::PLACEHOLDER;
@@ -10,7 +12,10 @@ pub(super) fn expression(value: &Value, depth: usize) -> String {
         Value::String(text) => string(text),
         Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
             let inner = "  ".repeat(depth + 1);
-            let items: String = items.iter().map(|item| format!("{inner}{},\n", expression(item, depth + 1))).collect();
+            let items = items.iter().fold(String::new(), |mut text, item| {
+                let _ = writeln!(text, "{inner}{},", expression(item, depth + 1));
+                text
+            });
             format!("[\n{items}{}]", "  ".repeat(depth))
         }
         Value::Array(items) => {
@@ -37,7 +42,7 @@ pub(super) fn attributes(entries: &[(String, String)], depth: usize) -> String {
         let (neighbours, others) = rest.split_at(run);
         let width = neighbours.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
         for (key, value) in neighbours {
-            text.push_str(&format!("{indent}{key:width$} = {value}\n"));
+            let _ = writeln!(text, "{indent}{key:width$} = {value}");
         }
         rest = others;
     }

@@ -194,7 +194,7 @@ impl SetUp {
         };
         let bucket_name = settings.bucket.as_ref().map(|bucket| bucket.name_in(account));
         let bucket_arn = bucket_name.as_ref().map(|name| format!("arn:{}:s3:::{name}", settings.partition));
-        let mut roles = Vec::new();
+        let mut planned = Vec::new();
         for role in &settings.roles {
             let literal = settings.role_arn(&role.name, &settings.account);
             let mine: Vec<RuleOutline> = outlines.iter().filter(|rule| is_for(rule, &literal)).cloned().collect();
@@ -223,7 +223,7 @@ impl SetUp {
                 ));
             }
             let reach = bucket_arn.as_deref().filter(|_| !role.access.is_empty());
-            roles.push(RolePlan {
+            planned.push(RolePlan {
                 arn: settings.role_arn(&role.name, account),
                 rules: mine.iter().map(|rule| rule.name.to_string()).collect(),
                 trust_policy,
@@ -239,7 +239,7 @@ impl SetUp {
         }
         let bucket =
             settings.bucket.as_ref().zip(bucket_name).zip(bucket_arn).map(|((bucket, name), arn)| BucketPlan {
-                policy: policies::bucket(&arn, &roles),
+                policy: policies::bucket(&arn, &planned),
                 name,
                 arn,
                 versioning: bucket.versioning,
@@ -258,7 +258,7 @@ impl SetUp {
             return Err(problems);
         }
         let (environment, region) = (settings.environment, settings.region.clone());
-        Ok(Self { environment, region, provider, roles, bucket, warnings })
+        Ok(Self { environment, region, provider, roles: planned, bucket, warnings })
     }
 }
 

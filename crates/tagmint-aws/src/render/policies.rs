@@ -169,7 +169,7 @@ pub(super) fn guard(bucket: &str, access: &[Access]) -> Value {
         statements.push(json!({
             "Sid": "NoWriteWhereItReads",
             "Effect": "Deny",
-            "Action": one_or_many(WRITE.to_vec()),
+            "Action": one_or_many(WRITE),
             "NotResource": one_or_many(&writable),
         }));
     }

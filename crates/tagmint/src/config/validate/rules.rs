@@ -37,14 +37,11 @@ impl Check<'_> {
         let mut rules = raw.rule.clone();
         for (index, rule) in rules.iter_mut().enumerate() {
             for (number, role) in rule.roles.iter_mut().enumerate().filter(|(_, role)| role.contains(ACCOUNT)) {
-                match account {
-                    Some(account) => *role = role.replace(ACCOUNT, account),
-                    None => {
-                        let path = format!("rule[{index}].roles[{number}]");
-                        self.problem(&path, format!("`{ACCOUNT}` is used, and there is no `aws.account`"));
-                        *role = role.replace(ACCOUNT, "000000000000");
-                    }
+                if account.is_none() {
+                    let path = format!("rule[{index}].roles[{number}]");
+                    self.problem(&path, format!("`{ACCOUNT}` is used, and there is no `aws.account`"));
                 }
+                *role = role.replace(ACCOUNT, account.unwrap_or("000000000000"));
             }
         }
         rules
