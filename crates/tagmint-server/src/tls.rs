@@ -92,12 +92,16 @@ impl CertificateFacts {
         let names = alternatives.iter().flat_map(|extension| &extension.value.general_names).filter_map(name);
         Ok(Self {
             names: names.collect(),
-            serial: parsed.raw_serial().iter().map(|byte| format!("{byte:02X}")).collect(),
+            serial: parsed.raw_serial().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect(),
             issuer: parsed.issuer().to_string(),
             not_before: time(parsed.validity().not_before)?,
             not_after: time(parsed.validity().not_after)?,
         })
     }
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 fn name(name: &GeneralName<'_>) -> Option<String> {

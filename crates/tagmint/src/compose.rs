@@ -282,7 +282,7 @@ impl Issuer {
         match tokio::task::spawn_blocking(move || reading.reload()).await {
             // Asked for, it is said again.
             Ok(Seen::Unusable { error, .. }) => {
-                files.note(&Seen::Unusable { error, new: true }, self.app().certificate_file_figures())
+                files.note(&Seen::Unusable { error, new: true }, self.app().certificate_file_figures());
             }
             Ok(seen) => files.note(&seen, self.app().certificate_file_figures()),
             Err(error) => tracing::error!(%error, "the certificate could not be read anew"),

@@ -174,22 +174,19 @@ async fn answer(
         found.times -= 1;
         Some(found.clone())
     });
-    let mut response = match fault {
-        Some(fault) => {
-            let mut response = (StatusCode::from_u16(fault.status).unwrap(), fault.body).into_response();
-            if let Some(value) = fault.retry_after {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(value));
-            }
-            response
+    let mut response = if let Some(fault) = fault {
+        let mut response = (StatusCode::from_u16(fault.status).unwrap(), fault.body).into_response();
+        if let Some(value) = fault.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(value));
         }
-        None => {
-            let jws: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let answer = server.handle(&request, &decoded(&jws, "protected"), &decoded(&jws, "payload")).await;
-            let lost = server.with(|inner| inner.lost.take_if(|path| request.starts_with(*path)));
-            // With a time to come back, so that it is not repeated at once.
-            let late = || (StatusCode::GATEWAY_TIMEOUT, [(header::RETRY_AFTER, "60")]).into_response();
-            if lost.is_some() { late() } else { answer }
-        }
+        response
+    } else {
+        let jws: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let answer = server.handle(&request, &decoded(&jws, "protected"), &decoded(&jws, "payload")).await;
+        let lost = server.with(|inner| inner.lost.take_if(|path| request.starts_with(*path)));
+        // With a time to come back, so that it is not repeated at once.
+        let late = || (StatusCode::GATEWAY_TIMEOUT, [(header::RETRY_AFTER, "60")]).into_response();
+        if lost.is_some() { late() } else { answer }
     };
     let nonce = server.nonces.fetch_add(1, Ordering::Relaxed).to_string();
     response.headers_mut().insert(HeaderName::from_static("replay-nonce"), nonce.parse().unwrap());
