@@ -147,10 +147,11 @@ pub(crate) fn element(body: &[u8], name: &str) -> Option<String> {
         match reader.read_event().ok()? {
             Event::Start(start) => within = start.local_name().as_ref() == name.as_bytes(),
             Event::End(_) => within = false,
-            Event::Text(text) if within => match text.decode() {
-                Ok(text) => return Some(text.into_owned()),
-                Err(_) => continue,
-            },
+            Event::Text(text) if within => {
+                if let Ok(text) = text.decode() {
+                    return Some(text.into_owned());
+                }
+            }
             Event::Eof => return None,
             _ => {}
         }

@@ -53,11 +53,11 @@ impl Account {
             s3,
             bucket,
         };
-        account.expect_same().await?;
+        account.expect_same()?;
         Ok(account)
     }
 
-    async fn expect_same(&self) -> TestResult {
+    fn expect_same(&self) -> TestResult {
         let (code, found) = self.stage.diff(&self.config)?;
         assert_eq!((code, &found), (0, &json!({"same": true, "drifts": [], "unread": []})));
         Ok(())
@@ -101,15 +101,12 @@ fn percent_decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
         let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).filter(|_| *first == b'%');
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
+        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            bytes.push(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
@@ -138,7 +135,7 @@ async fn drifts_of_the_trust_policy_are_told() -> TestResult {
             "audience",
             |document| {
                 conditions(document, 0)["StringEquals"][format!("{PROVIDER}:aud")] =
-                    json!(["sts.amazonaws.com", "other"])
+                    json!(["sts.amazonaws.com", "other"]);
             },
             "trust-audience: the trust policy also accepts the audience other (statement `Wallet`)",
         ),
@@ -185,7 +182,7 @@ async fn drifts_of_the_trust_policy_are_told() -> TestResult {
         (
             "no tags at all",
             |document| {
-                document["Statement"][0]["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:SetSourceIdentity"])
+                document["Statement"][0]["Action"] = json!(["sts:AssumeRoleWithWebIdentity", "sts:SetSourceIdentity"]);
             },
             "trust-action: statement `Wallet` no longer allows sts:TagSession: every token with tags is refused",
         ),
@@ -195,7 +192,7 @@ async fn drifts_of_the_trust_policy_are_told() -> TestResult {
                 document["Statement"][0]["Principal"]["Federated"] = json!([
                     format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{PROVIDER}"),
                     format!("arn:aws:iam::{ACCOUNT}:oidc-provider/evil.example.com")
-                ])
+                ]);
             },
             "trust-principal: the trust policy also trusts arn:aws:iam::000000000000:oidc-provider/evil.example.com: who comes from there and fulfils statement `Wallet` opens sessions",
         ),
@@ -203,7 +200,7 @@ async fn drifts_of_the_trust_policy_are_told() -> TestResult {
             "another statement",
             |document| {
                 document["Statement"].as_array_mut().unwrap().push(json!({
-            "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}))
+            "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}));
             },
             "trust-statement: a statement was added that allows sts:assumerole to arn:aws:iam::000000000000:root: who fulfils it opens sessions of the role, whatever the configuration says",
         ),
@@ -265,14 +262,15 @@ async fn drifts_of_the_buckets_policy_are_told() -> TestResult {
         (
             "everything",
             |document| {
-                document["Statement"][1]["Resource"] = json!(format!("arn:aws:s3:::agentkeys-mail-test-{ACCOUNT}/*"))
+                document["Statement"][1]["Resource"] = json!(format!("arn:aws:s3:::agentkeys-mail-test-{ACCOUNT}/*"));
             },
             "bucket-policy-resource: statement `ReadAgentkeysUserWallet` also allows it on arn:aws:s3:::agentkeys-mail-test-000000000000/*",
         ),
         (
             "without the slash",
             |document| {
-                conditions(document, 0)["StringLike"]["s3:prefix"] = json!("${aws:PrincipalTag/agentkeys_user_wallet}*")
+                conditions(document, 0)["StringLike"]["s3:prefix"] =
+                    json!("${aws:PrincipalTag/agentkeys_user_wallet}*");
             },
             "bucket-policy-condition: the condition StringLike s3:prefix of statement `ListAgentkeysUserWallet` also fits ${aws:PrincipalTag/agentkeys_user_wallet}*: more is open",
         ),
@@ -280,7 +278,7 @@ async fn drifts_of_the_buckets_policy_are_told() -> TestResult {
             "another account",
             |document| {
                 document["Statement"][1]["Principal"]["AWS"] =
-                    json!([format!("arn:aws:iam::{ACCOUNT}:role/{ROLE}"), "arn:aws:iam::999988887777:root"])
+                    json!([format!("arn:aws:iam::{ACCOUNT}:role/{ROLE}"), "arn:aws:iam::999988887777:root"]);
             },
             "bucket-policy-principal: statement `ReadAgentkeysUserWallet` is also for arn:aws:iam::999988887777:root",
         ),
@@ -289,7 +287,7 @@ async fn drifts_of_the_buckets_policy_are_told() -> TestResult {
             |document| {
                 document["Statement"].as_array_mut().unwrap().push(json!({
             "Sid": "Quick", "Effect": "Allow", "Principal": {"AWS": "999988887777"}, "Action": "s3:GetObject",
-            "Resource": format!("arn:aws:s3:::agentkeys-mail-test-{ACCOUNT}/*")}))
+            "Resource": format!("arn:aws:s3:::agentkeys-mail-test-{ACCOUNT}/*")}));
             },
             "bucket-policy-statement: a statement `Quick` was added that allows s3:GetObject on arn:aws:s3:::agentkeys-mail-test-000000000000/* to arn:aws:iam::999988887777:root: allows add up: it undoes what the other statements keep apart",
         ),
@@ -333,7 +331,7 @@ async fn drifts_of_the_role_and_the_provider_are_told() -> TestResult {
     account.set_guard(&account.guard).await?;
     account.set_policy(&account.policy).await?;
     iam.detach_role_policy().role_name(ROLE).policy_arn(full).send().await?;
-    account.expect_same().await?;
+    account.expect_same()?;
 
     let mut loosened = account.guard.clone();
     loosened["Statement"].as_array_mut().ok_or("statements")?.remove(0);
@@ -427,7 +425,7 @@ async fn drifts_of_the_buckets_settings_are_told() -> TestResult {
     version(BucketVersioningStatus::Enabled).await?;
     assert_eq!(found()?, ["bucket-versioning: old versions are kept: what is deleted stays, and costs"]);
     version(BucketVersioningStatus::Suspended).await?;
-    account.expect_same().await?;
+    account.expect_same()?;
 
     let rules = s3.get_bucket_lifecycle_configuration().bucket(bucket).send().await?.rules().to_vec();
     let put = |rules: Vec<aws_sdk_s3::types::LifecycleRule>| {

@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(problem.to_string(), "429 rateLimited: too many");
         let page = ServerProblem::read(400, b"<html>\n<b>Bad gateway of somebody", None);
         assert_eq!(page.to_string(), r#"400 no problem document but "<html>\n<b>Bad gateway of somebody""#);
-        let long = ServerProblem::read(500, &[b'x'; 100_000], None);
+        let long = ServerProblem::read(500, "x".repeat(100_000).as_bytes(), None);
         assert!(long.detail.len() < 1_000);
     }
 }

@@ -183,9 +183,9 @@ fn chain(verdict: &Result<(), Error>, facts: &CertificateFacts) -> Row {
     let expected = "a chain to a certificate authority that is trusted here, as AWS has its own list of";
     let issuer = &facts.issuer;
     let (why, fix) = match verdict {
-        // The name and the dates have rows of their own.
-        Ok(()) => return Row::good("certificate_chain", format!("issued by {issuer}"), expected),
-        Err(Error::InvalidCertificate(
+        // The name has a row of its own.
+        Ok(())
+        | Err(Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => return Row::good("certificate_chain", format!("issued by {issuer}"), expected),
         Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => (

@@ -37,7 +37,7 @@ impl Ear {
 }
 
 impl AlarmSink for Ear {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "ear"
     }
 
@@ -270,7 +270,7 @@ async fn a_webhook_takes_json_and_its_url_is_not_told() {
     let (url, received) = webhook(200, Duration::ZERO).await;
     let body = json!({"text": "x", "alarm": "y"});
     hook(&format!("{url}/hook/secret-part")).deliver(&body).await.unwrap();
-    assert_eq!(*received.lock().unwrap(), [body.clone()]);
+    assert_eq!(*received.lock().unwrap(), std::slice::from_ref(&body));
     let (refusing, _) = webhook(403, Duration::ZERO).await;
     let (slow, _) = webhook(200, Duration::from_secs(5)).await;
     let failures = [

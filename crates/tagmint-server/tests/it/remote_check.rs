@@ -132,7 +132,7 @@ impl axum::serve::Listener for TlsListener {
 }
 
 /// An issuer that plays so, and the check of it.
-async fn stage(play: Play) -> Stage {
+fn stage(play: Play) -> Stage {
     tagmint_server::tls::install_provider();
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::default();
@@ -178,7 +178,7 @@ async fn look(check: &RemoteCheck) -> Report {
 }
 
 async fn played(play: Play) -> Report {
-    look(&stage(play).await.check).await
+    look(&stage(play).check).await
 }
 
 /// What is not good, but for what every loopback issuer has: a private address, and perhaps no IPv6.
@@ -237,8 +237,8 @@ async fn bad_certificates_are_told_and_the_documents_are_looked_at_all_the_same(
     assert!(late.ok);
     let urgent = played(Play { days: (85, 5), ..Play::default() }).await;
     assert_eq!(wrong(&urgent), [("certificate_days", Level::Failure)]);
-    let mut untrusted = stage(Play::default()).await.check;
-    untrusted.ca_pem = stage(Play::default()).await.check.ca_pem;
+    let mut untrusted = stage(Play::default()).check;
+    untrusted.ca_pem = stage(Play::default()).check.ca_pem;
     let untrusted = look(&untrusted).await;
     assert_eq!(wrong(&untrusted), [("certificate_chain", Level::Failure)]);
 }
@@ -308,7 +308,7 @@ async fn http(routes: Router) -> u16 {
 
 #[tokio::test]
 async fn port_80_answers_challenges_and_redirects_the_rest() {
-    let mut check = stage(Play::default()).await.check;
+    let mut check = stage(Play::default()).check;
     let home = check.url.to_string();
     let to_https = {
         let home = home.clone();
@@ -351,7 +351,7 @@ fn state(kid: &str, active_at: Timestamp) -> KeyState {
 
 #[tokio::test]
 async fn what_is_served_is_compared_with_what_is_stored() {
-    let Stage { mut check, leaf } = stage(Play::default()).await;
+    let Stage { mut check, leaf } = stage(Play::default());
     let hour = SignedDuration::from_hours(1);
     let inside = |stored: StoredLeaf, keys: Result<Vec<KeyState>, String>| {
         Some(Inside {

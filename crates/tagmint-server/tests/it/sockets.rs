@@ -336,7 +336,7 @@ async fn what_was_accepted_before_the_end_is_answered_whether_it_was_read_or_not
 #[tokio::test]
 async fn who_talks_without_end_is_cut_when_the_time_is_over() {
     let limits =
-        Limits { handshake_timeout: Duration::from_secs(2), header_timeout: Duration::from_secs(60), ..limits() };
+        Limits { handshake_timeout: Duration::from_secs(2), header_timeout: Duration::from_mins(1), ..limits() };
     let served = start(limits).await;
     let mut drip = TcpStream::connect(served.running.plain_address().unwrap().tcp().unwrap()).await.unwrap();
     drip.write_all(&REQUEST[..20]).await.unwrap();
@@ -354,7 +354,7 @@ async fn who_talks_without_end_is_cut_when_the_time_is_over() {
 #[tokio::test]
 async fn a_request_has_the_grace_and_no_more() {
     let grace = Duration::from_millis(500);
-    let served = start(Limits { shutdown_grace: grace, header_timeout: Duration::from_secs(60), ..limits() }).await;
+    let served = start(Limits { shutdown_grace: grace, header_timeout: Duration::from_mins(1), ..limits() }).await;
     let mut slow = connect(&served, &[&rustls::version::TLS13]).await;
     slow.write_all(b"POST /v1/sessions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;

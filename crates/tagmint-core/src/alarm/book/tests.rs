@@ -171,7 +171,7 @@ fn the_newer_record_of_two_books_counts() {
     let record = |state, seen_at| AlarmRecord { alarm: alarm(Severity::Warning), state, since: at(0), seen_at };
     let stored = record(AlarmState::Pending, at(1));
     let noted = record(AlarmState::Firing { notified_at: at(2) }, at(2));
-    assert_eq!(merged(vec![stored.clone()], std::slice::from_ref(&noted)), [noted.clone()]);
-    assert_eq!(merged(vec![noted.clone()], &[stored]), [noted.clone()]);
+    assert_eq!(merged(vec![stored.clone()], std::slice::from_ref(&noted)), std::slice::from_ref(&noted));
+    assert_eq!(merged(vec![noted.clone()], &[stored]), std::slice::from_ref(&noted));
     assert_eq!(merged(vec![], std::slice::from_ref(&noted)), [noted]);
 }

@@ -1,5 +1,6 @@
 //! `tagmint check --remote`.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use tagmint_core::{clock::SystemClock, key_schedule::KeyState};
@@ -20,14 +21,13 @@ const HTTP: u16 = 80;
 pub async fn run(args: CheckArgs, file: &Path, output: Output) -> Result<(), CliError> {
     let CheckArgs { remote, ca_file, timeout, http_port } = args;
     // With a URL no configuration is needed.
-    let (url, inside, needs_http) = match remote.flatten() {
-        Some(url) => (url, None, false),
-        None => {
-            let config = Config::load(file)?;
-            let inside = inside(&config).await;
-            let acme = matches!(config.tls, Tls::Acme(_));
-            (config.settings.stamp.issuer, Some(inside), acme)
-        }
+    let (url, inside, needs_http) = if let Some(url) = remote.flatten() {
+        (url, None, false)
+    } else {
+        let config = Config::load(file)?;
+        let inside = inside(&config).await;
+        let acme = matches!(config.tls, Tls::Acme(_));
+        (config.settings.stamp.issuer, Some(inside), acme)
     };
     let ca_pem = ca_file.map(|file| files::read("the CA file", &file)).transpose()?;
     let has_port = url.without_scheme().split('/').next().is_some_and(|authority| authority.contains(':'));
@@ -83,13 +83,14 @@ fn text(report: &Report) -> String {
     let mut text = format!("{}\n\n{}", report.url, table(["", "check", "seen"], rows));
     for row in report.rows.iter().filter(|row| matches!(row.level, Level::Warning | Level::Failure)) {
         let fix = row.fix.as_deref().unwrap_or("nothing");
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\n\n{} {}: {}\n  should be: {}\n  what to do: {fix}",
             mark(row.level),
             row.check,
             row.seen,
             row.expected
-        ));
+        );
     }
     text
 }
