@@ -228,7 +228,7 @@ async fn drifts_of_the_trust_policy_are_told() -> TestResult {
         json!(["sts:setsourceidentity", "sts:TagSession", "sts:AssumeRoleWithWebIdentity", "sts:TagSession"]);
     let same = same.to_string().replace("sts:setsourceidentity", "sts:SetSourceIdentity");
     account.set_trust(&serde_json::from_str(&same)?).await?;
-    account.expect_same().await
+    account.expect_same()
 }
 
 #[tokio::test]
@@ -302,7 +302,7 @@ async fn drifts_of_the_buckets_policy_are_told() -> TestResult {
     account.s3.delete_bucket_policy().bucket(&account.bucket).send().await?;
     assert!(account.found()?[0].starts_with("bucket-policy-missing: it has no policy"));
     account.set_policy(&account.policy).await?;
-    account.expect_same().await
+    account.expect_same()
 }
 
 #[tokio::test]
@@ -447,7 +447,7 @@ async fn drifts_of_the_buckets_settings_are_told() -> TestResult {
         ]
     );
     put(rules)?.await?;
-    account.expect_same().await
+    account.expect_same()
 }
 
 /// Who may not look is told what it takes, and nothing passes for the same.
