@@ -34,7 +34,8 @@ engine_tests! {
         assert!(acme.account(DIRECTORY, &master_key(1)).await.unwrap().is_none());
         acme.add_account(DIRECTORY, b"account key in clear", at(0), &master_key(1), &random).await.unwrap();
         acme.add_account(DIRECTORY, b"another node's key", at(1), &master_key(1), &random).await.unwrap();
-        let killed = database.after_a_kill().open().await;
+        let copy = database.after_a_kill();
+        let killed = copy.open().await;
         let account = killed.acme().account(DIRECTORY, &master_key(1)).await.unwrap().unwrap();
         assert_eq!(account.private_key.as_slice(), b"account key in clear", "the first key stays");
         assert_eq!((account.url, account.pending_key.is_none()), (None, true));
@@ -69,7 +70,8 @@ engine_tests! {
         assert!(acme.finish_rollover(DIRECTORY).await.is_err(), "there is none");
         acme.begin_rollover(DIRECTORY, b"new", &master_key(1), &random).await.unwrap();
         assert!(acme.begin_rollover(DIRECTORY, b"newer", &master_key(1), &random).await.is_err(), "one at a time");
-        let killed = database.after_a_kill().open().await;
+        let copy = database.after_a_kill();
+        let killed = copy.open().await;
         let account = killed.acme().account(DIRECTORY, &master_key(1)).await.unwrap().unwrap();
         assert_eq!(account.private_key.as_slice(), b"old");
         assert_eq!(account.pending_key.unwrap().as_slice(), b"new");
@@ -93,7 +95,8 @@ engine_tests! {
         assert_eq!(acme.challenge("' OR 1=1 --").await.unwrap(), None);
         order(&store, 2, b"second").await;
         assert_eq!(acme.challenge("token").await.unwrap(), None);
-        let killed = database.after_a_kill().open().await;
+        let copy = database.after_a_kill();
+        let killed = copy.open().await;
         let found = killed.acme().order(&master_key(1)).await.unwrap().unwrap();
         assert_eq!((found.id, found.url.as_str()), (id(2), "https://acme.example/order/2"));
         assert_eq!(found.private_key.as_slice(), b"second");
@@ -111,7 +114,8 @@ engine_tests! {
         let other = acme.store_certificate(id(9), "PEM", at(900), at(10)).await.unwrap_err();
         assert!(matches!(other, StoreError::RowsTouched { .. }), "an order that is not under way: {other}");
         acme.store_certificate(first, "PEM", at(900), at(10)).await.unwrap();
-        let killed = database.after_a_kill().open().await;
+        let copy = database.after_a_kill();
+        let killed = copy.open().await;
         let stored = killed.acme().certificates().await.unwrap();
         assert_eq!(stored.len(), 1);
         assert_eq!((stored[0].id, stored[0].chain.as_str(), stored[0].not_after), (first, "PEM", at(900)));

@@ -1,3 +1,4 @@
+mod acme;
 mod alarms;
 mod aws;
 mod aws_render;
