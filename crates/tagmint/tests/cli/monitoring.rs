@@ -7,7 +7,7 @@ use tagmint_server::metrics::CATALOGUE;
 
 fn read(path: &str) -> String {
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    std::fs::read_to_string(root.join(path)).unwrap()
+    std::fs::read_to_string(root.join(path)).expect(path)
 }
 
 /// The names of metrics in a text. A histogram's have endings.

@@ -69,7 +69,7 @@ async fn sighup_takes_up_a_new_certificate_and_keeps_the_old_one_when_it_is_bad(
     fs::write(&key, fresh.key_pem.as_bytes()).unwrap();
     assert!(!answers(&new_ca).await);
     serve.signal(Signal::HUP);
-    wait_for("the new certificate", || serve.stderr().contains("the certificate was read anew"));
+    wait_for("the new certificate", || serve.stderr().contains("the certificate was taken up"));
     assert!(answers(&new_ca).await && !answers(&prepared.ca_file).await);
 
     serve.signal(Signal::TERM);
