@@ -21,9 +21,6 @@ mod script;
 mod settings;
 mod terraform;
 
-#[cfg(test)]
-mod tests;
-
 pub use self::{
     plan::{BucketPlan, Names, PlanError, ProviderPlan, RolePlan, SetUp},
     policies::GUARD_POLICY,
