@@ -237,6 +237,9 @@ taken() {
 }
 if [ "$START" = yes ]; then
     command -v ss >/dev/null || die "ss is missing: apt-get install iproute2"
+    if [ -z "$WANT" ] && ! command -v curl >/dev/null; then
+        die "curl is missing, and this asks the issuer with it: apt-get install curl"
+    fi
     if [ -n "$PROXY" ]; then
         ! taken "$PROXY" "$UNIT.socket" || die "port $PROXY is taken: $WHO"
     else
@@ -258,6 +261,28 @@ if [ "$START" = yes ]; then
         warn "the clock is not known to be synchronised, and a wrong one makes tokens that STS refuses: apt-get install systemd-timesyncd"
     fi
 fi
+
+# ---- whether it answers
+
+DISCOVERY=https://$HOST/.well-known/openid-configuration
+ANSWER=''
+ANSWERED=no
+# The document, or curl's words about what went wrong.
+ask() {
+    ANSWERED=no
+    ANSWER=$(curl --silent --show-error --fail --max-time 10 "$@" 2>&1) && ANSWERED=yes
+}
+is_ours() { printf %s "$ANSWER" | grep -Fq "\"issuer\":\"https://$HOST\""; }
+answers() {
+    if [ -n "$PROXY" ]; then
+        ask --header "Host: $HOST" "http://127.0.0.1:$PROXY/.well-known/openid-configuration" && is_ours
+    elif [ "$STAGING" = yes ]; then
+        # Nobody trusts these certificates; that there is one is what there is to see.
+        ask --insecure "$DISCOVERY" && is_ours
+    else
+        ask "$DISCOVERY" && is_ours
+    fi
+}
 
 # ---- what there is to do
 
@@ -293,7 +318,10 @@ for unit in $UNITS; do
 done
 [ -z "$TODO_ENABLE" ] || plan "enable$TODO_ENABLE"
 [ -z "$TODO_START" ] || plan "start$TODO_START"
-[ "$START" = no ] || [ -z "$PLAN" ] || plan "wait until the issuer answers"
+# An earlier run may have set everything up, and waited in vain.
+if [ "$START" = yes ] && { [ -n "$PLAN" ] || ! answers; }; then
+    plan "wait until the issuer answers"
+fi
 
 if [ -z "$PLAN" ]; then
     say "nothing to do: the $WORLD issuer https://$HOST is set up"
@@ -383,15 +411,8 @@ fi
 
 # ---- does it answer?
 
-DISCOVERY=https://$HOST/.well-known/openid-configuration
-ANSWER=''
-# The document, or curl's words about what went wrong.
-ask() { ANSWER=$(curl --silent --show-error --fail --max-time 10 "$@" 2>&1); }
-is_ours() { printf %s "$ANSWER" | grep -Fq "\"issuer\":\"https://$HOST\""; }
-
 if [ -n "$PROXY" ]; then
-    { ask --header "Host: $HOST" "http://127.0.0.1:$PROXY/.well-known/openid-configuration" && is_ours; } ||
-        die "the issuer does not answer on 127.0.0.1:$PROXY: $ANSWER. More: journalctl -u $UNIT"
+    answers || die "the issuer does not answer on 127.0.0.1:$PROXY: $ANSWER. More: journalctl -u $UNIT"
     say "done: the issuer answers on 127.0.0.1:$PROXY. nginx in front: docs/nginx.md, with sites in /usr/share/doc/tagmint/nginx"
     exit 0
 fi
@@ -399,18 +420,17 @@ say "==> waiting up to $WAIT seconds for a certificate, and for $DISCOVERY"
 END=$(($(date +%s) + WAIT))
 LAST=''
 while :; do
-    if [ "$STAGING" = yes ]; then
-        # Nobody trusts these; that it is another than none is what there is to see.
-        if ask --insecure "$DISCOVERY" && is_ours; then
+    if answers; then
+        if [ "$STAGING" = yes ]; then
             say "done: $DISCOVERY answers with a certificate to try, which AWS does not trust."
             say "For one that it trusts: take \`directory\` out of $CONFIG, and: systemctl restart $UNIT"
-            exit 0
+        else
+            say "done: $DISCOVERY answers, with a certificate that this host verified"
+            say "Back $KEY up, apart from the database. Then the rules in $CONFIG, and AWS: docs/aws.md"
         fi
-    elif ask "$DISCOVERY"; then
-        is_ours || die "$DISCOVERY answers, but not as this issuer: DNS points to another host, or something stands in front of it"
-        say "done: $DISCOVERY answers, with a certificate that this host verified"
-        say "Back $KEY up, apart from the database. Then the rules in $CONFIG, and AWS: docs/aws.md"
         exit 0
+    elif [ "$ANSWERED" = yes ]; then
+        die "$DISCOVERY answers, but not as this issuer: DNS points to another host, or something stands in front of it"
     fi
     if [ "$ANSWER" != "$LAST" ]; then
         say "    $ANSWER"
@@ -419,7 +439,7 @@ while :; do
     [ "$(date +%s)" -lt "$END" ] || break
     sleep 3
 done
-if ask --resolve "$HOST:443:127.0.0.1" "$DISCOVERY" && is_ours; then
+if [ "$STAGING" = no ] && ask --resolve "$HOST:443:127.0.0.1" "$DISCOVERY" && is_ours; then
     die "the issuer has its certificate, but $DISCOVERY cannot be reached by its public address: DNS, the firewall or the security group ($LAST)"
 fi
 say "The last words of its log:" >&2

@@ -56,6 +56,13 @@ fn a_bare_host_becomes_an_issuer_that_is_verified() -> TestResult {
     assert!(said.contains(&done), "{said}");
     let again = host.run(&install)?.well()?;
     assert!(again.contains("nothing to do"), "{again}");
+    // Set up, and out of reach by its name: a further run says so.
+    let hosts = host.machine().path("etc/hosts");
+    fs::write(&hosts, format!("127.0.0.1 localhost\n192.0.2.1 {HOST}\n"))?;
+    let unreached = host.run(&format!("{install} --wait 3"))?.badly(1)?;
+    assert!(unreached.contains("which is no address of this host's own"), "{unreached}");
+    assert!(unreached.contains("cannot be reached by its public address"), "{unreached}");
+    fs::write(&hosts, format!("127.0.0.1 localhost {HOST}\n"))?;
     let redirect =
         host.run(&format!("curl --silent --write-out '%{{http_code}} %{{redirect_url}}' http://{HOST}/x"))?.well()?;
     assert!(redirect.ends_with(&format!("308 https://{HOST}/x")), "{redirect}");

@@ -28,6 +28,8 @@ fn make(out: &Path, version: &str, more: &[&str]) -> TestResult<PathBuf> {
         "--version",
         version,
     ]);
+    // Otherwise the time of the last commit, and there may be one between two builds.
+    xtask.env("SOURCE_DATE_EPOCH", "1767225600");
     xtask.arg("--binary").arg(TagmintProcess::command([""])?.get_program()).arg("--out").arg(out).args(more);
     let output = xtask.output()?;
     if !output.status.success() {
