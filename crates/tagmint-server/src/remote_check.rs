@@ -17,7 +17,7 @@ use tagmint_core::{clock::Clock, issuer::IssuerUrl};
 
 use self::{fetch::Fetched, tls::Looked};
 pub use self::{
-    inside::{Inside, StoredLeaf},
+    inside::{Inside, StoredLeaf, ordered},
     rows::{Level, Report, Row},
 };
 use crate::upstream::address;

@@ -49,7 +49,10 @@ fn a_running_issuer_passes_from_outside_and_from_inside() -> TestResult {
     // For people: a line each, and what to do about the rest.
     let text = TagmintProcess::command(["check", "--remote", url, "--ca-file", ca])?.output()?;
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
-    assert!(text.contains("✓ discovery_issuer") && text.contains("! dns") && text.contains("what to do: "), "{text}");
+    assert!(
+        text.contains("✓  discovery_issuer") && text.contains("! dns: ") && text.contains("what to do: "),
+        "{text}"
+    );
     // Nobody here trusts its certificate authority.
     let (code, untrusted, _) = run(&["check", "--remote", url])?;
     assert_eq!((code, level(&untrusted, "certificate_chain")), (Some(1), "failure"), "{untrusted:#}");

@@ -3,12 +3,17 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use tagmint_core::{
     alarm::conditions::{self, KeysView, RenewalView},
     key_schedule::{KeyPhase, KeyRing, KeyState, RotationPolicy},
 };
 
 use super::rows::Row;
+use crate::acme::Overview;
+
+/// A renewal is tried within minutes of its time, and the pause after a failure is known. So long after it, nobody tries.
+const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What is known from inside.
 #[derive(Debug)]
@@ -30,12 +35,32 @@ pub enum StoredLeaf {
     Leaf(Vec<u8>),
     /// It cannot be used.
     Unusable(String),
+    /// The issuer orders it itself, and has none yet.
+    NotYet,
+}
+
+/// The certificate and the renewals of an issuer that orders certificates itself, by what its database says.
+pub fn ordered(found: &Overview) -> (StoredLeaf, RenewalView) {
+    let to_serve = found.certificates.iter().find(|stored| stored.to_serve);
+    let leaf = to_serve.map_or(StoredLeaf::NotYet, |stored| {
+        match CertificateDer::from_pem_slice(stored.record.chain.as_bytes()) {
+            Ok(leaf) => StoredLeaf::Leaf(leaf.to_vec()),
+            Err(error) => StoredLeaf::Unusable(error.to_string()),
+        }
+    });
+    let failure = found.last_failure.as_ref();
+    let renewal = RenewalView {
+        failures: failure.map_or(0, |failure| failure.consecutive),
+        last_error: failure.map(|failure| failure.problem.clone()),
+        next_at: Some(found.next_renewal_at),
+    };
+    (leaf, renewal)
 }
 
 pub(super) fn compare(inside: &Inside, leaf: Option<&[u8]>, kids: &[String], now: Timestamp) -> Vec<Row> {
     let mut rows = Vec::new();
     rows.extend(inside.certificate.as_ref().map(|stored| certificate(stored, leaf)));
-    rows.extend(inside.renewal.as_ref().map(renewal));
+    rows.extend(inside.renewal.as_ref().map(|view| renewal(view, now)));
     match &inside.keys {
         Ok(states) => {
             rows.push(served_keys(states, kids, now));
@@ -56,26 +81,44 @@ fn certificate(stored: &StoredLeaf, leaf: Option<&[u8]>) -> Row {
             let fix = "put a certificate and its key in place: the issuer would not start with this one";
             Row::failure("stored_certificate", why.clone(), expected, fix)
         }
+        (StoredLeaf::NotYet, _) => {
+            let fix =
+                "the issuer orders the first certificate when it starts; the row `renewal` says what stands in its way";
+            Row::failure("stored_certificate", "none is stored yet", expected, fix)
+        }
         (StoredLeaf::Leaf(_), None) => Row::skipped("stored_certificate", "no certificate was presented"),
         (StoredLeaf::Leaf(stored), Some(leaf)) if stored == leaf => {
             Row::good("stored_certificate", "the same", expected)
         }
         (StoredLeaf::Leaf(_), Some(_)) => {
-            let fix = "reload the issuer (`systemctl reload`, SIGHUP); if it is the same then, something else answers under its name";
+            let fix = "the issuer takes up a new certificate within seconds, or at once when it is reloaded (`systemctl reload`, SIGHUP); \
+                       if another one is served after that, something else answers under its name";
             Row::warning("stored_certificate", "another one is served", expected, fix)
         }
     }
 }
 
-fn renewal(renewal: &RenewalView) -> Row {
-    let expected = "renewals go well";
-    let next = renewal.next_at.map_or("none is planned".to_owned(), |at| format!("the next is at {at:.0}"));
+fn renewal(renewal: &RenewalView, now: Timestamp) -> Row {
+    let expected = "the last attempt went well, and the next one is planned";
+    let span = |at: Timestamp| conditions::about(at.duration_since(now));
+    let next = match renewal.next_at {
+        Some(at) if at > now => format!("the next is at {at:.0}, in {}", span(at)),
+        Some(at) => format!("due since {at:.0}, {} ago", span(at)),
+        None => "none is planned".to_owned(),
+    };
+    let overdue = renewal.next_at.is_some_and(|at| now.duration_since(at) > OVERDUE);
     match (renewal.failures, &renewal.last_error) {
+        (0, _) if overdue => {
+            let fix = "nobody tries: start the issuer with `tls.mode = \"acme\"`, and look at its log";
+            Row::warning("renewal", next, expected, fix)
+        }
         (0, _) => Row::good("renewal", next, expected),
         (failures, error) => {
             let why = error.as_deref().unwrap_or("the log says why");
-            let fix = "DNS and port 80 must lead to this issuer; the rows above and the log say more";
-            Row::warning("renewal", format!("{failures} failed in a row: {why}; {next}"), expected, fix)
+            let attempts = if failures == 1 { "the last attempt failed" } else { "attempts failed" };
+            let count = if failures == 1 { String::new() } else { format!("{failures} ") };
+            let fix = "mend what the message names, then `tagmint certificates renew` tries at once; DNS and port 80 must lead to this issuer";
+            Row::warning("renewal", format!("{count}{attempts}: {why}; {next}"), expected, fix)
         }
     }
 }

@@ -18,6 +18,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::SupportedProtocolVersion;
 use serde_json::{Value, json};
 use tagmint_core::{
+    alarm::conditions::RenewalView,
     clock::{Clock, SystemClock},
     issuer::IssuerUrl,
     key_schedule::{KeySchedule, KeyState, RotationPolicy},
@@ -384,6 +385,45 @@ async fn what_is_served_is_compared_with_what_is_stored() {
     assert_eq!(wrong(&failed), expected);
     check.inside = inside(StoredLeaf::Leaf(leaf), Err("no database".to_owned()));
     assert_eq!(wrong(&look(&check).await), [("served_keys", Level::Failure)]);
+}
+
+#[tokio::test]
+async fn renewals_of_an_issuer_that_orders_its_certificates_are_told() {
+    let Stage { mut check, leaf } = stage(Play::default());
+    let (now, hour) = (SystemClock.now(), SignedDuration::from_hours(1));
+    let view = |failures: u32, next_at: Timestamp| RenewalView {
+        failures,
+        last_error: (failures > 0).then(|| "port 80 is shut".to_owned()),
+        next_at: Some(next_at),
+    };
+    let inside = |certificate: StoredLeaf, renewal: RenewalView| {
+        Some(Inside {
+            certificate: Some(certificate),
+            renewal: Some(renewal),
+            keys: Ok(vec![state(KID, now - hour)]),
+            policy: RotationPolicy {
+                algorithm: Algorithm::Es256,
+                jwks_max_age: hour,
+                propagation: SignedDuration::from_secs(30),
+                rotate_every: hour * 720,
+                publish_ahead: hour * 24,
+                witness_deadline: None,
+            },
+        })
+    };
+    check.inside = inside(StoredLeaf::Leaf(leaf.clone()), view(0, now + hour * 240));
+    let well = look(&check).await;
+    assert_eq!(wrong(&well), [], "{well:#?}");
+    assert!(seen(&well, "renewal").ends_with("in 9 days"), "{well:#?}");
+    check.inside = inside(StoredLeaf::Leaf(leaf.clone()), view(3, now + hour));
+    let failing = look(&check).await;
+    assert_eq!(wrong(&failing), [("renewal", Level::Warning)]);
+    assert!(seen(&failing, "renewal").starts_with("3 attempts failed: port 80 is shut; "), "{failing:#?}");
+    check.inside = inside(StoredLeaf::Leaf(leaf), view(0, now - hour * 2));
+    assert_eq!(wrong(&look(&check).await), [("renewal", Level::Warning)], "nobody tries");
+    check.inside = inside(StoredLeaf::NotYet, view(1, now + hour));
+    let first = look(&check).await;
+    assert_eq!(wrong(&first), [("stored_certificate", Level::Failure), ("renewal", Level::Warning)]);
 }
 
 #[tokio::test]

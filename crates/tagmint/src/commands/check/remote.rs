@@ -3,8 +3,15 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use tagmint_core::{clock::SystemClock, key_schedule::KeyState};
-use tagmint_server::remote_check::{Inside, Level, RemoteCheck, Report, StoredLeaf};
+use tagmint_core::{
+    alarm::conditions::RenewalView,
+    clock::{Clock as _, SystemClock},
+    key_schedule::KeyState,
+};
+use tagmint_server::{
+    acme::Overview,
+    remote_check::{self, Inside, Level, RemoteCheck, Report, StoredLeaf},
+};
 
 use crate::{
     cli::CheckArgs,
@@ -52,23 +59,41 @@ pub async fn run(args: CheckArgs, file: &Path, output: Output) -> Result<(), Cli
 
 /// What the configuration, its files and its database say.
 async fn inside(config: &Config) -> Inside {
-    let certificate = match &config.tls {
-        Tls::Files { certificate, key } => Some(match files::tls(certificate, key) {
-            Ok(stored) => StoredLeaf::Leaf(stored.leaf().to_vec()),
-            Err(error) => StoredLeaf::Unusable(error.to_string()),
-        }),
-        // What is ordered is kept in the store, and looked at by the issuer itself.
-        Tls::Acme(_) | Tls::Proxy => None,
+    let (stored, keys) = match database(config).await {
+        Ok((stored, keys)) => (stored, Ok(keys)),
+        Err(error) => (None, Err(error.to_string())),
     };
-    let keys = keys(config).await.map_err(|error| error.to_string());
-    Inside { certificate, renewal: None, keys, policy: config.settings.rotation }
+    let (certificate, renewal) = match &config.tls {
+        Tls::Files { certificate, key } => {
+            let leaf = match files::tls(certificate, key) {
+                Ok(stored) => StoredLeaf::Leaf(stored.leaf().to_vec()),
+                Err(error) => StoredLeaf::Unusable(error.to_string()),
+            };
+            (Some(leaf), None)
+        }
+        Tls::Acme(_) => stored.unzip(),
+        Tls::Proxy => (None, None),
+    };
+    Inside { certificate, renewal, keys, policy: config.settings.rotation }
 }
 
-async fn keys(config: &Config) -> Result<Vec<KeyState>, CliError> {
+/// What the database says: the certificate and its renewals where the issuer orders it itself, and the keys.
+async fn database(config: &Config) -> Result<(Option<(StoredLeaf, RenewalView)>, Vec<KeyState>), CliError> {
     let store = compose::open_existing(config).await?;
-    let keys = store.keys().list().await;
+    let read = async {
+        let stored = match &config.tls {
+            Tls::Acme(acme) => {
+                let found = Overview::read(&store, &acme.directory, &acme.names, SystemClock.now()).await?;
+                Some(remote_check::ordered(&found))
+            }
+            Tls::Files { .. } | Tls::Proxy => None,
+        };
+        let keys = store.keys().list().await?;
+        Ok((stored, keys.into_iter().map(|record| record.state).collect()))
+    };
+    let read = read.await;
     store.close().await;
-    Ok(keys?.into_iter().map(|record| record.state).collect())
+    read
 }
 
 fn text(report: &Report) -> String {
