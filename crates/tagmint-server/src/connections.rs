@@ -5,6 +5,7 @@
 //! drip hold no place either. Where all have come in a burst, those that have hardly said anything go first, so that it does not carry off who
 //! is in the middle of a handshake. Only where every connection has a request under way are new ones refused.
 
+mod allowance;
 mod guarded;
 mod seldom;
 
@@ -21,6 +22,7 @@ use std::{
 use metrics::{Counter, Gauge};
 use tokio::{sync::Notify, time::Instant};
 
+use self::allowance::Allowance;
 pub(crate) use self::{guarded::Guarded, seldom::Seldom};
 use crate::{client_address::Peer, settings::Limits};
 
@@ -185,6 +187,7 @@ impl OpenConnections {
             read: AtomicU64::new(0),
             under_way: AtomicUsize::new(0),
             http2: AtomicBool::new(false),
+            allowance: Mutex::new(Some(Allowance::default())),
             asked: Notify::new(),
         }))
     }
@@ -213,6 +216,8 @@ pub(crate) struct Place {
     /// Requests whose headers are here and that have no answer yet.
     under_way: AtomicUsize,
     http2: AtomicBool,
+    /// What may still be said without a request. HTTP/1.1, where nothing can be, has no such bound.
+    allowance: Mutex<Option<Allowance>>,
     /// A request has come.
     asked: Notify,
 }
@@ -243,8 +248,12 @@ impl Place {
         }
     }
 
-    /// So many bytes were read.
-    pub(crate) fn read(&self, bytes: usize) {
+    fn allowance(&self) -> MutexGuard<'_, Option<Allowance>> {
+        self.allowance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many bytes were read. False when the peer goes on and on without asking anything.
+    pub(crate) fn read(&self, bytes: usize) -> bool {
         self.touch();
         let bytes = bytes as u64;
         let before = self.read.fetch_add(bytes, Ordering::Relaxed);
@@ -253,6 +262,7 @@ impl Place {
             let turn = self.stands().turn;
             counts.silent.remove(&turn);
         }
+        self.allowance().as_mut().is_none_or(|allowance| allowance.spend(bytes, self.began.elapsed()))
     }
 
     /// A byte was read or written.
@@ -265,6 +275,14 @@ impl Place {
     pub(crate) fn asked(self: &Arc<Self>, http2: bool) -> Arc<Asked> {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         self.http2.store(http2, Ordering::Relaxed);
+        {
+            let mut allowance = self.allowance();
+            if http2 {
+                allowance.iter_mut().for_each(Allowance::earn_by_request);
+            } else {
+                *allowance = None;
+            }
+        }
         self.asked.notify_one();
         Arc::new(Asked { place: Arc::clone(self), whole: AtomicBool::new(false) })
     }
@@ -329,6 +347,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// So many bytes of its body have come.
+    pub(crate) fn has_come(&self, bytes: usize) {
+        self.place.allowance().iter_mut().for_each(|allowance| allowance.earn_by_body(bytes as u64));
+    }
+
     /// Its body is here to the end: the connection does not wait any more.
     pub(crate) fn is_whole(&self) {
         if self.whole.swap(true, Ordering::Relaxed) {

@@ -102,6 +102,11 @@ impl Attack {
                 | Self::SlowBodies
         )
     }
+
+    /// Whether it is connections that go on and on, which the server must end.
+    pub const fn says_much_in_vain(self) -> bool {
+        matches!(self, Self::RapidReset | Self::ContinuationFlood | Self::SettingsFlood | Self::PingFlood)
+    }
 }
 
 /// A server that is attacked.

@@ -1,5 +1,7 @@
 //! The issuer from outside: what a scanner finds in its TLS, and whether STS gets its keys while others mean ill.
 
+#[path = "hardening/failures.rs"]
+mod failures;
 #[path = "hardening/floods.rs"]
 mod floods;
 #[path = "hardening/issuer.rs"]

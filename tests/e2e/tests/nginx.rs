@@ -129,6 +129,29 @@ async fn documents_sessions_and_tokens_go_through_it() -> TestResult {
 }
 
 #[tokio::test]
+async fn over_a_unix_socket_it_is_the_same() -> TestResult {
+    let dir = tempfile::tempdir()?;
+    let socket = format!("{}/test.sock", dir.path().display());
+    let nginx = Nginx::start_over(&socket)?;
+    let issuer = Issuer::start_at(&nginx, &format!("unix:{socket}"), "")?;
+    let client = nginx.client(SOMEBODY)?;
+    let site = &nginx.test;
+    for path in [DISCOVERY, JWKS] {
+        for expected in ["MISS", "HIT"] {
+            let response = client.get(site.url(path)).send().await?;
+            assert_eq!((response.status(), cache_status(&response)), (StatusCode::OK, expected), "{path}");
+        }
+    }
+    let session = open_session(&client, site).await?;
+    let request = client.post(site.url("/v1/tokens")).bearer_auth(&session).json(&json!({}));
+    let response = request.header("x-forwarded-for", "198.51.100.7").send().await?;
+    assert_eq!(response.status(), StatusCode::OK);
+    let ledger = issuer.ledger()?;
+    assert_eq!(ledger[0]["entry"]["remote"], "127.0.0.9", "nginx says who it is: {ledger}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_address_has_so_many_requests_under_way_and_no_more() -> TestResult {
     let nginx = Nginx::start()?;
     let stand_in = StandIn::start(&nginx).await?;

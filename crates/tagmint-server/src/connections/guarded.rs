@@ -55,7 +55,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let bytes = buffer.filled().len() - before;
         if bytes > 0 {
             self.in_one_go += bytes;
-            self.place.read(bytes);
+            if !self.place.read(bytes) {
+                return Poll::Ready(Err(io::Error::other("too much was said and nothing asked")));
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -185,6 +185,9 @@ impl HttpBody for Arriving {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(Frame::data_ref)) {
+            self.asked.has_come(data.map_or(0, Bytes::len));
+        }
         if frame.is_none() || self.body.is_end_stream() {
             self.asked.is_whole();
         }

@@ -137,7 +137,20 @@ impl Nginx {
 
     /// The same, and running.
     pub fn start() -> TestResult<Self> {
-        let mut nginx = Self::new()?;
+        Self::new()?.run()
+    }
+
+    /// The same, with the test issuer on this unix socket, as docs/nginx.md has it.
+    pub fn start_over(socket: &str) -> TestResult<Self> {
+        let nginx = Self::new()?;
+        let file = nginx.path("sites/test.conf");
+        let port = format!("server 127.0.0.1:{};", nginx.test.issuer);
+        fs::write(&file, replaced(&fs::read_to_string(&file)?, &port, &format!("server unix:{socket};"))?)?;
+        nginx.run()
+    }
+
+    fn run(self) -> TestResult<Self> {
+        let mut nginx = self;
         let log = nginx.path("stderr.log");
         let mut daemon = Daemon::spawn("nginx", &mut nginx.command(), "nginx", &log)?;
         let address = SocketAddr::from(([127, 0, 0, 1], nginx.test.https));

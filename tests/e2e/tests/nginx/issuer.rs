@@ -31,12 +31,18 @@ pub struct Issuer {
 impl Issuer {
     /// Starts both.
     pub fn start(nginx: &Nginx) -> TestResult<Self> {
+        let public = format!("127.0.0.1:{}", nginx.test.issuer);
+        Self::start_at(nginx, &public, r#"trusted_proxies = ["127.0.0.1"]"#)
+    }
+
+    /// The same, on this `listen.public`, which trusts these proxies.
+    pub fn start_at(nginx: &Nginx, public: &str, trusted: &str) -> TestResult<Self> {
         let dir = tempfile::tempdir()?;
         let mut backend = TagmintProcess::command(["mock-backend", "--listen", "127.0.0.1:0", "--format", "json"])?;
         backend.args(["--auth-token", AUTH_TOKEN]).env_remove("TAGMINT_CONFIG");
         let backend = TagmintProcess::start_command(backend)?;
         write_secret(&dir.path().join("master.key"), "c2l4dGVlbiBieXRlcyB0aW1lcyB0d28gaXMgMzIuLi4=\n")?;
-        let text = config(nginx.test.issuer, nginx.test.host, backend.field("url")?);
+        let text = config(public, trusted, nginx.test.host, backend.field("url")?);
         std::fs::write(dir.path().join("tagmint.toml"), text)?;
         let mut issuer = Self { dir, _backend: backend, process: None };
         issuer.restart()?;
@@ -80,19 +86,19 @@ fn write_secret(path: &std::path::Path, text: &str) -> TestResult {
     Ok(file.write_all(text.as_bytes())?)
 }
 
-fn config(port: u16, host: &str, backend: &str) -> String {
+fn config(public: &str, trusted: &str, host: &str, backend: &str) -> String {
     format!(
         r#"
 environment = "test"
 issuer = "https://{host}"
 
 [listen]
-public = "127.0.0.1:{port}"
+public = "{public}"
 admin = "127.0.0.1:0"
 
 [tls]
 mode = "proxy"
-trusted_proxies = ["127.0.0.1"]
+{trusted}
 
 [database]
 path = "tagmint.db"
