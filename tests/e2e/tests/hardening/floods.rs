@@ -17,6 +17,8 @@ const PLACES: usize = 400;
 const MANY: usize = 450;
 /// Attackers who do much each.
 const FEW: usize = 6;
+/// Connections that are open at once, and silent, on an issuer that has places for all of them.
+const THOUSANDS: usize = 4000;
 /// What an issuer of this size may grow by, whatever is done to it: a quarter of a megabyte for each place.
 const GROWTH: u64 = 100 << 20;
 
@@ -55,5 +57,33 @@ async fn sts_gets_its_keys_whatever_others_do_and_memory_stays_bounded() -> Test
     let evicted = metrics.lines().find_map(|line| line.strip_prefix("tagmint_connections_evicted_total "));
     assert!(evicted.is_some_and(|count| count != "0"), "{metrics}");
     assert!(issuer.process.stop()?.success());
+    println!("{}", thousands_of_idle_connections().await?);
     Ok(())
+}
+
+/// One after the other, or the one would be measured under the other's load.
+async fn thousands_of_idle_connections() -> TestResult<String> {
+    // Each takes a file here and one there; the issuer inherits the limit.
+    let mut files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    files.current = files.maximum;
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, files)?;
+    let issuer = Issuer::start(THOUSANDS + PLACES)?;
+    let victim = issuer.victim()?;
+    let alone = p99(&victim).await?;
+    let before = issuer.memory()?;
+    let attackers = victim.attack(Attack::IdleConnections, THOUSANDS);
+    let began = Instant::now();
+    while attackers.begun() < THOUSANDS as u64 {
+        assert!(began.elapsed() < Duration::from_mins(1), "{attackers:?} of {THOUSANDS}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let p99 = p99(&victim).await?;
+    let grown = issuer.memory()?.saturating_sub(before);
+    let metrics = issuer.metrics().await?;
+    let open = metrics.lines().find_map(|line| line.strip_prefix("tagmint_connections ")).unwrap_or("none");
+    assert!(open.parse::<usize>()? >= THOUSANDS, "{open} are open");
+    assert!(p99 < LIMIT, "{p99:?}");
+    assert!(grown < THOUSANDS as u64 * (256 << 10), "{} MB more", grown >> 20);
+    assert!(issuer.process.stop()?.success());
+    Ok(format!("{THOUSANDS} idle connections: p99 {p99:?}, {alone:?} without them, {} MB more", grown >> 20))
 }
