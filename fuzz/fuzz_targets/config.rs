@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use tagmint::config::{Config, ConfigError};
+use tagmint::config::{Config, ConfigError, ListenOn};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
         Ok(config) => {
             assert_eq!(config.file, file);
             assert!(!config.rules.is_empty() || config.rule_notes.is_empty());
-            assert!(config.admin.ip().is_loopback() || !config.warnings.is_empty() || config.admin != config.public);
+            assert!(config.admin.ip().is_loopback() || !config.warnings.is_empty() || ListenOn::Tcp(config.admin) != config.public);
         }
         Err(error) => {
             assert!(!error.to_string().is_empty());

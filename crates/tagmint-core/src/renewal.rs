@@ -26,7 +26,7 @@ const RATE_LIMIT_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 const LONGEST_RETRY_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long a failed validation counts against the limit.
 const VALIDATION_WINDOW: SignedDuration = SignedDuration::from_hours(1);
-/// Failed validations in any [`VALIDATION_WINDOW`]: Let's Encrypt refuses a name after five in an hour
+/// Failed validations in any hour: Let's Encrypt refuses a name after five in an hour
 /// (<https://letsencrypt.org/docs/rate-limits/>, "Authorization Failures per Identifier per Account").
 pub const MOST_FAILED_VALIDATIONS: usize = 5;
 

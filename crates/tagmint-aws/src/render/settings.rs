@@ -60,7 +60,7 @@ pub enum Mode {
 /// The bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketSettings {
-    /// Its name, in which [`ACCOUNT_VARIABLE`] stands for the account.
+    /// Its name, in which `${aws.account}` stands for the account.
     pub name: String,
     /// Whether old versions are kept.
     pub versioning: bool,
