@@ -13,7 +13,11 @@ fuzz_target!(|data: &[u8]| {
         Ok(config) => {
             assert_eq!(config.file, file);
             assert!(!config.rules.is_empty() || config.rule_notes.is_empty());
-            assert!(config.admin.ip().is_loopback() || !config.warnings.is_empty() || ListenOn::Tcp(config.admin) != config.public);
+            assert!(
+                config.admin.ip().is_loopback()
+                    || !config.warnings.is_empty()
+                    || ListenOn::Tcp(config.admin) != config.public
+            );
         }
         Err(error) => {
             assert!(!error.to_string().is_empty());
