@@ -6,7 +6,7 @@ use crate::workspace::Workspace;
 
 /// One mebibyte, in which `df` and `du` are asked.
 const MIB_A_GIB: u64 = 1024;
-/// What a full run writes in a fresh checkout, with some room: measured with `du` afterwards.
+/// What a full run may write in a fresh checkout, with room to spare.
 const FULL_MIB: u64 = 14 * MIB_A_GIB;
 /// The same without the end-to-end tests and the fuzz targets.
 const FAST_MIB: u64 = 7 * MIB_A_GIB;
