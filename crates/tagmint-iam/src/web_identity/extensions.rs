@@ -1,6 +1,7 @@
 //! AWS's own claims: session tags, source identity, roles.
 
 use serde_json::Value;
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
 use super::{
     StsCode, StsError,
@@ -93,6 +94,12 @@ fn keys(value: Option<&Value>) -> Result<Vec<String>, String> {
     }
 }
 
+/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`. Marks are not in it, though Rust counts some of them as alphabetic.
+fn is_tag_character(c: char) -> bool {
+    use GeneralCategoryGroup::{Letter, Number, Separator};
+    matches!(c.general_category_group(), Letter | Separator | Number) || "_.:/=+-@".contains(c)
+}
+
 /// Service model of STS (`tagKeyType`, `tagValueType`), IAM user guide ("Things to know about session tags").
 fn within_limits(tags: &Tags) -> Result<(), String> {
     if tags.tags.len() > 50 {
@@ -100,10 +107,7 @@ fn within_limits(tags: &Tags) -> Result<(), String> {
     }
     let mut folded: Vec<String> = Vec::with_capacity(tags.tags.len());
     for (key, value) in &tags.tags {
-        let allowed = |text: &str| {
-            // `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`: white space without control characters is `\p{Z}`.
-            text.chars().all(|c| c.is_alphanumeric() || c.is_whitespace() && !c.is_control() || "_.:/=+-@".contains(c))
-        };
+        let allowed = |text: &str| text.chars().all(is_tag_character);
         let shown_key = shown(key);
         if !(1..=128).contains(&key.chars().count()) {
             return Err(format!("the key {shown_key:?} has {} characters", key.chars().count()));
@@ -179,4 +183,20 @@ pub(super) fn check_roles(token: &Token<'_>, role_arn: &str, checks: &mut Checks
     let error = StsCode::InvalidIdentityToken
         .with("The target role ARN is not present in the roles claim of the identity token");
     Err(checks.fail(CHECK, expected, actual, "ask for a token for this role", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use tagmint_core::tags::{TagKey, TagValue};
+
+    use super::is_tag_character;
+
+    #[test]
+    fn what_may_be_minted_is_taken() {
+        let key = TagKey::parse("k").unwrap();
+        let minted = |c: &char| TagValue::parse(&key, c.encode_utf8(&mut [0; 4])).is_ok();
+        let all: Vec<char> = (char::MIN..=char::MAX).filter(minted).collect();
+        assert!(all.len() > 100_000, "{}", all.len());
+        assert_eq!(all.iter().find(|c| !is_tag_character(**c)), None);
+    }
 }

@@ -30,6 +30,9 @@ fn tags() {
         ("guide: keys are case-insensitive", nested(json!({"Team": ["a"], "team": ["b"]})), refused(invalid)),
         ("model: no control characters", nested(json!({"Team": ["a\tb"]})), refused(invalid)),
         ("model: no control characters", nested(json!({"Team": ["a\u{85}b"]})), refused(invalid)),
+        ("model: letters of any script", nested(json!({"k": ["Zoë 日本語 ٣ ⅷ"]})), accepted()),
+        ("model: marks are no letters", nested(json!({"k": ["\u{915}\u{93f}"]})), refused(invalid)),
+        ("model: nor are circled ones", nested(json!({"k": ["\u{24b6}"]})), refused(invalid)),
         ("model: all separators", nested(json!({"Team": ["a b\u{2028}\u{a0}c"]})), accepted()),
         (
             "a transitive key without tag",
