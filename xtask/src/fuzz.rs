@@ -19,7 +19,12 @@ const MANIFEST: &str = "fuzz/Cargo.toml";
 /// Where it is built and where what is found goes. Its flags would throw everything in `target` away.
 const OUT: &str = "target/fuzz";
 /// Seconds for each target when nothing else is asked for.
-const SECONDS: u32 = 5;
+const SECONDS: u32 = 60;
+/// How often the step of the tests runs each target: with [`SEED`] and from the committed inputs alone, so that a change passes or fails for
+/// what is in it. To look for what nobody has found yet is `cargo xtask fuzz`.
+const RUNS: u32 = 20_000;
+/// Where the step's random inputs begin.
+const SEED: u32 = 1;
 /// An input that takes longer is a finding, in seconds.
 const TIMEOUT: u32 = 10;
 /// What `cargo fuzz build --sanitizer none` sets: counters on every edge, and the operands of comparisons.
@@ -43,11 +48,29 @@ const DICTIONARIES: &[(&str, &[&str])] = &[
     ("http", &["localaws_request"]),
 ];
 
+/// How far a target looks for more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// The same inputs each time: [`RUNS`] of them.
+    Repeatable,
+    /// New ones each time, for so many seconds, beginning with what was found before.
+    Seconds(u32),
+}
+
+impl std::fmt::Display for Extent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Repeatable => f.write_str("the same each time"),
+            Self::Seconds(seconds) => write!(f, "{seconds} s each"),
+        }
+    }
+}
+
 /// What to do with which targets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Job<'a> {
-    /// How long each target looks for more, in seconds.
-    seconds: u32,
+    /// How far each target looks for more.
+    extent: Extent,
     /// One input to run once, instead.
     input: Option<&'a str>,
     /// The targets; all when empty.
@@ -57,7 +80,7 @@ pub(crate) struct Job<'a> {
 impl<'a> Job<'a> {
     /// Reads the arguments after `fuzz`.
     pub(crate) fn parse(args: &[&'a str]) -> Result<Self, String> {
-        let mut job = Self { seconds: SECONDS, input: None, targets: Vec::new() };
+        let mut job = Self { extent: Extent::Seconds(SECONDS), input: None, targets: Vec::new() };
         let mut args = args.iter();
         while let Some(&arg) = args.next() {
             let mut value = || args.next().copied().ok_or_else(|| format!("`{arg}` needs a value"));
@@ -65,7 +88,8 @@ impl<'a> Job<'a> {
                 "--seconds" => {
                     let text = value()?;
                     let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
-                    job.seconds = seconds.ok_or_else(|| format!("`{text}` is not a number of seconds above 0"))?;
+                    let seconds = seconds.ok_or_else(|| format!("`{text}` is not a number of seconds above 0"))?;
+                    job.extent = Extent::Seconds(seconds);
                 }
                 "--input" => job.input = Some(value()?),
                 _ if arg.starts_with('-') => return Err(format!("`{arg}` is neither --seconds, --input nor a target")),
@@ -79,7 +103,7 @@ impl<'a> Job<'a> {
     }
 }
 
-/// The step of `cargo xtask test`: the package's form, then every target for a few seconds.
+/// The step of `cargo xtask test`: the package's form, then every target on the same inputs each time.
 pub(crate) fn step(workspace: &Workspace) -> Result<Notes, Failure> {
     let fuzz = Fuzz::new(workspace)?;
     process::run(workspace.cargo(&["fmt", "--manifest-path", MANIFEST, "--", "--check"]))
@@ -87,7 +111,7 @@ pub(crate) fn step(workspace: &Workspace) -> Result<Notes, Failure> {
     let mut clippy = fuzz.cargo("clippy");
     clippy.args(["--all-targets", "--features", FEATURE, "--", "--deny", "warnings"]);
     process::run(clippy)?;
-    fuzz.run(&Job { seconds: SECONDS, input: None, targets: Vec::new() })
+    fuzz.run(&Job { extent: Extent::Repeatable, input: None, targets: Vec::new() })
 }
 
 /// The command `cargo xtask fuzz`.
@@ -136,7 +160,7 @@ impl<'a> Fuzz<'a> {
             return Ok(vec![format!("`{target}` takes {input} without a failure")]);
         }
         let scratch = Scratch::new(self)?;
-        let results = self.run_side_by_side(&chosen, job.seconds, &scratch);
+        let results = self.run_side_by_side(&chosen, job.extent, &scratch);
         drop(scratch);
         let (mut runs, mut failures) = (0, Vec::new());
         for result in results {
@@ -146,21 +170,21 @@ impl<'a> Fuzz<'a> {
             }
         }
         if failures.is_empty() {
-            return Ok(vec![format!("{} targets, {runs} runs, {} s each", chosen.len(), job.seconds)]);
+            return Ok(vec![format!("{} targets, {runs} runs, {}", chosen.len(), job.extent)]);
         }
         let count = failures.len();
         Err(Failure::new(format!("{count} of {} fuzz targets failed\n{}", chosen.len(), failures.join("\n"))))
     }
 
     /// Runs targets, as many at a time as there are processors. Returns how often each ran.
-    fn run_side_by_side(&self, chosen: &[&str], seconds: u32, scratch: &Scratch) -> Vec<Result<u64, Failure>> {
+    fn run_side_by_side(&self, chosen: &[&str], extent: Extent, scratch: &Scratch) -> Vec<Result<u64, Failure>> {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(chosen.len());
         let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
                     while let Some(target) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let result = self.replay_and_search(target, seconds, scratch);
+                        let result = self.replay_and_search(target, extent, scratch);
                         results.lock().expect("no worker panics").push(result);
                     }
                 });
@@ -170,7 +194,7 @@ impl<'a> Fuzz<'a> {
     }
 
     /// One target: what is committed, regressions first, then what libFuzzer finds.
-    fn replay_and_search(&self, target: &str, seconds: u32, scratch: &Scratch) -> Result<u64, Failure> {
+    fn replay_and_search(&self, target: &str, extent: Extent, scratch: &Scratch) -> Result<u64, Failure> {
         let folder = |kind: &str| self.workspace.path("fuzz").join(kind).join(target);
         let (regressions, corpus) = (folder("regressions"), folder("corpus"));
         let mut committed = files(&regressions);
@@ -183,10 +207,18 @@ impl<'a> Fuzz<'a> {
         replay.args(&committed);
         self.to_its_end(target, "replay", replay, scratch)?;
 
-        let found = self.out.join("corpus").join(target);
-        make(&found)?;
         let mut search = self.target(target);
-        search.arg(format!("-max_total_time={seconds}"));
+        let found = match extent {
+            Extent::Repeatable => {
+                search.args([format!("-runs={RUNS}"), format!("-seed={SEED}")]);
+                scratch.0.join("corpus").join(target)
+            }
+            Extent::Seconds(seconds) => {
+                search.arg(format!("-max_total_time={seconds}"));
+                self.out.join("corpus").join(target)
+            }
+        };
+        make(&found)?;
         if let Some((name, _)) = DICTIONARIES.iter().find(|(_, targets)| targets.contains(&target)) {
             let file = self.workspace.path("fuzz/dictionaries").join(format!("{name}.dict"));
             search.arg(format!("-dict={}", file.display()));
@@ -292,9 +324,9 @@ mod tests {
     #[test]
     fn jobs_are_read() {
         let job = Job::parse(&["--seconds", "600", "token", "json"]);
-        assert_eq!(job, Ok(Job { seconds: 600, input: None, targets: vec!["token", "json"] }));
+        assert_eq!(job, Ok(Job { extent: Extent::Seconds(600), input: None, targets: vec!["token", "json"] }));
         let job = Job::parse(&["--input", "x", "token"]);
-        assert_eq!(job, Ok(Job { seconds: SECONDS, input: Some("x"), targets: vec!["token"] }));
+        assert_eq!(job, Ok(Job { extent: Extent::Seconds(SECONDS), input: Some("x"), targets: vec!["token"] }));
         for (args, problem) in [
             (&["--seconds"][..], "`--seconds` needs a value"),
             (&["--seconds", "0"], "`0` is not a number of seconds above 0"),

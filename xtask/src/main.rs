@@ -45,7 +45,7 @@ cargo xtask COMMAND
                           under three minutes once built; STEP…: only these
   bench [ARG…]            build the release binary and measure it; ARG… go to tagmint-bench
   fuzz [--seconds N] [TARGET…]
-                          replay the fuzz targets' inputs, then look for more, N seconds each
+                          replay the fuzz targets' inputs, then look for more, N seconds each (60)
   fuzz --input FILE TARGET
                           run one input
   package [--binary FILE] [--version VERSION] [--out DIR] [--unchecked]
