@@ -15,7 +15,7 @@ use std::{net::SocketAddr, time::Duration};
 use jiff::Timestamp;
 use tagmint_core::{clock::Clock, issuer::IssuerUrl};
 
-use self::{fetch::Fetched, tls::Looked};
+use self::fetch::Fetched;
 pub use self::{
     inside::{Inside, StoredLeaf, ordered},
     rows::{Level, Report, Row},
@@ -44,6 +44,15 @@ pub struct RemoteCheck {
     pub inside: Option<Inside>,
 }
 
+/// What an issuer showed; nothing where it was not reached.
+#[derive(Debug, Default)]
+struct Served {
+    /// Its certificate, in DER.
+    leaf: Option<Vec<u8>>,
+    /// The keys of its key set.
+    kids: Vec<String>,
+}
+
 /// Why nothing could be looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotCheck {
@@ -60,36 +69,46 @@ impl RemoteCheck {
     /// When there is nothing to look with.
     pub async fn run(&self, clock: &dyn Clock) -> Result<Report, CannotCheck> {
         let mut report = Report::new(self.url.as_str());
+        let served = self.outside(clock, &mut report).await?;
+        // Where nobody answers it is what is left to look at.
+        if let Some(inside) = &self.inside {
+            report.extend(inside::compare(inside, served.leaf.as_deref(), &served.kids, clock.now()));
+        }
+        Ok(report)
+    }
+
+    async fn outside(&self, clock: &dyn Clock, report: &mut Report) -> Result<Served, CannotCheck> {
         let port = self.port();
         let host = self.url.host();
         let found = tokio::time::timeout(self.timeout, tokio::net::lookup_host((host, port))).await;
         let addresses: Vec<SocketAddr> = match found {
             Ok(Ok(found)) => found.collect(),
-            Ok(Err(error)) => return Ok(report.unreachable("dns", error.to_string(), "set an A record for the host")),
+            Ok(Err(error)) => {
+                report.unreachable("dns", error.to_string(), "set an A record for the host");
+                return Ok(Served::default());
+            }
             Err(_) => {
-                return Ok(report.unreachable(
-                    "dns",
-                    "no answer in time".to_owned(),
-                    "look at the host's name servers",
-                ));
+                report.unreachable("dns", "no answer in time".to_owned(), "look at the host's name servers");
+                return Ok(Served::default());
             }
         };
         report.add(dns(host, &addresses));
         let client = tls::Client::new(self.ca_pem.as_deref()).map_err(CannotCheck::Tls)?;
-        let Some(reached) = self.connect(&addresses, &mut report).await else { return Ok(report) };
+        let Some(reached) = self.connect(&addresses, report).await else { return Ok(Served::default()) };
         if let Some(http_port) = self.http_port {
             report.extend(port80::look(self, reached.ip(), http_port).await);
         }
         let looked = client.look(host, reached, self.timeout, clock.now()).await;
         report.extend(looked.rows.iter().cloned());
+        let mut kids = Vec::new();
         if looked.speaks {
-            self.documents(&client, &looked, clock, &mut report).await;
+            kids = self.documents(&client, clock, report).await;
         } else {
             for check in ["discovery", "jwks", "latency", "clock"] {
                 report.add(Row::skipped(check, "there is no TLS connection to ask over"));
             }
         }
-        Ok(report)
+        Ok(Served { leaf: looked.leaf, kids })
     }
 
     fn port(&self) -> u16 {
@@ -122,7 +141,8 @@ impl RemoteCheck {
         reached
     }
 
-    async fn documents(&self, client: &tls::Client, looked: &Looked, clock: &dyn Clock, report: &mut Report) {
+    /// Looks at both documents, and tells which keys are served.
+    async fn documents(&self, client: &tls::Client, clock: &dyn Clock, report: &mut Report) -> Vec<String> {
         let discovery_url = self.url.join("/.well-known/openid-configuration");
         let mut latencies = Vec::new();
         let discovery = fetch::several(client, &discovery_url, self.timeout, TRIES).await;
@@ -138,9 +158,7 @@ impl RemoteCheck {
         let now = clock.now();
         report.add(date(discovery.answer.as_ref().ok(), now));
         report.add(documents::http1(&discovery.answer));
-        if let Some(inside) = &self.inside {
-            report.extend(inside::compare(inside, looked.leaf.as_deref(), &keys.kids, now));
-        }
+        keys.kids
     }
 }
 

@@ -96,9 +96,8 @@ impl Report {
     }
 
     /// Nobody is there.
-    pub(super) fn unreachable(mut self, check: &'static str, seen: String, fix: &str) -> Self {
+    pub(super) fn unreachable(&mut self, check: &'static str, seen: String, fix: &str) {
         self.add(Row::failure(check, seen, "public addresses", fix));
         self.reached = false;
-        self
     }
 }

@@ -350,30 +350,33 @@ fn state(kid: &str, active_at: Timestamp) -> KeyState {
     }
 }
 
+fn policy() -> RotationPolicy {
+    let hour = SignedDuration::from_hours(1);
+    RotationPolicy {
+        algorithm: Algorithm::Es256,
+        jwks_max_age: hour,
+        propagation: SignedDuration::from_secs(30),
+        rotate_every: hour * 720,
+        publish_ahead: hour * 24,
+        witness_deadline: None,
+    }
+}
+
 #[tokio::test]
 async fn what_is_served_is_compared_with_what_is_stored() {
     let Stage { mut check, leaf } = stage(Play::default());
     let hour = SignedDuration::from_hours(1);
     let inside = |stored: StoredLeaf, keys: Result<Vec<KeyState>, String>| {
-        Some(Inside {
-            certificate: Some(stored),
-            renewal: None,
-            keys,
-            policy: RotationPolicy {
-                algorithm: Algorithm::Es256,
-                jwks_max_age: hour,
-                propagation: SignedDuration::from_secs(30),
-                rotate_every: hour * 720,
-                publish_ahead: hour * 24,
-                witness_deadline: None,
-            },
-        })
+        Some(Inside { certificate: Some(stored), renewal: None, keys, policy: policy() })
     };
     let now = SystemClock.now();
     check.inside = inside(StoredLeaf::Leaf(leaf.clone()), Ok(vec![state(KID, now - hour)]));
     let report = look(&check).await;
     assert_eq!(wrong(&report), [], "{report:#?}");
-    assert_eq!((seen(&report, "stored_certificate"), seen(&report, "served_keys")), ("the same", "the same 1"));
+    assert_eq!(
+        (seen(&report, "stored_certificate"), seen(&report, "served_keys")),
+        ("the same", "the same (1 in all)")
+    );
     let other = "b".repeat(43);
     check.inside = inside(StoredLeaf::Leaf(vec![1]), Ok(vec![state(KID, now - hour), state(&other, now + hour)]));
     let warned = look(&check).await;
@@ -442,4 +445,13 @@ async fn nobody_there() {
     let nameless = look(&check("https://no-such-host.invalid")).await;
     assert!(!nameless.ok && !nameless.reached, "{nameless:#?}");
     assert_eq!(nameless.rows.len(), 1);
+    let inside = Inside {
+        certificate: Some(StoredLeaf::NotYet),
+        renewal: None,
+        keys: Err("no such file".to_owned()),
+        policy: policy(),
+    };
+    let known = look(&RemoteCheck { inside: Some(inside), ..check("https://localhost:1") }).await;
+    let failed = ["connect", "stored_certificate", "served_keys"].map(|name| (name, Level::Failure));
+    assert_eq!(wrong(&known).as_slice(), failed, "what is known from inside is told all the same");
 }
