@@ -1,126 +1,20 @@
 //! `tagmint aws diff`: each drift of an account is found, and told in words.
 
+#[path = "aws_diff/account.rs"]
+mod account;
 #[path = "aws_render/stage.rs"]
 mod stage;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use aws_sdk_iam::Client as Iam;
-use aws_sdk_s3::{
-    Client as S3,
-    types::{
-        BucketLifecycleConfiguration, BucketVersioningStatus, ObjectOwnership, OwnershipControls,
-        OwnershipControlsRule, PublicAccessBlockConfiguration, VersioningConfiguration,
-    },
+use account::{Account, GUARD, ROLE, conditions, remove};
+use aws_sdk_s3::types::{
+    BucketLifecycleConfiguration, BucketVersioningStatus, ObjectOwnership, OwnershipControls, OwnershipControlsRule,
+    PublicAccessBlockConfiguration, VersioningConfiguration,
 };
 use serde_json::{Value, json};
 use stage::{ACCOUNT, Stage, TestResult};
 use tagmint_e2e::TagmintProcess;
-
-const ROLE: &str = "agentkeys-data-role-test";
-const GUARD: &str = "tagmint-own-prefix-alone";
-
-/// An account that is as the configuration says.
-struct Account {
-    stage: Stage,
-    config: PathBuf,
-    iam: Iam,
-    s3: S3,
-    bucket: String,
-    trust: Value,
-    guard: Value,
-    policy: Value,
-}
-
-impl Account {
-    async fn new() -> TestResult<Self> {
-        let stage = Stage::new(None)?;
-        let config = stage.config("test", &[])?;
-        stage.set_up(&config)?;
-        let (iam, s3) = (stage.iam()?, stage.s3()?);
-        let bucket = format!("agentkeys-mail-test-{ACCOUNT}");
-        let role = iam.get_role().role_name(ROLE).send().await?;
-        let trust = role.role().and_then(|role| role.assume_role_policy_document()).unwrap_or_default().to_owned();
-        let guard = iam.get_role_policy().role_name(ROLE).policy_name(GUARD).send().await?.policy_document().to_owned();
-        let policy = s3.get_bucket_policy().bucket(&bucket).send().await?.policy().unwrap_or_default().to_owned();
-        let account = Self {
-            trust: document(&trust)?,
-            guard: document(&guard)?,
-            policy: document(&policy)?,
-            stage,
-            config,
-            iam,
-            s3,
-            bucket,
-        };
-        account.expect_same()?;
-        Ok(account)
-    }
-
-    fn expect_same(&self) -> TestResult {
-        let (code, found) = self.stage.diff(&self.config)?;
-        assert_eq!((code, &found), (0, &json!({"same": true, "drifts": [], "unread": []})));
-        Ok(())
-    }
-
-    /// What is found, as `id: text`.
-    fn found(&self) -> TestResult<Vec<String>> {
-        let (code, found) = self.stage.diff(&self.config)?;
-        assert_eq!((code, &found["same"], &found["unread"]), (1, &json!(false), &json!([])), "{found}");
-        let drifts = found["drifts"].as_array().ok_or("no drifts")?;
-        let text =
-            |drift: &Value| format!("{}: {}", drift["id"].as_str().unwrap_or(""), drift["text"].as_str().unwrap_or(""));
-        Ok(drifts.iter().map(text).collect())
-    }
-
-    async fn set_trust(&self, document: &Value) -> TestResult {
-        self.iam.update_assume_role_policy().role_name(ROLE).policy_document(document.to_string()).send().await?;
-        Ok(())
-    }
-
-    async fn set_guard(&self, document: &Value) -> TestResult {
-        let call = self.iam.put_role_policy().role_name(ROLE).policy_name(GUARD);
-        call.policy_document(document.to_string()).send().await?;
-        Ok(())
-    }
-
-    async fn set_policy(&self, document: &Value) -> TestResult {
-        self.s3.put_bucket_policy().bucket(&self.bucket).policy(document.to_string()).send().await?;
-        Ok(())
-    }
-}
-
-fn document(text: &str) -> TestResult<Value> {
-    let decoded = percent_decoded(text);
-    serde_json::from_str(&decoded).map_err(|error| format!("{error}: {decoded}").into())
-}
-
-/// IAM hands documents out percent-encoded.
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok()).filter(|_| *first == b'%');
-        if let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            bytes.push(byte);
-            rest = &after[2..];
-        } else {
-            bytes.push(*first);
-            rest = after;
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn conditions(document: &mut Value, statement: usize) -> &mut Value {
-    &mut document["Statement"][statement]["Condition"]
-}
-
-fn remove(value: &mut Value, key: &str) {
-    if let Some(members) = value.as_object_mut() {
-        assert!(members.remove(key).is_some(), "{key}");
-    }
-}
 
 /// A change of a policy, and what is said of it.
 type Case = (&'static str, fn(&mut Value), &'static str);
