@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`clock`], [`random`] | the two seams to the outside world |
 //! | [`environment`], [`issuer`] | which world this is, and under which URL it is known |
+//! | [`isolation`] | what two issuers share that they must not |
 //! | [`id`] | typed identifiers |
 //! | [`issued_secret`], [`sealing`] | the secrets that Tagmint hands out, and how it keeps its own |
 //! | [`identity`], [`rules`] | who asks, and what the configuration lets them have |
@@ -26,6 +27,7 @@ pub mod environment;
 pub mod federation;
 pub mod id;
 pub mod identity;
+pub mod isolation;
 pub mod issued_secret;
 pub mod issuer;
 pub mod json;

@@ -46,6 +46,7 @@ pub struct MasterKey {
     private_keys: Zeroizing<[u8; 32]>,
     tls_keys: Zeroizing<[u8; 32]>,
     ledger_head: hmac::Key,
+    fingerprint: [u8; 32],
 }
 
 impl MasterKey {
@@ -70,7 +71,13 @@ impl MasterKey {
         let mut head = derive(bytes, b"tagmint ledger head v1");
         let ledger_head = hmac::Key::new(hmac::HMAC_SHA256, head.as_slice());
         head.zeroize();
-        Self { private_keys, tls_keys, ledger_head }
+        let fingerprint = *derive(bytes, b"tagmint key file fingerprint v1");
+        Self { private_keys, tls_keys, ledger_head, fingerprint }
+    }
+
+    /// What tells key files apart, in hex. It says nothing about the key, and opens nothing.
+    pub fn fingerprint(&self) -> String {
+        crate::ledger::hex(&self.fingerprint)
     }
 
     /// Encrypts a private key for one issuer and one kid. It opens under these alone.
@@ -245,6 +252,17 @@ mod tests {
             assert_eq!(MasterKey::parse(bad).unwrap_err(), SealingError::KeyFile);
         }
         assert!(MasterKey::parse(&format!("\n{}\r\n", BASE64_STANDARD.encode([7; 32]))).is_ok());
+    }
+
+    #[test]
+    fn a_fingerprint_tells_key_files_apart_and_gives_no_key_away() {
+        let (text, other) = (MasterKey::generate_file(&SystemRandom).unwrap(), master());
+        let key = MasterKey::parse(&text).unwrap();
+        assert_eq!(key.fingerprint(), MasterKey::parse(&format!(" {}", *text)).unwrap().fingerprint());
+        assert_ne!(key.fingerprint(), other.fingerprint());
+        let raw = BASE64_STANDARD.decode(text.trim()).unwrap();
+        let derived = [raw.as_slice(), key.private_keys.as_slice(), key.tls_keys.as_slice()];
+        assert!(derived.iter().all(|secret| crate::ledger::hex(secret) != key.fingerprint()));
     }
 
     #[test]

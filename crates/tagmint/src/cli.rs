@@ -82,7 +82,13 @@ pub enum Command {
     /// With `--format json` it prints one line when it is ready:
     /// `{"endpoint", "access_key_id", "secret_access_key", "account", "region"}`; the keys are the administrator's.
     Localaws(LocalawsArgs),
-    /// Checks the configuration and the files that it names; with --remote a running issuer.
+    /// Checks the configuration and the files that it names; with --remote a running issuer, with --against that two share nothing.
+    ///
+    /// With --against it compares two issuers of different environments, part by part: what they are configured with, their key files and
+    /// databases where it may read them, with --remote the keys that they serve. Exit code 0: nothing is shared that must not be, 1: something
+    /// is. What it could not look at it says. With --format json: `{"isolated", "this": {"config", "issuer", "environment"}, "other",
+    /// "findings": [{"part", "this": [text], "other": [text], "verdict": "isolated" | "shared" | "warned" | "unknown", "shared": [text],
+    /// "not_seen": [text], "why"}]}`.
     ///
     /// With --remote it looks at an issuer as STS would: DNS, port 80, TLS, the discovery document, the key set, latency, clock. Without
     /// a URL at the one of the configuration, whose certificate and keys are then compared with what is served. Exit code 0: good, or
@@ -204,7 +210,10 @@ pub struct CheckArgs {
     /// Looks at a running issuer: at this URL, or at the one of the configuration.
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = issuer_url)]
     pub remote: Option<Option<IssuerUrl>>,
-    /// A PEM file with the certificates to trust instead of the system's. AWS does not trust them.
+    /// The configuration of the other world's issuer, with which this one must share nothing.
+    #[arg(long, value_name = "OTHER.toml")]
+    pub against: Option<PathBuf>,
+    /// A PEM file with the certificates to trust instead of the system's (with --against: beside them). AWS does not trust them.
     #[arg(long, value_name = "PEM", requires = "remote")]
     pub ca_file: Option<PathBuf>,
     /// How long each connection and each answer may take.

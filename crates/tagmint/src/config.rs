@@ -57,6 +57,8 @@ pub struct Config {
     pub notices: NoticePolicy,
     /// Who is told of alarms.
     pub alarm_sinks: Vec<AlarmSinkConfig>,
+    /// The configuration of the other world's issuer, with which nothing may be shared.
+    pub isolated_from: Option<PathBuf>,
     /// What is logged.
     pub log: Log,
     /// What is allowed, but hardly meant.

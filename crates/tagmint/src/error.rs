@@ -27,6 +27,17 @@ pub enum CliError {
     /// `check` found nothing wrong with the configuration, but the database does not answer as it should.
     #[error("{0}")]
     Unusable(String),
+    /// Something belongs to two worlds.
+    #[error(
+        "this issuer and the one of {} share what must belong to one of them: {parts}; `tagmint check --against {}` says more",
+        other.display(), other.display()
+    )]
+    Shared {
+        /// The configuration of the other.
+        other: std::path::PathBuf,
+        /// What they share.
+        parts: String,
+    },
     /// There is no client for the session backend.
     #[error("the session backend's TLS client cannot be made: {0}")]
     BackendClient(String),
@@ -141,6 +152,7 @@ impl CliError {
             Self::Usage(_) => "usage",
             Self::Config(_) | Self::Check(_) => "config",
             Self::File(_) => "file",
+            Self::Shared { .. } => "isolation",
             Self::BackendClient(_) => "session_backend",
             Self::SinkClient { .. } => "alarm_sink",
             Self::Store(_) | Self::Unusable(_) => "database",
@@ -169,6 +181,7 @@ impl CliError {
             Self::Config(_)
             | Self::File(_)
             | Self::Check(_)
+            | Self::Shared { .. }
             | Self::BackendClient(_)
             | Self::SinkClient { .. }
             | Self::Start(StartError::MockBackend)

@@ -6,6 +6,7 @@
 //! | [`config`] | from a file's text to checked settings |
 //! | [`compose`] | from settings to a running issuer and its end |
 //! | [`sts`], [`sinks`], [`certificate`] | AWS STS, who is told of alarms, and the certificate's files, behind the issuer's seams |
+//! | [`isolation`] | what belongs to an issuer, for the comparison of two worlds |
 //! | [`local`] | an issuer on this machine with nothing configured, for `dev` and `demo` |
 //! | [`output`], [`error`], [`logging`] | data on stdout, talk and logs on stderr, exit codes |
 //! | [`redact`] | secrets that were typed where they do not belong |
@@ -20,6 +21,7 @@ pub mod config;
 pub mod docs;
 pub mod durations;
 pub mod error;
+pub mod isolation;
 pub mod local;
 pub mod logging;
 pub mod output;
@@ -92,11 +94,14 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
         Command::Demo => Box::pin(commands::demo::run(output)).await,
         Command::MockBackend(args) => commands::mock_backend::run(args, output).await,
         Command::Localaws(args) => commands::localaws::run(args, output).await,
-        Command::Check(args) if args.remote.is_some() => {
+        Command::Check(mut args) => {
             logging::init_quiet(output.is_json());
-            commands::check::remote::run(args, file, output).await
+            match (args.against.take(), &args.remote) {
+                (Some(other), _) => commands::check::against::run(&args, &other, file, output).await,
+                (None, Some(_)) => commands::check::remote::run(args, file, output).await,
+                (None, None) => commands::check::run(&Config::load(file)?, output).await,
+            }
         }
-        Command::Check(_) => commands::check::run(&quiet()?, output).await,
         Command::Alarms(command) => commands::alarms::run(command, &quiet()?, output).await,
         Command::Keys(command) => commands::keys::run(command, &quiet()?, output).await,
         Command::Certificates(command) => commands::certificates::run(command, &quiet()?, output).await,

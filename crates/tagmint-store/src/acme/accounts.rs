@@ -27,6 +27,7 @@ pub struct AcmeAccount {
 }
 
 const ACCOUNT: &str = "SELECT url, contact, private_key, pending_key FROM acme_accounts WHERE directory = $1";
+const ACCOUNT_URLS: &str = "SELECT directory, url FROM acme_accounts WHERE url IS NOT NULL ORDER BY directory";
 const ADD_ACCOUNT: &str = "INSERT INTO acme_accounts (directory, private_key, contact, created_at_ms) VALUES ($1, $2, '[]', $3) \
      ON CONFLICT (directory) DO NOTHING";
 const REGISTERED: &str = "UPDATE acme_accounts SET url = $2, contact = $3 WHERE directory = $1";
@@ -61,6 +62,16 @@ impl Acme<'_> {
             private_key: self.open(&private_key, &owner, master_key)?,
             pending_key: pending_key.map(|sealed| self.open(&sealed, &owner, master_key)).transpose()?,
         }))
+    }
+
+    /// The directory and the URL of each account that a server has told one of. Opens no key.
+    pub async fn account_urls(self) -> Result<Vec<(String, String)>, StoreError> {
+        let doing = "list the ACME accounts";
+        let engine = &self.store.inner.engine;
+        let mut reader = engine.reader(doing).await?;
+        let rows: Result<Vec<(String, String)>, _> =
+            on_engine!(reader.executor(), connection => sqlx::query_as(ACCOUNT_URLS).fetch_all(connection).await);
+        rows.map_err(engine.failed(doing))
     }
 
     /// Keeps the key of a new account, before the server hears of it. Where there is one already nothing is changed.

@@ -39,11 +39,13 @@ engine_tests! {
         let account = killed.acme().account(DIRECTORY, &master_key(1)).await.unwrap().unwrap();
         assert_eq!(account.private_key.as_slice(), b"account key in clear", "the first key stays");
         assert_eq!((account.url, account.pending_key.is_none()), (None, true));
+        assert!(acme.account_urls().await.unwrap().is_empty());
         let contact = ["mailto:a@b.example".to_owned()];
         acme.account_registered(DIRECTORY, Some("https://acme.example/1"), &contact).await.unwrap();
         let account = acme.account(DIRECTORY, &master_key(1)).await.unwrap().unwrap();
         assert_eq!(account.url.as_deref(), Some("https://acme.example/1"));
         assert_eq!(account.contact, contact);
+        assert_eq!(acme.account_urls().await.unwrap(), [(DIRECTORY.to_owned(), "https://acme.example/1".to_owned())]);
         assert!(acme.account("https://other.example/", &master_key(1)).await.unwrap().is_none());
         let unknown = acme.account_registered("https://other.example/", None, &[]).await.unwrap_err();
         assert!(matches!(unknown, StoreError::RowsTouched { touched: 0, .. }), "{unknown}");

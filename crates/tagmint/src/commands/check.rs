@@ -1,5 +1,6 @@
 //! `tagmint check`.
 
+pub mod against;
 pub mod remote;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use crate::{
     },
     durations,
     error::CliError,
+    isolation,
     output::{Output, pairs, table},
     surroundings,
 };
@@ -23,6 +25,12 @@ use crate::{
 /// Says what a configuration means and whether its files can be used.
 pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
     let mut files = files::inspect(config, surroundings::credentials_directory().as_deref());
+    if let Some(other) = &config.isolated_from {
+        let found = isolation::refuse_shared(config);
+        let (ok, file) = (found.is_ok(), other.display().to_string());
+        let state = found.map_or_else(|error| error.to_string(), |()| "shares nothing with this one".to_owned());
+        files.push(FileState { what: "the other world", file, ok, state });
+    }
     let bad_before = files.iter().filter(|file| !file.ok).count();
     let found = database(config).await;
     let status = found.as_ref().err().map(CliError::status);

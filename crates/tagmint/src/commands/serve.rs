@@ -8,7 +8,7 @@ use crate::{
     compose::{self, ServiceManager, Signals, Sockets},
     config::Config,
     error::CliError,
-    logging,
+    isolation, logging,
     output::Output,
     surroundings,
 };
@@ -20,6 +20,7 @@ pub async fn run(file: &Path, output: Output) -> Result<(), CliError> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    isolation::refuse_shared(&config)?;
     let open_files = surroundings::raise_open_files();
     surroundings::leave_files_for_the_database(open_files, &mut config.settings.limits);
     let signals = Signals::listen()?;

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod aws;
+mod isolation;
 mod provider;
 mod tls;
 mod witness;
@@ -13,6 +14,7 @@ use tagmint_server::settings::Limits;
 
 pub use self::alarms::{RawAlarmSink, RawAlarmSinkKind, RawAlarms};
 pub use self::aws::{RawAws, RawBucket, RawMode, RawRole};
+pub use self::isolation::RawIsolation;
 pub use self::provider::{RawProvider, RawProviderKind};
 pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
 pub use self::witness::RawWitness;
@@ -74,6 +76,9 @@ pub struct RawConfig {
     /// Who is taken for STS where fetches of discovery and the key set are recorded.
     #[serde(default)]
     pub witness: RawWitness,
+    /// The other world's issuer.
+    #[serde(default)]
+    pub isolation: RawIsolation,
     /// Sessions.
     #[serde(default)]
     pub session: RawSession,

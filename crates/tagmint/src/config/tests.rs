@@ -69,7 +69,7 @@ fn a_good_configuration_becomes_settings() {
     assert!(config.settings.optional_claims.roles && config.settings.optional_claims.source_identity);
     assert_eq!(config.settings.limits.per_address, tagmint_server::settings::Limits::default().per_address);
     assert_eq!(config.rules.names().map(ToString::to_string).collect::<Vec<_>>(), ["wallet"]);
-    let pinned = GOOD.replace("[rule.tags]", "roles = [\"arn:aws:iam::111122223333:role/data\"]\n[rule.tags]");
+    let pinned = GOOD.replace("[rule.tags]", "roles = [\"arn:aws:iam::111122223333:role/data-test\"]\n[rule.tags]");
     assert_eq!(parse(&pinned).unwrap().warnings, Vec::<String>::new());
 }
 

@@ -58,6 +58,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     let log = check.log(&raw.log.level, raw.log.format);
     let providers = check.providers(&raw.provider, &raw.issuer, environment);
     let rules = check.rules(raw, providers.iter().map(|config| &config.provider));
+    let names = check.roles_of_another_world(raw, environment);
 
     let (Some(issuer), Some(public), Some(admin), Some(tls), Some(key_file), Some(rules), []) =
         (issuer, public, admin, tls, key_file, rules, check.problems.as_slice())
@@ -82,7 +83,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     };
     Ok(Config {
         file: PathBuf::new(),
-        warnings: warnings(raw, &settings, &providers, &rules),
+        warnings: warnings(raw, &settings, &providers, &rules).into_iter().chain(names).collect(),
         settings,
         rules,
         rule_notes: raw.rule.iter().map(note).collect(),
@@ -97,6 +98,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
         witness_networks: raw.witness.networks_file.as_ref().map(|file| folder.join(&file.0)),
         notices,
         alarm_sinks,
+        isolated_from: raw.isolation.against.as_ref().map(|file| folder.join(&file.0)),
         log,
     })
 }

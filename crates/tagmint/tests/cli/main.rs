@@ -7,6 +7,7 @@ mod dev;
 mod exit_codes;
 mod explain;
 mod guides;
+mod isolation;
 mod monitoring;
 mod process;
 mod prove;

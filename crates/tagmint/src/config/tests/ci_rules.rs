@@ -7,9 +7,9 @@ use super::*;
 fn the_example_fits_into_a_configuration() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/examples"));
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    let (issuer, rules) = (read("test.toml"), read("ci-rules.toml"));
+    let (issuer, rules) = (read("prod.toml"), read("ci-rules.toml"));
     assert!(issuer.contains("\nstrict = true"), "the example is strict");
-    let config = Config::parse(&format!("{issuer}\n{rules}"), &folder.join("test.toml"));
+    let config = Config::parse(&format!("{issuer}\n{rules}"), &folder.join("prod.toml"));
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.warnings, Vec::<String>::new());
     let providers: Vec<&str> = config.providers.iter().map(|config| config.provider.name.as_str()).collect();

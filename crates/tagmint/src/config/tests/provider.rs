@@ -118,9 +118,9 @@ fn what_is_risky_is_warned_of() {
     let text = |environment: &str| {
         let lines = format!("{base}issuer = \"https://10.1.2.3/_services/token\"\nallow_private_addresses = true");
         let text = format!("{GOOD}[[provider]]\n{lines}").replace("\"test\"", environment);
-        parse(&text.replace("[rule.tags]", "roles = [\"arn:aws:iam::111122223333:role/data\"]\n[rule.tags]"))
-            .unwrap()
-            .warnings
+        let role = if environment == "\"prod\"" { "data" } else { "data-test" };
+        let roles = format!("roles = [\"arn:aws:iam::111122223333:role/{role}\"]\n[rule.tags]");
+        parse(&text.replace("[rule.tags]", &roles)).unwrap().warnings
     };
     let [aws, private] = text("\"prod\"").try_into().unwrap();
     assert!(aws.starts_with("the provider `github` takes the audience `sts.amazonaws.com`"), "{aws}");

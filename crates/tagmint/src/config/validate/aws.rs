@@ -141,15 +141,9 @@ impl Check<'_> {
 
     /// A test issuer's role and bucket say so in their names, and a prod issuer's do not: one is not taken for the other.
     fn own_world(&mut self, path: &str, name: &str, environment: Environment) {
-        let is_test = name.split(|character: char| !character.is_ascii_alphanumeric()).any(|word| word == "test");
-        let message = match environment {
-            Environment::Test if !is_test => {
-                "has no word `test` in it, and this is a test issuer: give it a name of its own"
-            }
-            Environment::Prod if is_test => "has the word `test` in it, and this is a prod issuer",
-            _ => return,
-        };
-        self.problem(path, format!("`{}` {message}", shortened(name)));
+        if let Some(message) = of_another_world(name, environment) {
+            self.problem(path, format!("`{}` {message}", shortened(name)));
+        }
     }
 
     /// A duration of whole days.
@@ -159,6 +153,18 @@ impl Check<'_> {
             self.problem(path, format!("`{}` is not a number of whole days, as S3 counts", shortened(&text.0)));
         }
         whole_days(duration)
+    }
+}
+
+/// What is wrong with a role's or bucket's name in this environment.
+pub(super) fn of_another_world(name: &str, environment: Environment) -> Option<&'static str> {
+    let is_test = name.split(|character: char| !character.is_ascii_alphanumeric()).any(|word| word == "test");
+    match environment {
+        Environment::Test if !is_test => {
+            Some("has no word `test` in it, and this is a test issuer: give it a name of its own")
+        }
+        Environment::Prod if is_test => Some("has the word `test` in it, and this is a prod issuer"),
+        _ => None,
     }
 }
 

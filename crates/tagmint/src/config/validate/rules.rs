@@ -1,11 +1,15 @@
 //! The rules.
 
 use tagmint_core::{
+    environment::Environment,
     federation::Provider,
     rules::{Providers, RuleConfig, RuleError, RuleSet},
 };
 
-use super::{Check, aws::ACCOUNT};
+use super::{
+    Check,
+    aws::{ACCOUNT, of_another_world},
+};
 use crate::config::{problem::shortened, raw::RawConfig};
 
 impl Check<'_> {
@@ -29,6 +33,30 @@ impl Check<'_> {
             self.problem(&error.path, format!("{label}{}", error.message));
         }
         None
+    }
+
+    /// Refuses roles of the other world, as far as their names are known. A test issuer's roles need names of their own where its AWS side is
+    /// in `[aws]`; elsewhere, for a look around, a warning is enough. The warnings come back.
+    pub(super) fn roles_of_another_world(&mut self, raw: &RawConfig, environment: Environment) -> Vec<String> {
+        let has_account = raw.aws.as_ref().is_some_and(|aws| aws.account.is_some());
+        let must = environment == Environment::Prod || has_account;
+        let mut warnings = Vec::new();
+        for (index, rule) in raw.rule.iter().enumerate() {
+            for (number, role) in rule.roles.iter().enumerate() {
+                let name = role.rsplit('/').next().unwrap_or(role);
+                let Some(message) = of_another_world(name, environment).filter(|_| !name.contains("${")) else {
+                    continue;
+                };
+                let path = format!("rule[{index}].roles[{number}]");
+                let message = format!("`{}` {message}", shortened(name));
+                if must {
+                    self.problem(&path, message);
+                } else {
+                    warnings.push(format!("{path} (rule `{}`): {message}", rule.name));
+                }
+            }
+        }
+        warnings
     }
 
     /// The rules with the account filled into their roles.
