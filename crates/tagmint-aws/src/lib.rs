@@ -12,6 +12,7 @@
 //! | [`prove`] | the proof: plan, run, report |
 //! | [`render`] | the AWS side of an issuer from its configuration: as CloudFormation, Terraform, a script |
 //! | [`sns`] | publishing to a topic |
+//! | [`sweep`] | removing what runs of CI left in a test bucket |
 
 pub mod assume;
 pub mod connection;
@@ -22,4 +23,5 @@ pub mod policies;
 pub mod prove;
 pub mod render;
 pub mod sns;
+pub mod sweep;
 pub mod token;

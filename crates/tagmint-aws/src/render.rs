@@ -24,7 +24,7 @@ mod terraform;
 pub use self::{
     plan::{BucketPlan, Names, PlanError, ProviderPlan, RolePlan, SetUp},
     policies::GUARD_POLICY,
-    settings::{Access, BucketSettings, Expiry, Mode, RoleSettings, Settings},
+    settings::{ACCOUNT_VARIABLE, Access, BucketSettings, Expiry, Mode, RoleSettings, Settings},
 };
 
 /// What a set-up is written as.

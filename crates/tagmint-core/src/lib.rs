@@ -18,6 +18,7 @@
 //! | [`renewal`] | when a certificate is renewed, and an attempt repeated |
 //! | [`witness`] | who fetched the key set, and what a waiting key may conclude from it |
 //! | [`ledger`] | the record of every mint and refusal, and its hash chain |
+//! | [`sweep`] | which prefixes of a test bucket may be removed |
 //! | [`alarm`] | what is wrong with an issuer, and whom to tell when |
 
 pub mod alarm;
@@ -40,5 +41,6 @@ pub mod renewal;
 pub mod rules;
 pub mod sealing;
 pub mod signing_key;
+pub mod sweep;
 pub mod tags;
 pub mod witness;

@@ -67,6 +67,17 @@ pub struct LedgerQuery {
     pub order: LedgerOrder,
 }
 
+/// A prefix that tokens were minted for: the value of their tag `prefix`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MintedPrefix {
+    /// The tag's value, as it was minted.
+    pub value: String,
+    /// The tag `repository` beside it.
+    pub repository: Option<String>,
+    /// When the last one was minted; milliseconds since the epoch.
+    pub last_at_ms: i64,
+}
+
 const HEAD: &str = "SELECT seq, hash, seal FROM ledger_head WHERE id = 1";
 const COUNT: &str = "SELECT count(*) FROM ledger";
 const AFTER: &str =
@@ -76,6 +87,12 @@ const OLDEST_FIRST: &str = "SELECT seq, entry_id, at_ms, outcome, body, prev_has
      WHERE seq > $1 AND seq < $2 AND at_ms >= $3 AND at_ms < $4 AND ($5 IS NULL OR outcome = $5) ORDER BY seq LIMIT $6";
 const NEWEST_FIRST: &str = "SELECT seq, entry_id, at_ms, outcome, body, prev_hash, hash FROM ledger \
      WHERE seq > $1 AND seq < $2 AND at_ms >= $3 AND at_ms < $4 AND ($5 IS NULL OR outcome = $5) ORDER BY seq DESC LIMIT $6";
+
+// A body that was tampered with is no JSON, perhaps, and says nothing then.
+const MINTED_PREFIXES: &str = "SELECT prefix, repository, max(at_ms) FROM (SELECT at_ms, \
+     CASE WHEN json_valid(body) THEN CAST(body ->> '$.tags.principal_tags.prefix[0]' AS TEXT) END AS prefix, \
+     CASE WHEN json_valid(body) THEN CAST(body ->> '$.tags.principal_tags.repository[0]' AS TEXT) END AS repository \
+     FROM ledger WHERE outcome = 'minted') AS minted WHERE prefix IS NOT NULL GROUP BY prefix, repository ORDER BY prefix, repository";
 
 type Row = (i64, String, i64, String, String, String, String);
 
@@ -135,6 +152,17 @@ impl Ledger<'_> {
                 .await
         });
         Ok(rows.map_err(engine.failed(doing))?.into_iter().map(row).collect())
+    }
+
+    /// The prefixes that tokens were minted for. It reads every mint: seconds in a ledger of millions.
+    pub async fn minted_prefixes(self) -> Result<Vec<MintedPrefix>, StoreError> {
+        let doing = "read the prefixes that were minted";
+        let engine = &self.store.inner.engine;
+        let mut reader = engine.reader(doing).await?;
+        let rows: Result<Vec<(String, Option<String>, i64)>, _> =
+            on_engine!(reader.executor(), connection => sqlx::query_as(MINTED_PREFIXES).fetch_all(connection).await);
+        let prefix = |(value, repository, last_at_ms)| MintedPrefix { value, repository, last_at_ms };
+        Ok(rows.map_err(engine.failed(doing))?.into_iter().map(prefix).collect())
     }
 
     /// The stored end of the chain; `None` before the first writer.

@@ -40,7 +40,7 @@ pub use bearers::{BearerRecord, Bearers, NewBearer, RotateError, Rotated, Rotate
 pub use credential::{CredentialFilter, CredentialLookup, Revocation};
 pub use error::{Fault, KeyChangeError, LedgerError, StoreError, VerifyError};
 pub use keys::{KeyCandidate, KeyRecord, Keys};
-pub use ledger::{Ledger, LedgerOrder, LedgerQuery, LedgerStats, LedgerWriter, StoredHead, VerifyReport};
+pub use ledger::{Ledger, LedgerOrder, LedgerQuery, LedgerStats, LedgerWriter, MintedPrefix, StoredHead, VerifyReport};
 pub use sessions::{NewSession, SessionRecord, Sessions};
 pub use store::{DatabaseUrl, InvalidDatabaseUrl, Store, StoreOptions};
 pub use used_tokens::{Allowance, Claim, TokenUse, UsedTokens};

@@ -26,6 +26,7 @@ use crate::{
         explain::ExplainArgs,
         localaws::LocalawsArgs,
         prove::ProveArgs,
+        sweep::SweepArgs,
     },
     output::Format,
 };
@@ -133,6 +134,16 @@ pub enum Command {
     /// Sets up the AWS side of the issuer from its configuration: OIDC provider, roles, bucket.
     #[command(subcommand)]
     Aws(AwsCommand),
+    /// Removes what runs of CI left in a test issuer's bucket: prefixes that are old, and those of closed pull requests.
+    ///
+    /// Shows what would go; with --apply it goes, with old versions, delete markers and unfinished uploads. Looks only at the namespaces of CI
+    /// (`pr-NUMBER/run-ID/`, `branch-SLUG/run-ID/`, `mr-SLUG/run-ID/`, `ref-SLUG/run-ID/`, `bearer-NAME/`), in the configuration's bucket,
+    /// of a test issuer. AWS's credentials of the environment count. It can be interrupted and run again. Exit code 0: done, or a limit was
+    /// reached; 1: interrupted, refused, or something was not removed; 4: S3 could not be reached. With --format json: `{"bucket",
+    /// "applied", "now", "prefixes": [{"prefix", "objects", "bytes", "uploads", "used_at", "age_seconds", "why", "closed_at", "outcome",
+    /// "removed"}], "kept": {REASON: N}, "outside", "outside_examples", "removed_objects", "removed_bytes", "removed_uploads", "failed",
+    /// "failures": [{"key", "version", "code", "message"}], "ended", "problem"}`.
+    Sweep(Box<SweepArgs>),
     /// Gets a token from an issuer: for a session, a bearer, or the ID token of a CI job.
     ///
     /// Prints it, or writes it to a file for `AWS_WEB_IDENTITY_TOKEN_FILE`, which it can keep fresh. With --format json:

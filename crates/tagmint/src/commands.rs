@@ -19,3 +19,4 @@ pub mod prove;
 pub mod serve;
 pub mod session;
 pub mod shell;
+pub mod sweep;

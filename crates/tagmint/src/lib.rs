@@ -111,6 +111,7 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
         Command::Explain(args) => commands::explain::run(*args, output).await,
         Command::Prove(args) => commands::prove::run(*args, output).await,
         Command::Aws(command) => Box::pin(commands::aws::run(command, file, output)).await,
+        Command::Sweep(args) => Box::pin(commands::sweep::run(*args, file, output)).await,
         Command::Token(args) => commands::client::token::run(*args, output).await,
         Command::Credentials(args) => commands::client::credentials::run(*args, output).await,
         Command::Exec(args) => commands::client::exec::run(*args, output).await,

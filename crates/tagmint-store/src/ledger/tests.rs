@@ -5,7 +5,7 @@ mod writing;
 
 use std::time::Duration;
 
-use tagmint_core::ledger::LedgerEntry;
+use tagmint_core::ledger::{LedgerEntry, Outcome};
 use tagmint_testkit::{
     keys::master_key,
     ledger::{FIRST_ENTRY_AT_MS, mint, refusal},
@@ -53,6 +53,37 @@ engine_tests! {
         let head = store.ledger().head().await.unwrap().unwrap().head;
         assert_eq!(report, VerifyReport { rows: 2, head: head.clone() });
         assert_eq!((head.seq, &head.hash), (2, &rows[1].hash));
+    }
+
+    async fn prefixes_are_told_with_their_last_mint(database: TestDatabase) {
+        let store = database.open().await;
+        let writer = writer(&store).await;
+        let with = |number: i64, tags: &str| {
+            let mut entry = mint(number);
+            if let Outcome::Minted(minted) = &mut entry.outcome {
+                minted.tags = tagmint_core::json::parse(tags.as_bytes()).unwrap();
+            }
+            entry
+        };
+        let run = |number, repository: &str| {
+            let tags = format!(r#"{{"prefix":["pr-1/run-2"],"repository":["{repository}"]}}"#);
+            with(number, &format!(r#"{{"principal_tags":{tags}}}"#))
+        };
+        let odd = with(5, r#"{"principal_tags":{"prefix":["a'b\"; --"]}}"#);
+        let number = with(6, r#"{"principal_tags":{"prefix":[7]}}"#);
+        for entry in [run(1, "20"), mint(2), run(3, "20"), run(4, "21"), odd, number, refusal(7)] {
+            append(&writer, entry).await;
+        }
+        let found = store.ledger().minted_prefixes().await.unwrap();
+        let told: Vec<_> = found.iter().map(|one| (one.value.as_str(), one.repository.as_deref(), one.last_at_ms)).collect();
+        let at = |number| FIRST_ENTRY_AT_MS + number;
+        let expected = [
+            ("7", None, at(6)),
+            ("a'b\"; --", None, at(5)),
+            ("pr-1/run-2", Some("20"), at(3)),
+            ("pr-1/run-2", Some("21"), at(4)),
+        ];
+        assert_eq!(told, expected);
     }
 
     async fn odd_text_keeps_its_bytes(database: TestDatabase) {

@@ -1,0 +1,239 @@
+//! Whether a pull request is closed, by GitHub. Whatever is not clearly closed counts as unknown, and stays.
+//!
+//! A prefix names a number and a run, and no repository: other repositories have pull requests of the same number. So it must be known first
+//! that the run is this repository's: by the tag `repository` that the ledger minted, else by asking GitHub for the run.
+//!
+//! Source: GitHub's REST API, "Get a repository", "Get a pull request", "Get a workflow run".
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::Timestamp;
+use reqwest::{Client, StatusCode, Url, header, redirect::Policy};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
+use tagmint_core::sweep::{Found, Pull, RunPrefix};
+
+use super::Minted;
+use crate::failure::causes;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The largest answer, in bytes.
+const LARGEST: usize = 1_048_576;
+/// The version of the API that is asked.
+const API_VERSION: &str = "2022-11-28";
+
+/// A repository of GitHub, and who asks for its pull requests.
+#[derive(Debug)]
+pub struct GitHub {
+    client: Client,
+    api: String,
+    repository: String,
+    token: Option<SecretString>,
+}
+
+/// Why GitHub cannot be asked, or no longer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GitHubError {
+    /// Not `OWNER/NAME`.
+    #[error("`{0}` is no repository of GitHub: give OWNER/NAME")]
+    Repository(String),
+    /// Not a URL to send a token to.
+    #[error(
+        "`{0}` is no URL of GitHub's API: it begins with https:// (http:// for a loopback host), as https://api.github.com"
+    )]
+    Api(String),
+    /// No client.
+    #[error("the TLS client for GitHub cannot be made: {0}")]
+    Client(String),
+    /// No answer, or one that is neither yes nor no.
+    #[error("GitHub at {api}: {problem}")]
+    Answer {
+        /// Where.
+        api: String,
+        /// What went wrong.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Repository {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    id: u64,
+    repository: Repository,
+}
+
+#[derive(Deserialize)]
+struct PullRequest {
+    number: u64,
+    state: String,
+    closed_at: Option<Timestamp>,
+}
+
+impl GitHub {
+    /// A repository as `OWNER/NAME`, at the API of this URL.
+    ///
+    /// # Errors
+    ///
+    /// When one of them has not the form.
+    pub fn new(api: &str, repository: &str, token: Option<SecretString>) -> Result<Self, GitHubError> {
+        let part = |text: &str| {
+            !text.is_empty()
+                && !text.bytes().all(|byte| byte == b'.')
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        };
+        if !repository.split_once('/').is_some_and(|(owner, name)| part(owner) && part(name)) {
+            return Err(GitHubError::Repository(repository.to_owned()));
+        }
+        let url = Url::parse(api).ok().filter(is_safe).ok_or_else(|| GitHubError::Api(api.to_owned()))?;
+        let client = Client::builder().redirect(Policy::none()).timeout(PATIENCE).user_agent("tagmint-sweep").build();
+        Ok(Self {
+            client: client.map_err(|error| GitHubError::Client(causes(&error)))?,
+            api: url.as_str().trim_end_matches('/').to_owned(),
+            repository: repository.to_owned(),
+            token,
+        })
+    }
+
+    /// Notes what is known of the pull requests of these prefixes. Those of which nothing becomes known stay unknown; an error is GitHub's
+    /// silence, after which the rest is unknown, too.
+    ///
+    /// # Errors
+    ///
+    /// When GitHub does not answer as it should: wrong token, no such repository, its rate limit.
+    pub async fn ask(
+        &self,
+        found: &mut [Found],
+        minted: &Minted,
+        wanted: impl Fn(&Found) -> bool,
+    ) -> Result<(), GitHubError> {
+        let mut asked: HashMap<u64, Pull> = HashMap::new();
+        let mut id = None;
+        for one in found.iter_mut().filter(|one| wanted(one)) {
+            let Some((number, run)) = one.prefix.pull_request() else { continue };
+            let id = match id {
+                Some(id) => id,
+                None => *id.insert(self.id().await?),
+            };
+            if !self.is_own(&one.prefix, run, id, minted).await? {
+                continue;
+            }
+            one.pull = match asked.get(&number) {
+                Some(pull) => *pull,
+                None => {
+                    let pull = self.pull(number).await?;
+                    asked.insert(number, pull);
+                    pull
+                }
+            };
+        }
+        Ok(())
+    }
+
+    async fn id(&self) -> Result<u64, GitHubError> {
+        let repository: Option<Repository> = self.get("").await?;
+        let missing =
+            || self.problem(format!("there is no repository {}, or the token may not see it", self.repository));
+        Ok(repository.ok_or_else(missing)?.id)
+    }
+
+    async fn is_own(&self, prefix: &RunPrefix, run: u64, id: u64, minted: &Minted) -> Result<bool, GitHubError> {
+        if let Some(repository) = minted.of(prefix).and_then(|mint| mint.repository.as_ref()) {
+            return Ok(*repository == id.to_string());
+        }
+        let found: Option<Run> = self.get(&format!("/actions/runs/{run}")).await?;
+        Ok(found.is_some_and(|found| found.id == run && found.repository.id == id))
+    }
+
+    async fn pull(&self, number: u64) -> Result<Pull, GitHubError> {
+        let Some(pull) = self.get::<PullRequest>(&format!("/pulls/{number}")).await? else { return Ok(Pull::Unknown) };
+        Ok(match (pull.state.as_str(), pull.closed_at) {
+            _ if pull.number != number => Pull::Unknown,
+            ("closed", Some(at)) => Pull::Closed { at },
+            ("open", None) => Pull::Open,
+            _ => Pull::Unknown,
+        })
+    }
+
+    /// An answer; none where there is no such thing.
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, GitHubError> {
+        let failed = |error: reqwest::Error| self.problem(causes(&error.without_url()));
+        let url = format!("{}/repos/{}{path}", self.api, self.repository);
+        let mut request = self
+            .client
+            .get(url)
+            .header(header::ACCEPT, "application/vnd.github+json")
+            .header("x-github-api-version", API_VERSION);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose_secret());
+        }
+        let mut answer = request.send().await.map_err(failed)?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            StatusCode::UNAUTHORIZED => return Err(self.problem("it does not take the token (401)".to_owned())),
+            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
+                let status = answer.status().as_u16();
+                let text =
+                    format!("it refuses ({status}): a rate limit, or a token that may not; give --github-token-file");
+                return Err(self.problem(text));
+            }
+            other => {
+                return Err(self.problem(format!(
+                    "it answers {} for /repos/{}{path}",
+                    other.as_u16(),
+                    self.repository
+                )));
+            }
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            body.extend_from_slice(&chunk);
+            if body.len() > LARGEST {
+                return Err(self.problem(format!("its answer is larger than {LARGEST} bytes")));
+            }
+        }
+        let parsed = serde_json::from_slice(&body);
+        parsed.map(Some).map_err(|error| self.problem(format!("its answer for {path} cannot be read: {error}")))
+    }
+
+    fn problem(&self, problem: String) -> GitHubError {
+        GitHubError::Answer { api: self.api.clone(), problem }
+    }
+}
+
+/// A token goes over TLS alone, and to no URL with credentials or more than a path.
+fn is_safe(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let is_loopback = matches!(host, "localhost" | "[::1]") || host.starts_with("127.");
+    let is_private = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    is_private
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_and_urls_are_checked() {
+        crate::sweep::tests::install_tls();
+        let new = |api: &str, repository: &str| GitHub::new(api, repository, None).map(|_| ());
+        assert_eq!(new("https://api.github.com", "litentry/agentkeys"), Ok(()));
+        assert_eq!(new("https://github.example.org/api/v3/", "a/b.c_d"), Ok(()));
+        assert_eq!(new("http://127.0.0.1:1", "a/b"), Ok(()));
+        for repository in ["", "a", "a/", "/b", "a/b/c", "a/..", "a/b?x", "a b/c"] {
+            assert_eq!(new("https://api.github.com", repository), Err(GitHubError::Repository(repository.to_owned())));
+        }
+        for api in ["", "api.github.com", "http://api.github.com", "ftp://x", "https://u:p@x", "https://x/?a"] {
+            assert_eq!(new(api, "a/b"), Err(GitHubError::Api(api.to_owned())), "{api}");
+        }
+    }
+}
