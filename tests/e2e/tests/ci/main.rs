@@ -11,6 +11,7 @@ mod gitlab;
 mod guides;
 mod job;
 mod lint;
+mod namespaces;
 mod refusals;
 mod runner;
 mod stage;

@@ -19,6 +19,10 @@ use tagmint_testkit::{
 
 use super::TestResult;
 
+mod test_issuer;
+
+pub use test_issuer::{TEST_BUCKET, WALLET};
+
 /// The bucket whose policy lets sessions below their tag `prefix`.
 pub const BUCKET: &str = "ci-artifacts";
 /// The providers and rules that are shipped, for the account and issuer of their text.
@@ -47,6 +51,8 @@ pub struct Stage {
     pub issuer: TagmintProcess,
     /// `tagmint localaws`.
     pub aws: TagmintProcess,
+    /// What tells the test issuer whose wallet a session is for; the other stage has no sessions.
+    _backend: Option<TagmintProcess>,
     dir: tempfile::TempDir,
     /// The platforms run on it: dropped after them.
     _runtime: tokio::runtime::Runtime,
@@ -64,16 +70,8 @@ impl Stage {
     }
 
     fn with(before_start: impl FnOnce(&CiPlatform)) -> TestResult<Self> {
-        let dir = tempfile::tempdir()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let start = || CiPlatform::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), "", Arc::new(SystemClock));
-        let (github, gitlab) = runtime.block_on(async { (start().await, start().await) });
-        gitlab.set_job(ci_claims::gitlab_branch());
+        let Ground { dir, runtime, github, gitlab } = Ground::new()?;
         before_start(&github);
-        fs::write(dir.path().join("github.pem"), github.ca_pem())?;
-        fs::write(dir.path().join("gitlab.pem"), gitlab.ca_pem())?;
-        let ca = certificates(dir.path())?;
-        fs::write(dir.path().join("all.pem"), [ca.as_str(), github.ca_pem(), gitlab.ca_pem()].concat())?;
 
         let port = free_port()?;
         let url = format!("https://localhost:{port}");
@@ -93,7 +91,7 @@ impl Stage {
         fs::write(dir.path().join("tagmint.toml"), config)?;
         let config = dir.path().join("tagmint.toml").to_string_lossy().into_owned();
         let issuer = TagmintProcess::start(["serve", "--format", "json", "--config", &config])?;
-        Ok(Self { github, gitlab, issuer, aws, dir, _runtime: runtime })
+        Ok(Self { github, gitlab, issuer, aws, _backend: None, dir, _runtime: runtime })
     }
 
     /// The issuer's URL.
@@ -143,6 +141,42 @@ impl Stage {
     }
 }
 
+/// What every stage stands on: a directory with the certificates, and the platforms.
+struct Ground {
+    dir: tempfile::TempDir,
+    runtime: tokio::runtime::Runtime,
+    github: CiPlatform,
+    gitlab: CiPlatform,
+}
+
+impl Ground {
+    fn new() -> TestResult<Self> {
+        let dir = tempfile::tempdir()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let start = || CiPlatform::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), "", Arc::new(SystemClock));
+        let (github, gitlab) = runtime.block_on(async { (start().await, start().await) });
+        gitlab.set_job(ci_claims::gitlab_branch());
+        fs::write(dir.path().join("github.pem"), github.ca_pem())?;
+        fs::write(dir.path().join("gitlab.pem"), gitlab.ca_pem())?;
+        let ca = certificates(dir.path())?;
+        fs::write(dir.path().join("all.pem"), [ca.as_str(), github.ca_pem(), gitlab.ca_pem()].concat())?;
+        Ok(Self { dir, runtime, github, gitlab })
+    }
+}
+
+/// The shipped providers, for the platforms of a stage.
+fn providers_here(text: &str, github: &CiPlatform, gitlab: &CiPlatform) -> String {
+    let mut text = text.to_owned();
+    for (kind, platform, ca) in [("github-actions", github, "github.pem"), ("gitlab", gitlab, "gitlab.pem")] {
+        let line = format!("kind = \"{kind}\"\n");
+        let here =
+            format!("{line}issuer = \"{}\"\nca_file = \"{ca}\"\nallow_private_addresses = true\n", platform.issuer());
+        assert!(text.contains(&line), "the shipped providers have no {kind}");
+        text = text.replace(&line, &here);
+    }
+    text
+}
+
 /// The ARN of a role in the stand-in's account.
 pub fn role(name: &str) -> String {
     format!("arn:aws:iam::000000000000:role/{name}")
@@ -175,16 +209,10 @@ fn write_secret(path: &Path, text: &str) -> TestResult {
 
 /// An issuer at `url` with the shipped providers and rules, for the platforms and the account of this stage.
 fn config(url: &str, port: u16, github: &CiPlatform, gitlab: &CiPlatform, sts: &str) -> String {
-    let mut rules = RULES
+    let rules = RULES
         .replace("https://broker.example.org", url)
         .replace("arn:aws:iam::111122223333:", "arn:aws:iam::000000000000:");
-    for (kind, platform, ca) in [("github-actions", github, "github.pem"), ("gitlab", gitlab, "gitlab.pem")] {
-        let line = format!("kind = \"{kind}\"\n");
-        let here =
-            format!("{line}issuer = \"{}\"\nca_file = \"{ca}\"\nallow_private_addresses = true\n", platform.issuer());
-        assert!(rules.contains(&line), "the shipped providers have no {kind}");
-        rules = rules.replace(&line, &here);
-    }
+    let rules = providers_here(&rules, github, gitlab);
     format!(
         r#"
 environment = "test"
