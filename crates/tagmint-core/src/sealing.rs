@@ -14,13 +14,19 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    issuer::IssuerUrl,
+    environment::Stamp,
     random::{Random, RandomUnavailable},
     signing_key::KeyId,
 };
 
-/// The first byte of a sealed private key: the format, should it ever change.
-const FORMAT: u8 = 1;
+/// The first byte of a sealed private key: the format. What is sealed is bound to issuer and environment.
+const FORMAT: u8 = 2;
+/// The format whose seals are bound to the issuer alone. It is opened still, and not made any more.
+const WITHOUT_ENVIRONMENT: u8 = 1;
+
+/// What seals of signing keys, and of the keys of certificates and ACME accounts, begin their associated data with.
+const SIGNING_KEY: &str = "tagmint-signing-key";
+const TLS_KEY: &str = "tagmint-tls-key";
 
 /// Why the key file or a sealed key is of no use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +36,7 @@ pub enum SealingError {
     KeyFile,
     /// Authentication failed: another key file, issuer or kid, or altered bytes.
     #[error(
-        "the sealed key does not open: it was sealed under another key file or for another issuer, or it was altered"
+        "the sealed key does not open: it was sealed under another key file or for another issuer or environment, or it was altered"
     )]
     Unsealing,
     /// The crypto library refused.
@@ -80,42 +86,31 @@ impl MasterKey {
         crate::ledger::hex(&self.fingerprint)
     }
 
-    /// Encrypts a private key for one issuer and one kid. It opens under these alone.
-    pub fn seal(
-        &self,
-        pkcs8: &[u8],
-        issuer: &IssuerUrl,
-        kid: &KeyId,
-        random: &dyn Random,
-    ) -> Result<Vec<u8>, SealingError> {
-        encrypt(&self.private_keys, pkcs8, associated_data(issuer, kid), random)
+    /// Encrypts a private key for one issuer in its environment and one kid. It opens under these alone.
+    pub fn seal(&self, pkcs8: &[u8], stamp: &Stamp, kid: &KeyId, random: &dyn Random) -> Result<Vec<u8>, SealingError> {
+        encrypt(&self.private_keys, pkcs8, associated_data(SIGNING_KEY, FORMAT, stamp, kid.as_str()), random)
     }
 
-    /// Decrypts what [`seal`](Self::seal) made, for the same issuer and kid.
-    pub fn open(&self, sealed: &[u8], issuer: &IssuerUrl, kid: &KeyId) -> Result<Zeroizing<Vec<u8>>, SealingError> {
-        decrypt(&self.private_keys, sealed, associated_data(issuer, kid))
+    /// Decrypts what [`seal`](Self::seal) made, for the same issuer, environment and kid.
+    pub fn open(&self, sealed: &[u8], stamp: &Stamp, kid: &KeyId) -> Result<Zeroizing<Vec<u8>>, SealingError> {
+        decrypt(&self.private_keys, sealed, |format| associated_data(SIGNING_KEY, format, stamp, kid.as_str()))
     }
 
-    /// Encrypts the private key of a certificate or an ACME account for one issuer and one owner (`account https://…`,
+    /// Encrypts the private key of a certificate or an ACME account for one issuer in its environment and one owner (`account https://…`,
     /// `order ord_…`). It opens under these alone.
     pub fn seal_tls_key(
         &self,
         pkcs8: &[u8],
-        issuer: &IssuerUrl,
+        stamp: &Stamp,
         owner: &str,
         random: &dyn Random,
     ) -> Result<Vec<u8>, SealingError> {
-        encrypt(&self.tls_keys, pkcs8, tls_associated_data(issuer, owner), random)
+        encrypt(&self.tls_keys, pkcs8, associated_data(TLS_KEY, FORMAT, stamp, owner), random)
     }
 
     /// Decrypts what [`seal_tls_key`](Self::seal_tls_key) made, for the same issuer and owner.
-    pub fn open_tls_key(
-        &self,
-        sealed: &[u8],
-        issuer: &IssuerUrl,
-        owner: &str,
-    ) -> Result<Zeroizing<Vec<u8>>, SealingError> {
-        decrypt(&self.tls_keys, sealed, tls_associated_data(issuer, owner))
+    pub fn open_tls_key(&self, sealed: &[u8], stamp: &Stamp, owner: &str) -> Result<Zeroizing<Vec<u8>>, SealingError> {
+        decrypt(&self.tls_keys, sealed, |format| associated_data(TLS_KEY, format, stamp, owner))
     }
 
     /// The seal over the ledger's head: who has no key file cannot make one, so a rewritten chain is noticed.
@@ -146,15 +141,20 @@ fn encrypt(key: &[u8; 32], plain: &[u8], owner: Aad<Vec<u8>>, random: &dyn Rando
     Ok([&[FORMAT], nonce.as_slice(), buffer.as_slice(), tag.as_ref()].concat())
 }
 
-fn decrypt(key: &[u8; 32], sealed: &[u8], owner: Aad<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, SealingError> {
+fn decrypt(
+    key: &[u8; 32],
+    sealed: &[u8],
+    owner: impl Fn(u8) -> Aad<Vec<u8>>,
+) -> Result<Zeroizing<Vec<u8>>, SealingError> {
     let (format, rest) = sealed.split_first().ok_or(SealingError::Unsealing)?;
     let (nonce, ciphertext) = rest.split_at_checked(NONCE_LEN).ok_or(SealingError::Unsealing)?;
-    if *format != FORMAT {
+    if ![FORMAT, WITHOUT_ENVIRONMENT].contains(format) {
         return Err(SealingError::Unsealing);
     }
     let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| SealingError::Unsealing)?;
     let mut buffer = Zeroizing::new(ciphertext.to_vec());
-    let plain = cipher(key)?.open_in_place(nonce, owner, &mut buffer).map_err(|_| SealingError::Unsealing)?.len();
+    let plain =
+        cipher(key)?.open_in_place(nonce, owner(*format), &mut buffer).map_err(|_| SealingError::Unsealing)?.len();
     buffer.truncate(plain);
     Ok(buffer)
 }
@@ -173,12 +173,14 @@ fn derive(bytes: &[u8; 32], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
     out
 }
 
-fn associated_data(issuer: &IssuerUrl, kid: &KeyId) -> Aad<Vec<u8>> {
-    Aad::from(format!("tagmint-signing-key\n{issuer}\n{kid}").into_bytes())
-}
-
-fn tls_associated_data(issuer: &IssuerUrl, owner: &str) -> Aad<Vec<u8>> {
-    Aad::from(format!("tagmint-tls-key\n{issuer}\n{owner}").into_bytes())
+/// What a seal is bound to: what kind of key it is, whose, and which one.
+fn associated_data(kind: &str, format: u8, stamp: &Stamp, owner: &str) -> Aad<Vec<u8>> {
+    let Stamp { issuer, environment } = stamp;
+    let text = match format {
+        WITHOUT_ENVIRONMENT => format!("{kind}\n{issuer}\n{owner}"),
+        _ => format!("{kind}\n{issuer}\n{environment}\n{owner}"),
+    };
+    Aad::from(text.into_bytes())
 }
 
 fn head_message(sequence: i64, hash: &str) -> String {
@@ -189,6 +191,8 @@ fn head_message(sequence: i64, hash: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
+        environment::Environment,
+        issuer::IssuerUrl,
         random::SystemRandom,
         signing_key::{Algorithm, Signer, SigningKey},
     };
@@ -197,11 +201,34 @@ mod tests {
         MasterKey::parse(&MasterKey::generate_file(&SystemRandom).unwrap()).unwrap()
     }
 
+    fn stamp(issuer: &str, environment: Environment) -> Stamp {
+        Stamp { issuer: IssuerUrl::parse(issuer).unwrap(), environment }
+    }
+
+    /// What an issuer sealed before seals named the environment.
+    #[test]
+    fn a_seal_of_the_first_format_opens_still() {
+        let master = master();
+        let (issuer, elsewhere) =
+            (stamp("https://a.example", Environment::Prod), stamp("https://b.example", Environment::Prod));
+        let aad = Aad::from(b"tagmint-tls-key\nhttps://a.example\norder one".to_vec());
+        let mut sealed = encrypt(&master.tls_keys, b"private", aad, &SystemRandom).unwrap();
+        assert_eq!(master.open_tls_key(&sealed, &issuer, "order one").unwrap_err(), SealingError::Unsealing);
+        sealed[0] = 1;
+        assert_eq!(master.open_tls_key(&sealed, &issuer, "order one").unwrap().as_slice(), b"private");
+        assert_eq!(master.open_tls_key(&sealed, &elsewhere, "order one").unwrap_err(), SealingError::Unsealing);
+        // A new seal does not pass for an old one.
+        let mut disguised = master.seal_tls_key(b"private", &issuer, "order one", &SystemRandom).unwrap();
+        disguised[0] = 1;
+        assert_eq!(master.open_tls_key(&disguised, &issuer, "order one").unwrap_err(), SealingError::Unsealing);
+    }
+
     #[test]
     fn a_key_opens_only_for_its_issuer_kid_and_key_file() {
         let (master, other) = (master(), master());
-        let issuer = IssuerUrl::parse("https://a.example").unwrap();
-        let elsewhere = IssuerUrl::parse("https://b.example").unwrap();
+        let (issuer, elsewhere) =
+            (stamp("https://a.example", Environment::Prod), stamp("https://b.example", Environment::Prod));
+        let other_world = stamp("https://a.example", Environment::Test);
         let key = SigningKey::generate(Algorithm::Es256).unwrap();
         let other_key = SigningKey::generate(Algorithm::Es256).unwrap();
         let pkcs8 = key.to_pkcs8().unwrap();
@@ -213,6 +240,7 @@ mod tests {
         );
         for refused in [
             master.open(&sealed, &elsewhere, key.kid()),
+            master.open(&sealed, &other_world, key.kid()),
             master.open(&sealed, &issuer, other_key.kid()),
             other.open(&sealed, &issuer, key.kid()),
         ] {
@@ -230,12 +258,14 @@ mod tests {
     #[test]
     fn a_tls_key_opens_only_for_its_issuer_owner_and_key_file_and_is_no_signing_key() {
         let (master, other) = (master(), master());
-        let issuer = IssuerUrl::parse("https://a.example").unwrap();
-        let elsewhere = IssuerUrl::parse("https://b.example").unwrap();
+        let (issuer, elsewhere) =
+            (stamp("https://a.example", Environment::Prod), stamp("https://b.example", Environment::Prod));
+        let other_world = stamp("https://a.example", Environment::Test);
         let sealed = master.seal_tls_key(b"private", &issuer, "order one", &SystemRandom).unwrap();
         assert_eq!(master.open_tls_key(&sealed, &issuer, "order one").unwrap().as_slice(), b"private");
         for refused in [
             master.open_tls_key(&sealed, &elsewhere, "order one"),
+            master.open_tls_key(&sealed, &other_world, "order one"),
             master.open_tls_key(&sealed, &issuer, "order two"),
             other.open_tls_key(&sealed, &issuer, "order one"),
         ] {

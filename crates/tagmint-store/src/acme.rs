@@ -352,12 +352,12 @@ impl Acme<'_> {
     }
 
     fn seal(self, key: &[u8], owner: &str, master_key: &MasterKey, random: &dyn Random) -> Result<Vec<u8>, StoreError> {
-        let sealed = master_key.seal_tls_key(key, &self.store.inner.stamp.issuer, owner, random);
+        let sealed = master_key.seal_tls_key(key, &self.store.inner.stamp, owner, random);
         sealed.map_err(|cause| self.tls_key(owner, cause))
     }
 
     fn open(self, sealed: &[u8], owner: &str, master_key: &MasterKey) -> Result<Zeroizing<Vec<u8>>, StoreError> {
-        let opened = master_key.open_tls_key(sealed, &self.store.inner.stamp.issuer, owner);
+        let opened = master_key.open_tls_key(sealed, &self.store.inner.stamp, owner);
         opened.map_err(|cause| self.tls_key(owner, cause))
     }
 

@@ -114,9 +114,11 @@ impl Keys<'_> {
             found.map_err(engine.failed(doing))?.ok_or_else(|| StoreError::UnknownKey(kid.clone()))?;
         let sealed = sealed.ok_or_else(|| StoreError::KeyWiped(kid.clone()))?;
         let algorithm = algorithm.parse().map_err(|_| self.unusable(kid.to_string(), "algorithm"))?;
-        let pkcs8 = master_key
-            .open(&sealed, &self.store.inner.stamp.issuer, kid)
-            .map_err(|cause| StoreError::Sealing { database: engine.name().clone(), kid: kid.clone(), cause })?;
+        let pkcs8 = master_key.open(&sealed, &self.store.inner.stamp, kid).map_err(|cause| StoreError::Sealing {
+            database: engine.name().clone(),
+            kid: kid.clone(),
+            cause,
+        })?;
         let key = SigningKey::from_pkcs8(algorithm, &pkcs8).map_err(|cause| StoreError::Signing {
             database: engine.name().clone(),
             kid: kid.clone(),
@@ -205,7 +207,7 @@ impl Keys<'_> {
             on_engine!(transaction.executor(), connection => sqlx::query_as(SEALED).fetch_all(connection).await);
         let sealed = sealed.map_err(engine.failed(doing))?;
         let opens = |(kid, sealed): &(String, Vec<u8>)| {
-            kid.parse().is_ok_and(|kid| master_key.open(sealed, &stamp.issuer, &kid).is_ok())
+            kid.parse().is_ok_and(|kid| master_key.open(sealed, stamp, &kid).is_ok())
         };
         Ok(if sealed.is_empty() { stored.is_none() } else { sealed.iter().all(opens) })
     }
@@ -221,7 +223,7 @@ impl Keys<'_> {
             kid: kid.clone(),
             cause,
         })?;
-        master_key.seal(&pkcs8, &self.store.inner.stamp.issuer, kid, random).map_err(|cause| StoreError::Sealing {
+        master_key.seal(&pkcs8, &self.store.inner.stamp, kid, random).map_err(|cause| StoreError::Sealing {
             database: database.clone(),
             kid: kid.clone(),
             cause,

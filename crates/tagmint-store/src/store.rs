@@ -268,3 +268,5 @@ async fn write_last_uses(engine: Engine, last_uses: Arc<LastUses>, mut closed: o
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod worlds;
