@@ -1,5 +1,6 @@
 //! Two worlds on one machine: what `check --against` and a start say of what they share.
 
+mod pairs;
 mod worlds;
 
 use std::{fs, path::Path};
@@ -12,17 +13,15 @@ use crate::process::{failure, json, run, tagmint};
 /// The findings of `check --against`, from the test issuer's side, and the exit code.
 fn against(worlds: &Worlds, more: &[&str]) -> (Value, Option<i32>) {
     let (prod, test) = (worlds.config("prod"), worlds.config("test"));
-    let output =
-        tagmint(["check", "--format", "json", "--config", &test, "--against", &prod]).args(more).output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    let data = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no JSON: {stderr}"));
-    (data, output.status.code())
+    let mut command = tagmint(["check", "--format", "json", "--config", &test, "--against", &prod]);
+    let output = command.args(more).output().expect("the binary starts");
+    (serde_json::from_slice(&output.stdout).expect("stdout is JSON"), output.status.code())
 }
 
 /// The finding about a part.
 fn part<'f>(findings: &'f Value, part: &str) -> &'f Value {
-    let all = findings["findings"].as_array().unwrap();
-    all.iter().find(|finding| finding["part"] == part).unwrap_or(&Value::Null)
+    let mut all = findings["findings"].as_array().expect("findings").iter();
+    all.find(|finding| finding["part"] == part).unwrap_or(&Value::Null)
 }
 
 #[test]
