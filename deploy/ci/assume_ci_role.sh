@@ -5,7 +5,8 @@
 #
 # It asks the CI platform for the job's ID token, exchanges it with Tagmint where TAGMINT_URL is set (and uses it directly where it is
 # not), assumes the role, and hands the credentials on: through GITHUB_ENV in a GitHub job, elsewhere in a file to be sourced. In a GitHub job
-# every secret is masked before it is written anywhere.
+# every secret is masked before it is written anywhere. Where the token has the session tag `prefix`, its value goes into TAGMINT_PREFIX:
+# it is what the job reaches of the bucket.
 #
 # The job's ID token
 #   GitHub   permissions: id-token: write (ACTIONS_ID_TOKEN_REQUEST_URL and _TOKEN are then there)
@@ -260,6 +261,10 @@ if [ "$output" = file ]; then
 else
   variables+=(AWS_ACCESS_KEY_ID "$key_id" AWS_SECRET_ACCESS_KEY "$secret" AWS_SESSION_TOKEN "$session_token")
 fi
+# A line more than one would set another variable.
+prefix=$(jq -rR 'split(".")[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d | fromjson
+  | ."https://aws.amazon.com/tags".principal_tags.prefix[0] // empty' <"$work/token" 2>/dev/null || true)
+if [[ $prefix =~ ^[[:alnum:]_.:/=+@-]+$ ]]; then variables+=(TAGMINT_PREFIX "$prefix"); fi
 arn=$(jq -r '.AssumedRoleUser.Arn' <"$work/sts")
 expires=$(jq -r '.Credentials.Expiration' <"$work/sts")
 if [ -n "${GITHUB_ENV:-}" ]; then

@@ -21,7 +21,8 @@ fn a_github_job_gets_credentials_for_its_prefix() -> TestResult {
     let outcome = job.assume("ci")?.succeeded();
     let written = fs::read_to_string(job.path("github_env"))?;
     let names: Vec<&str> = written.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
-    assert_eq!(names, [&["EARLIER", "AWS_REGION", "AWS_DEFAULT_REGION"], &CREDENTIALS[..]].concat());
+    let expected = [&["EARLIER", "AWS_REGION", "AWS_DEFAULT_REGION"], &CREDENTIALS[..], &["TAGMINT_PREFIX"]];
+    assert_eq!(names, expected.concat());
     let next = job.next_step()?;
     assert_eq!(next.variables["AWS_REGION"], "us-east-1");
     assert_eq!(next.identity()?, "arn:aws:sts::000000000000:assumed-role/ci/e2e-session");

@@ -1,4 +1,4 @@
-//! As much of GitHub's expressions as our files use: literals, contexts, `==`, `!=`, `&&`, `||`, `format`. Anything else is an error.
+//! As much of GitHub's expressions as our files use: literals, contexts, `==`, `!=`, `&&`, `||`, `format`, `!cancelled()`. Anything else is an error.
 
 use serde_json::Value;
 
@@ -86,6 +86,9 @@ impl Parser<'_> {
                 number += 1;
             }
             return if self.take(")") { Ok(text) } else { Err("`format(` without an end".into()) };
+        }
+        if self.take("!cancelled()") {
+            return Ok("true".to_owned());
         }
         let end = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && !"_-.".contains(c)).unwrap_or(self.rest.len());
         let (path, rest) = self.rest.split_at(end);

@@ -12,9 +12,11 @@ mod guides;
 mod job;
 mod lint;
 mod namespaces;
+mod pipeline;
 mod refusals;
 mod runner;
 mod stage;
+mod workflows;
 mod yaml;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -87,7 +87,7 @@ fn inputs(action: &Value, github: &Value, given: &[(&str, &str)]) -> TestResult<
 }
 
 /// Runs a step's script as the runner does for `shell: bash`.
-fn shell(job: &mut Job, step: &Value, contexts: &Value) -> TestResult<Outcome> {
+pub fn shell(job: &mut Job, step: &Value, contexts: &Value) -> TestResult<Outcome> {
     let (script, output) = (job.path("step.sh"), job.path("step_output"));
     fs::write(&script, expand(step["run"].as_str().ok_or("a step without a script")?, contexts)?)?;
     fs::write(&output, "")?;

@@ -112,6 +112,37 @@ impl Stage {
         Ok(())
     }
 
+    /// Lets GitHub's own tokens into the test role, too.
+    pub fn trust_the_platform(&self) -> TestResult {
+        let url = self.github.issuer();
+        self.aws_command(&[
+            "iam",
+            "create-open-id-connect-provider",
+            "--url",
+            url,
+            "--client-id-list",
+            "sts.amazonaws.com",
+        ])?;
+        let document = ["--query", "Role.AssumeRolePolicyDocument"];
+        let trust = self.aws_command(&[&["iam", "get-role", "--role-name", TEST_ROLE], &document[..]].concat())?;
+        let mut trust: Value = serde_json::from_str(&trust)?;
+        let provider = url.trim_start_matches("https://");
+        trust["Statement"].as_array_mut().ok_or("no statements")?.push(json!({
+            "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+            "Principal": {"Federated": format!("arn:aws:iam::000000000000:oidc-provider/{provider}")},
+            "Condition": {"StringLike": {format!("{provider}:sub"): "repo:octo-org/octo-repo:*"}},
+        }));
+        let trust = trust.to_string();
+        self.aws_command(&["iam", "update-assume-role-policy", "--role-name", TEST_ROLE, "--policy-document", &trust])?;
+        Ok(())
+    }
+
+    /// The keys of a bucket.
+    pub fn keys(&self, bucket: &str) -> TestResult<Vec<String>> {
+        let said = self.aws_command(&["s3api", "list-objects-v2", "--bucket", bucket, "--query", "Contents[].Key"])?;
+        Ok(serde_json::from_str::<Option<Vec<String>>>(&said)?.unwrap_or_default())
+    }
+
     /// Opens a session for the wallet.
     pub fn wallet_session(&self) -> TestResult<String> {
         let mut command = Command::new("curl");
