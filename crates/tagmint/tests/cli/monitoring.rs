@@ -47,8 +47,12 @@ fn rules_and_dashboard_name_metrics_that_there_are() {
 fn every_alarm_and_every_alert_has_its_section() {
     let page = read("docs/alarms.md");
     let headings = headings(&page);
+    let runbook = read("docs/runbook.md");
+    let found: BTreeSet<&str> =
+        runbook.lines().filter(|line| line.starts_with("| `")).flat_map(|row| row.split('`')).collect();
     for kind in AlarmKind::ALL {
         assert!(headings.contains(kind.as_str()), "docs/alarms.md has no section `## {kind}`");
+        assert!(found.contains(kind.as_str()), "docs/runbook.md does not say where to go for `{kind}`");
     }
     let rules = read("deploy/monitoring/tagmint.rules.yml");
     let runbooks = rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: "));
@@ -56,5 +60,22 @@ fn every_alarm_and_every_alert_has_its_section() {
     assert_eq!(runbooks.len(), rules.matches("- alert: ").count());
     for runbook in runbooks.into_iter().filter(|name| *name != "{{ $labels.alarm }}") {
         assert!(headings.contains(runbook), "docs/alarms.md has no section `{runbook}`");
+        assert!(found.contains(runbook), "docs/runbook.md does not say where to go for `{runbook}`");
+    }
+}
+
+#[test]
+fn the_sections_that_the_runbook_names_are_there() {
+    let page = read("docs/runbook.md");
+    let anchor = |heading: &str| {
+        let kept =
+            heading.to_lowercase().chars().filter(|c| c.is_alphanumeric() || " -".contains(*c)).collect::<String>();
+        kept.replace(' ', "-")
+    };
+    let anchors: BTreeSet<String> = headings(&page).into_iter().map(anchor).collect();
+    let named: Vec<&str> = page.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(named.len() > 15, "{named:?}");
+    for name in named {
+        assert!(anchors.contains(name), "docs/runbook.md has no section `#{name}`: {anchors:?}");
     }
 }
