@@ -137,7 +137,7 @@ impl Bucket {
     pub(super) async fn delete(&self, items: &[Item]) -> Result<Vec<KeyFailure>, Failure> {
         // XML has no way to write most control characters.
         let (odd, plain): (Vec<&Item>, Vec<&Item>) =
-            items.iter().partition(|item| item.key.chars().any(|character| character.is_control()));
+            items.iter().partition(|item| item.key.chars().any(char::is_control));
         let mut failures = Vec::new();
         for item in odd {
             match self.delete_one(item).await {

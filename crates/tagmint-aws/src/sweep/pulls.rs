@@ -122,13 +122,12 @@ impl GitHub {
             if !self.is_own(&one.prefix, run, id, minted).await? {
                 continue;
             }
-            one.pull = match asked.get(&number) {
-                Some(pull) => *pull,
-                None => {
-                    let pull = self.pull(number).await?;
-                    asked.insert(number, pull);
-                    pull
-                }
+            one.pull = if let Some(pull) = asked.get(&number) {
+                *pull
+            } else {
+                let pull = self.pull(number).await?;
+                asked.insert(number, pull);
+                pull
             };
         }
         Ok(())

@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_earlier_clock_counts_and_they_may_not_be_far_apart() {
-        let at = |second| Timestamp::from_second(1_790_000_000 + second).unwrap();
+        let at = |second: i64| Timestamp::from_second(1_790_000_000 + second).unwrap();
         assert_eq!(now(Some(at(60)), at(0)).unwrap(), at(0));
         assert_eq!(now(Some(at(-60)), at(0)).unwrap(), at(-60));
         let error = now(Some(at(301)), at(0)).unwrap_err().to_string();

@@ -6,9 +6,8 @@ use super::{TestResult, job::repository};
 
 #[test]
 fn the_scripts_are_clean_for_shellcheck() -> TestResult {
-    let scripts =
-        ["assume_ci_role.sh", "prove_bucket_access.sh", "verify_bucket_access.sh"]
-            .map(|name| repository().join("deploy/ci").join(name));
+    let scripts = ["assume_ci_role.sh", "prove_bucket_access.sh", "verify_bucket_access.sh"]
+        .map(|name| repository().join("deploy/ci").join(name));
     let mut command = Command::new("shellcheck");
     command.args(["--enable", "quote-safe-variables"]).args(&scripts);
     let output = command.output().map_err(|error| format!("shellcheck, of Debian's package shellcheck: {error}"))?;

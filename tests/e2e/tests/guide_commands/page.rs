@@ -80,7 +80,10 @@ fn steps(body: &[(usize, &str)]) -> TestResult<Vec<Step>> {
         }
         let step = steps.last_mut().ok_or_else(|| format!("line {line}: output without a command"))?;
         match text.strip_prefix("> ").filter(|_| step.output.is_empty()) {
-            Some(more) => step.command += &format!("\n{more}"),
+            Some(more) => {
+                step.command.push('\n');
+                step.command.push_str(more);
+            }
             None => step.output.push(text.to_owned()),
         }
     }

@@ -189,7 +189,8 @@ impl Stage {
 
     /// A ledger with a mint for each of these values of the tag `prefix`, at this moment.
     pub async fn ledger(&self, mints: &[(&str, jiff::Timestamp)]) -> TestResult {
-        let stamp = Stamp { issuer: IssuerUrl::parse("https://test-broker.litentry.org")?, environment: Environment::Test };
+        let stamp =
+            Stamp { issuer: IssuerUrl::parse("https://test-broker.litentry.org")?, environment: Environment::Test };
         let file = self.dir.path().join("tagmint.db");
         let store = Store::open(&StoreOptions::new(DatabaseUrl::from(file.as_path()), stamp)).await?;
         let writer = store.ledger_writer(master_key(1)).await?;
