@@ -205,8 +205,8 @@ async fn tokens_and_keys_of_the_other_world_are_worth_nothing() {
         }
         let minting = other.mint(&own.token).await;
         assert_eq!(minting.status(), 401);
-        let text = minting.text().await.unwrap();
-        assert!(text.contains(&own.issuer), "the message names who is not trusted: {text}");
+        let said = minting.text().await.unwrap();
+        assert!(said.contains(&own.issuer), "the message names who is not trusted: {said}");
         // The key of the one under the name of the other, and under the other's kid.
         let genuine = own.forge(&own.issuer, own_kid).await;
         assert!(own.is_active(&genuine).await, "the forger works");
@@ -226,11 +226,11 @@ async fn the_database_and_the_key_file_of_the_other_world_are_refused() {
         assert_eq!(side.process.end(), Some(0));
     }
     for (own, other) in [(&prod, &test), (&test, &prod)] {
-        let (folder, others) = (worlds.folder(own.world), worlds.folder(other.world));
+        let (folder, foreign) = (worlds.folder(own.world), worlds.folder(other.world));
         // A copy of the other's database in the place of the own one.
         let (database, kept) = (folder.join("tagmint.db"), folder.join("kept.db"));
         fs::rename(&database, &kept).unwrap();
-        fs::copy(others.join("tagmint.db"), &database).unwrap();
+        fs::copy(foreign.join("tagmint.db"), &database).unwrap();
         for command in ["serve", "check"] {
             let output = run([command, "--config", &own.config]);
             assert_eq!(output.status.code(), Some(3));
@@ -252,7 +252,7 @@ async fn the_database_and_the_key_file_of_the_other_world_are_refused() {
         // The own database under the other's key file.
         let (key, kept) = (folder.join("master.key"), folder.join("kept.key"));
         fs::rename(&key, &kept).unwrap();
-        fs::copy(others.join("master.key"), &key).unwrap();
+        fs::copy(foreign.join("master.key"), &key).unwrap();
         let error = failure(["serve", "--config", &own.config], 3);
         assert!(error["message"].as_str().unwrap().contains("key file"), "{error}");
         fs::rename(&kept, &key).unwrap();
