@@ -1,6 +1,7 @@
 //! A sweep as people read it.
 
 use std::{
+    fmt::Write as _,
     io::{IsTerminal, Write},
     time::Duration,
 };
@@ -119,19 +120,16 @@ fn conclusion(report: &Report) -> String {
         let bytes: u64 = report.prefixes.iter().map(|line| line.bytes).sum();
         format!("{} prefixes would go: {} ({})", report.prefixes.len(), things(objects), size(bytes))
     };
-    text.push_str(&format!("; {stays} stay"));
+    let _ = write!(text, "; {stays} stay");
     if report.ended == Ended::Limit {
-        text.push_str(&format!(
-            "\na limit was reached (--limit, --limit-prefixes): {} prefixes are left",
-            report.left()
-        ));
+        let _ = write!(text, "\na limit was reached (--limit, --limit-prefixes): {} prefixes are left", report.left());
     }
     if report.kept.contains_key("future") {
         text.push_str("\nsome were used in the future: a clock was or is wrong; they stay");
     }
     if report.outside > 0 {
         let examples = report.outside_examples.join(", ");
-        text.push_str(&format!("\nin no namespace, and kept: {} ({examples})", things(report.outside)));
+        let _ = write!(text, "\nin no namespace, and kept: {} ({examples})", things(report.outside));
     }
     if !report.applied && !report.prefixes.is_empty() {
         text.push_str("\nnothing was changed: this was a dry run. With --apply they go");
