@@ -7,6 +7,7 @@ use std::{fs, process::Stdio, time::Duration};
 
 use serde_json::json;
 use stage::{BUCKET, FOREIGN, Stage, TestResult, lines, pairs};
+use tagmint_core::clock::{Clock, SystemClock};
 
 const WALLET: &str = "0x90f8bf6a479f320ead074411a4b0e7944ea8c9c1";
 
@@ -148,7 +149,7 @@ async fn what_the_ledger_minted_lately_stays_and_what_it_minted_may_go() -> Test
     for key in ["pr-1/run-1/x", "pr-1/run-2/x", "team/blue/x", "team/x", "other/x", &format!("{WALLET}/x")] {
         stage.put(BUCKET, key, "x").await?;
     }
-    let now = jiff::Timestamp::now();
+    let now = SystemClock.now();
     let later = now + jiff::SignedDuration::from_hours(24 * 9);
     stage.ledger(&[("pr-1/run-1", now), ("pr-1/run-2", later), ("team/blue", now), (WALLET, now), ("", now)]).await?;
     stage.travel("+10d")?;
@@ -170,28 +171,28 @@ async fn it_can_be_killed_and_interrupted_in_the_middle() -> TestResult {
     stage.put(BUCKET, "fixtures/x", "stays").await?;
     stage.travel("+10d")?;
     let count = || Ok::<_, stage::Error>(stage.files(BUCKET)?.len());
-    let begun = |most: usize| -> TestResult<()> {
+    let begun = async |most: usize| -> TestResult<()> {
         for _ in 0..10_000 {
             if count()? < most {
                 return Ok(());
             }
-            std::thread::sleep(Duration::from_millis(1));
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Err("nothing was removed".into())
     };
 
     let mut killed = stage.command(&["--apply", "--without-ledger"])?.stdout(Stdio::null()).spawn()?;
-    begun(ALL + 1)?;
+    begun(ALL + 1).await?;
     killed.kill()?;
     killed.wait()?;
     // The request that was under way ends.
-    std::thread::sleep(Duration::from_millis(500));
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let left = count()?;
     assert!(left > 1 && left <= ALL, "{left}");
 
     let interrupted =
         stage.command(&["--apply", "--without-ledger"])?.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    begun(left)?;
+    begun(left).await?;
     rustix::process::kill_process(rustix::process::Pid::from_child(&interrupted), rustix::process::Signal::INT)?;
     let output = interrupted.wait_with_output()?;
     let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
