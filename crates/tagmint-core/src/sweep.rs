@@ -10,7 +10,7 @@ mod plan;
 mod prefix;
 
 pub use self::{
-    plan::{Due, Found, Kept, Plan, Policy, Pull, Why, plan},
+    plan::{Due, Found, Kept, MOST_SKEW, Plan, Policy, Pull, Why, plan},
     prefix::{NAMESPACES, RunPrefix},
 };
 use crate::environment::Environment;

@@ -6,6 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::RunPrefix;
 
+/// How far clocks may be apart without anything being wrong: S3's time comes in whole seconds, and the ledger's is this machine's.
+pub const MOST_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
 /// What may go, and how much of it in one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -142,7 +145,7 @@ fn judge(found: &Found, policy: &Policy, now: Timestamp) -> Result<(Why, SignedD
     }
     let age = now.duration_since(found.used_at());
     if age.is_negative() {
-        return Err(Kept::Future);
+        return Err(if age.abs() > MOST_SKEW { Kept::Future } else { Kept::Young });
     }
     if age >= policy.older_than {
         return Ok((Why::Old, age));

@@ -165,11 +165,13 @@ fn a_closed_pull_request_goes_sooner_and_only_when_it_is_known() {
 }
 
 #[test]
-fn what_is_of_the_future_stays() {
-    let future = found("pr-1/run-1/", SignedDuration::from_secs(-1));
-    let careless = Policy { older_than: SignedDuration::from_secs(-10), ..policy() };
-    let plan = plan(vec![future], &careless, now());
-    assert_eq!((plan.due.len(), plan.kept[&Kept::Future]), (0, 1));
+fn what_is_of_the_future_stays_and_a_second_is_none() {
+    let careless = Policy { older_than: SignedDuration::from_hours(-1), ..policy() };
+    for (seconds, kept) in [(1, Kept::Young), (300, Kept::Young), (301, Kept::Future)] {
+        let future = found("pr-1/run-1/", SignedDuration::from_secs(-seconds));
+        let plan = plan(vec![future], &careless, now());
+        assert_eq!((plan.due.len(), plan.kept.into_iter().collect::<Vec<_>>()), (0, vec![(kept, 1)]), "{seconds}");
+    }
 }
 
 #[test]

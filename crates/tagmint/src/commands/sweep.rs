@@ -20,7 +20,7 @@ use tagmint_aws::{
 };
 use tagmint_core::{
     clock::{Clock, SystemClock},
-    sweep::{Found, Ground, Policy},
+    sweep::{Found, Ground, MOST_SKEW, Policy},
 };
 
 pub use self::args::SweepArgs;
@@ -36,8 +36,6 @@ use crate::{
     surroundings,
 };
 
-/// How far S3's clock and ours may be apart.
-const MOST_SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// Younger than this a run may still be at work: no session of the shipped roles lasts longer.
 const CAREFUL: SignedDuration = SignedDuration::from_hours(1);
 
