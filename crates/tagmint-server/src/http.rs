@@ -1,5 +1,6 @@
 //! The public and admin handlers: parse, call a flow, render.
 
+pub mod authority;
 pub mod aws_credentials;
 pub mod bearer;
 pub mod body;

@@ -16,6 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     app::App,
     http::{
+        authority::meant_for_us,
         aws_credentials,
         context::observe,
         discovery, health, introspect, oauth,
@@ -54,7 +55,7 @@ pub fn public(app: &Arc<App>) -> Router {
         "" => routes,
         path => Router::new().nest(path, routes).merge(health_routes(app)),
     };
-    finish(routes, app)
+    finish(routes.layer(from_fn_with_state(Arc::clone(app), meant_for_us)), app)
 }
 
 /// The admin surface: figures and health. It listens on loopback.

@@ -10,6 +10,8 @@ use tagmint_core::{claims::OptionalClaims, environment::Stamp, key_schedule::Rot
 pub struct Settings {
     /// The issuer URL and its environment.
     pub stamp: Stamp,
+    /// The names by which requests may call it, in lower case: the issuer's host and others. Addresses and `localhost` are for everybody.
+    pub hosts: Vec<String>,
     /// Which of AWS's optional claims its tokens carry.
     pub optional_claims: OptionalClaims,
     /// When its signing keys follow each other.

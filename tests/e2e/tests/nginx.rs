@@ -6,6 +6,8 @@ mod cache;
 mod guard;
 #[path = "nginx/issuer.rs"]
 mod issuer;
+#[path = "nginx/misdirected.rs"]
+mod misdirected;
 #[path = "support/scan.rs"]
 mod scan;
 

@@ -341,6 +341,7 @@ fn rules(setup: &Setup) -> RuleSet {
 fn settings(setup: &Setup) -> Settings {
     Settings {
         stamp: Stamp { issuer: IssuerUrl::parse(setup.issuer).unwrap(), environment: setup.environment },
+        hosts: vec![IssuerUrl::parse(setup.issuer).unwrap().host().to_owned(), "origin.example".to_owned()],
         optional_claims: tagmint_core::claims::OptionalClaims::default(),
         rotation: RotationPolicy {
             algorithm: setup.algorithm,

@@ -29,3 +29,27 @@ async fn a_problem_reads_well() {
     problem["request_id"] = "[request id]".into();
     insta::assert_json_snapshot!(problem);
 }
+
+#[tokio::test]
+async fn what_was_sent_to_another_host_gets_nothing() {
+    let issuer = TestIssuer::start().await;
+    let get = |host: &str, path: &str| Request::get(path).header("host", host).body(Body::empty()).unwrap();
+    for path in ["/.well-known/jwks.json", "/.well-known/openid-configuration", "/v1/sessions/current"] {
+        let answer = issuer.send(get("prod.example", path)).await;
+        let problem = answer.problem(421, "misdirected");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("prod.example") && detail.contains("https://broker.example"), "{detail}");
+    }
+    // The target goes before the header (RFC 9112 §3.2.2; HTTP/2 has no other).
+    issuer.send(get("localhost", "https://prod.example/.well-known/jwks.json")).await.problem(421, "misdirected");
+    let two = Request::get("/.well-known/jwks.json").header("host", "localhost").header("host", "prod.example");
+    issuer.send(two.body(Body::empty()).unwrap()).await.problem(421, "misdirected");
+
+    for host in ["broker.example", "origin.example", "ORIGIN.example:8443", "127.0.0.1:8443", "[::1]", "localhost", ""]
+    {
+        let answer = issuer.send(get(host, "/.well-known/jwks.json")).await;
+        assert_eq!(answer.status, 200, "{host}");
+    }
+    // Probes know the machine by a name of their own.
+    assert_eq!(issuer.send(get("node-3.internal", "/livez")).await.status, 200);
+}

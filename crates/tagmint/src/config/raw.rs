@@ -128,6 +128,10 @@ pub struct RawListen {
     /// The group of the unix socket, by name (of /etc/group) or number: the proxy's. The issuer must be in it.
     #[schemars(example = "www-data")]
     pub socket_group: Option<String>,
+    /// More DNS names by which requests may call this issuer, beside its own host and `tls.acme.names`: where a load balancer or CDN has
+    /// a name for the machine behind it. What is sent to any other name is refused (421), so that no proxy hands out the keys of the wrong issuer.
+    #[schemars(example = ["origin.broker.example.org"])]
+    pub names: Vec<String>,
     /// The address and port of `/metrics`. Loopback unless `admin_anywhere` is set.
     pub admin: String,
     /// Allows `admin` on an address that others reach. The metrics tell how much is minted and refused; nothing protects
@@ -141,6 +145,7 @@ impl Default for RawListen {
             public: "0.0.0.0:8443".to_owned(),
             socket_mode: "0660".to_owned(),
             socket_group: None,
+            names: Vec::new(),
             admin: "127.0.0.1:9464".to_owned(),
             admin_anywhere: false,
         }

@@ -44,6 +44,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     let issuer = check.issuer(&raw.issuer, environment);
     let (public, admin) = check.listen(&raw.listen, raw.tls.mode);
     let tls = check.tls(&raw.tls, issuer.as_ref(), environment);
+    let hosts = check.hosts(&raw.listen, issuer.as_ref(), tls.as_ref());
     let trusted_proxies = check.proxies(&raw.tls.trusted_proxies);
     let jwks_max_age = check.duration("jwks.max_age", &raw.jwks.max_age, (MINUTE, DAY));
     let key_file = check.key_file(&raw.keys.key_file);
@@ -67,6 +68,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     };
     let settings = Settings {
         stamp: Stamp { issuer, environment },
+        hosts,
         optional_claims: OptionalClaims { source_identity: raw.token.source_identity, roles: raw.token.roles },
         rotation,
         key_refresh,

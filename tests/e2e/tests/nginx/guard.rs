@@ -53,7 +53,7 @@ pub struct Site {
     /// Where the issuer is expected.
     pub issuer: u16,
     /// Where the cache asks.
-    origin: u16,
+    pub origin: u16,
 }
 
 impl Site {

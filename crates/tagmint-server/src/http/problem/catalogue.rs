@@ -59,6 +59,8 @@ problems! {
         "The issuer is set up without a session backend. Use a bearer.";
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "invalid_request", "The method is not allowed here",
         "The path exists, but not for this method; see the `Allow` header.";
+    MISDIRECTED = "misdirected", 421, "invalid_request", "The request is for another host",
+        "The host that the request names is none of this issuer's: a client or a proxy sends it to the wrong place. More names of its own are `listen.names` in the configuration.";
     BODY_TOO_LARGE = "body-too-large", 413, "invalid_request", "The body is too large",
         "The request body is larger than the issuer takes.";
     UNSUPPORTED_GRANT_TYPE = "unsupported-grant-type", 400, "unsupported_grant_type", "The grant type is not supported",

@@ -43,3 +43,13 @@ fn what_is_wrong_with_a_unix_socket_is_named() {
         assert!(said.contains(expected), "{expected} in {said}");
     }
 }
+
+#[test]
+fn the_names_by_which_it_may_be_called() {
+    let config = behind_a_proxy("public = \"127.0.0.1:8080\"\nnames = [\"origin.example\"]").unwrap();
+    assert_eq!(config.settings.hosts, [config.settings.stamp.issuer.host(), "origin.example"]);
+    for wrong in ["127.0.0.1", "Origin.example", "*.example.org", "https://origin.example", "origin.example:443", ""] {
+        let said = problems(&[(PUBLIC, &format!("{PUBLIC}\nnames = [\"a.example\", \"{wrong}\"]"))]);
+        assert!(said.contains(&format!("`listen.names[1]`: `{wrong}` is not a DNS name")), "{said}");
+    }
+}

@@ -2,9 +2,11 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use super::Check;
+use tagmint_core::issuer::IssuerUrl;
+
+use super::{Check, tls::is_dns_name};
 use crate::config::{
-    ListenOn, UnixSocket,
+    ListenOn, Tls, UnixSocket,
     problem::shortened,
     raw::{RawListen, RawTlsMode},
 };
@@ -47,6 +49,26 @@ impl Check<'_> {
             self.problem("listen.admin", format!("`{admin}` is the public address too: use another port"));
         }
         (public, admin)
+    }
+
+    /// The names by which requests may call the issuer.
+    pub(super) fn hosts(&mut self, raw: &RawListen, issuer: Option<&IssuerUrl>, tls: Option<&Tls>) -> Vec<String> {
+        let mut hosts: Vec<String> = issuer.map(|issuer| issuer.host().to_owned()).into_iter().collect();
+        if let Some(Tls::Acme(acme)) = tls {
+            hosts.extend(acme.names.iter().skip(1).cloned());
+        }
+        for (index, name) in raw.names.iter().enumerate() {
+            if is_dns_name(name) {
+                hosts.push(name.clone());
+            } else {
+                let name = shortened(name);
+                self.problem(
+                    &format!("listen.names[{index}]"),
+                    format!("`{name}` is not a DNS name in lower case; addresses and `localhost` need not be named"),
+                );
+            }
+        }
+        hosts
     }
 
     pub(super) fn address(&mut self, path: &str, text: &str) -> Option<SocketAddr> {

@@ -14,6 +14,12 @@ use crate::config::{
 /// The most names of a certificate: Let's Encrypt's most with most profiles.
 const MOST_NAMES: usize = 25;
 
+/// Whether it is a DNS name in lower case: what an issuer's host may be, and is no address.
+pub(super) fn is_dns_name(name: &str) -> bool {
+    let is_host = IssuerUrl::parse(&format!("https://{name}")).is_ok_and(|url| url.host() == name);
+    is_host && name.parse::<IpAddr>().is_err()
+}
+
 impl Check<'_> {
     pub(super) fn tls(&mut self, raw: &RawTls, issuer: Option<&IssuerUrl>, environment: Environment) -> Option<Tls> {
         let given = [("tls.certificate", &raw.certificate), ("tls.key", &raw.key)];
@@ -88,9 +94,7 @@ impl Check<'_> {
         }
         let mut names: Vec<String> = issuer.map(|issuer| issuer.host().to_owned()).into_iter().collect();
         for (index, name) in raw.names.iter().enumerate() {
-            // What an issuer's host may be, a certificate's name may be.
-            let is_host = IssuerUrl::parse(&format!("https://{name}")).is_ok_and(|url| url.host() == name);
-            if !is_host || name.parse::<IpAddr>().is_ok() {
+            if !is_dns_name(name) {
                 let name = shortened(name);
                 let path = format!("tls.acme.names[{index}]");
                 self.problem(
