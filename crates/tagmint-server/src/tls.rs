@@ -3,6 +3,8 @@
 //! A certificate comes from files or from ACME; [`ServedCertificate`] holds the one that is shown to new connections, and is changed while the
 //! issuer runs.
 
+mod trust;
+
 use std::{
     fmt,
     path::{Path, PathBuf},

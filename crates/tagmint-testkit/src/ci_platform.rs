@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 
 pub use self::misbehaviour::{Document, HUGE, Misbehaviour};
 use self::{keys::Keys, misbehaviour::Misbehaviours};
-use crate::ci_claims;
+use crate::{certificates::under_an_authority, ci_claims};
 
 /// How long a platform's tokens live, in seconds. GitHub's: 5 minutes; GitLab's: as long as the job may run.
 const LIFETIME: i64 = 300;
@@ -86,7 +86,7 @@ impl CiPlatform {
     pub async fn start_at(listen: SocketAddr, path: &str, clock: Arc<dyn Clock>) -> Self {
         let listener = tokio::net::TcpListener::bind(listen).await.expect("the address is free");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let certificates = server::certificates();
+        let certificates = under_an_authority(&["localhost", "127.0.0.1"]);
         let shared = Arc::new(Shared {
             issuer: format!("https://localhost:{}{path}", address.port()),
             request_token: random_hex(),

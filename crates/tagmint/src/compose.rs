@@ -174,7 +174,10 @@ pub async fn start(
 pub async fn start_on(config: Config, sockets: Sockets) -> Result<Issuer, CliError> {
     let master_key = master_key(&config)?;
     let certificate_files = match &config.tls {
-        Tls::Files { certificate, key } => Some(Arc::new(files::certificate(certificate.clone(), key.clone())?)),
+        Tls::Files { certificate, key } => {
+            let files = files::certificate(config.environment(), certificate.clone(), key.clone())?;
+            Some(Arc::new(files))
+        }
         Tls::Acme(_) | Tls::Proxy => None,
     };
     let acme = match &config.tls {

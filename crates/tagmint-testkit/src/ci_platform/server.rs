@@ -18,7 +18,7 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use rustls::ServerConfig;
 use serde_json::{Map, Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
@@ -28,33 +28,6 @@ use super::{
     misbehaviour::{self, Document},
     of_now,
 };
-
-pub(super) struct Certificates {
-    pub(super) ca_pem: String,
-    pub(super) config: Arc<ServerConfig>,
-}
-
-/// A throw-away CA, and a certificate for `localhost` and `127.0.0.1` under it.
-pub(super) fn certificates() -> Certificates {
-    let make = || -> Result<Certificates, rcgen::Error> {
-        let ca_key = rcgen::KeyPair::generate()?;
-        let mut ca = rcgen::CertificateParams::new(Vec::new())?;
-        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        ca.distinguished_name.push(rcgen::DnType::CommonName, "CI platform's CA");
-        let ca_pem = ca.self_signed(&ca_key)?.pem();
-        let key = rcgen::KeyPair::generate()?;
-        let server = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
-        let chain = vec![server.signed_by(&key, &rcgen::Issuer::new(ca, ca_key))?.der().clone()];
-        let key = PrivateKeyDer::try_from(key.serialize_der()).expect("rcgen writes PKCS#8");
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-            .expect("a certificate and its own key belong together");
-        Ok(Certificates { ca_pem, config: Arc::new(config) })
-    };
-    make().expect("certificates can be made")
-}
 
 /// Serves until the returned set is dropped, connections included.
 pub(super) fn run(listener: TcpListener, config: Arc<ServerConfig>, path: &str, shared: Arc<Shared>) -> JoinSet<()> {

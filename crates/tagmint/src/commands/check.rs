@@ -6,7 +6,11 @@ pub mod remote;
 use std::path::Path;
 
 use serde_json::json;
-use tagmint_core::{federation::Provider, sealing::MasterKey};
+use tagmint_core::{
+    clock::{Clock as _, SystemClock},
+    federation::Provider,
+    sealing::MasterKey,
+};
 use tagmint_store::{LedgerError, LedgerQuery, Store, StoreError};
 
 use crate::{
@@ -54,6 +58,8 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         json!({"name": name, "kind": kind.as_str(), "issuer": issuer.as_str(), "audiences": audiences})
     };
     let providers: Vec<_> = config.providers.iter().map(provider).collect();
+    let private_authority = files::private_authority(config, SystemClock.now());
+    let warnings: Vec<&String> = config.warnings.iter().chain(&private_authority).collect();
     let data = json!({
         "ok": bad == 0,
         "config": config.file,
@@ -68,7 +74,7 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         "rules": config.rule_notes,
         "rule_warnings": config.rules.warnings(),
         "files": files,
-        "warnings": config.warnings,
+        "warnings": warnings,
     });
     output.data(&data, || {
         let row = |name: &str, value: String| (name.to_owned(), value);
@@ -95,7 +101,7 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
             files.iter().map(|file| [mark(file.ok), file.what.to_owned(), file.file.clone(), file.state.clone()]);
         format!("{summary}\n\n{}\n\n{}", table(["rule", "for"], rules), table(["", "file", "where", "state"], parts))
     })?;
-    for warning in &config.warnings {
+    for warning in warnings {
         output.warn(warning);
     }
     let message = match bad {

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use serde_json::json;
+use tagmint_core::clock::{Clock as _, SystemClock};
 
 use crate::{
     compose::{self, ServiceManager, Signals, Sockets},
-    config::Config,
+    config::{Config, files},
     error::CliError,
     isolation, logging,
     output::Output,
@@ -17,7 +18,8 @@ use crate::{
 pub async fn run(file: &Path, output: Output) -> Result<(), CliError> {
     let mut config = Config::load(file)?;
     logging::init(&config.log);
-    for warning in &config.warnings {
+    let private_authority = files::private_authority(&config, SystemClock.now());
+    for warning in config.warnings.iter().chain(&private_authority) {
         tracing::warn!("{warning}");
     }
     isolation::refuse_shared(&config)?;

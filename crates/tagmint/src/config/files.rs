@@ -1,5 +1,7 @@
 //! The files that a configuration names: whether they are there, whether others can read them, whether they hold what they should.
 
+mod tls;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -18,13 +20,10 @@ use tagmint_core::{
     sealing::{MasterKey, SealingError},
     witness::{InvalidRanges, Networks},
 };
-use tagmint_server::{
-    certificate_files::CertificateFiles,
-    settings::UpstreamSettings,
-    tls::{Certificate, TlsError},
-};
+use tagmint_server::{settings::UpstreamSettings, tls::TlsError};
 use zeroize::Zeroizing;
 
+pub use self::tls::{certificate, private_authority, tls};
 use super::{AlarmSinkConfig, AlarmSinkKind, Config, ProviderConfig, SecretSource, Tls, WebhookUrl};
 
 /// The permission bits of everybody but the owner.
@@ -87,6 +86,13 @@ pub enum FileError {
     /// Certificate and key.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// No authority vouches for a prod issuer's certificate.
+    #[error(
+        "the certificate {} is self-signed, and this is a prod issuer: AWS does not fetch its keys; take one of a public certificate \
+         authority, or order it with `tls.mode = \"acme\"`",
+        .0.display()
+    )]
+    SelfSigned(PathBuf),
     /// No list of networks.
     #[error("{AWS_NETWORKS} {} {source}", file.display())]
     Networks {
@@ -139,7 +145,8 @@ pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
     note("key file", config.key_file.to_string(), master_key.map(|_| "holds a key, readable by its owner alone"));
     if let Tls::Files { certificate, key } = &config.tls {
         let both = format!("{}, {}", certificate.display(), key.display());
-        note("TLS", both, tls(certificate, key).map(|_| "certificate and key belong together"));
+        let found = tls::tls_of(config.environment(), certificate, key);
+        note("TLS", both, found.map(|_| "certificate and key belong together"));
     }
     if let Tls::Acme(acme) = &config.tls {
         if let Some(ca_file) = &acme.ca_file {
@@ -285,17 +292,6 @@ fn secret(
     let file = secret_file(what, source, credentials)?;
     let bytes = Zeroizing::new(read(what, &file)?);
     Ok((file, bytes))
-}
-
-/// Reads certificate and key, and keeps an eye on their files.
-pub fn certificate(certificate: PathBuf, key: PathBuf) -> Result<CertificateFiles, FileError> {
-    CertificateFiles::open(certificate, key, tls)
-}
-
-/// Reads certificate and key, and checks that strangers cannot read the key.
-pub fn tls(certificate: &Path, key: &Path) -> Result<Certificate, FileError> {
-    private("the TLS key", key, OTHERS)?;
-    Ok(Certificate::from_files(certificate, key)?)
 }
 
 fn private(what: &'static str, file: &Path, forbidden: u32) -> Result<(), FileError> {

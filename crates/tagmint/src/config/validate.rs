@@ -143,6 +143,7 @@ fn warnings(raw: &RawConfig, settings: &Settings, providers: &[ProviderConfig], 
                 .to_owned(),
         );
     }
+    warnings.extend(tls::warning(&raw.tls, settings.stamp.environment));
     warnings.extend(provider::warnings(providers, settings.stamp.environment));
     warnings.extend(rules.warnings().iter().map(ToString::to_string));
     warnings

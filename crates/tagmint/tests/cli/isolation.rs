@@ -1,6 +1,8 @@
 //! Two worlds on one machine: what `check --against` and a start say of what they share.
 
+mod certificate;
 mod pairs;
+mod remote;
 mod worlds;
 
 use std::{fs, path::Path};

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, path::Path};
 
 use serde_json::{Value, json};
 use tagmint_aws::documents;
-use tagmint_core::isolation::{self, Finding, Part, Verdict, World};
+use tagmint_core::isolation::{self, Finding, Part, Verdict};
 
 use crate::{
     cli::CheckArgs,
@@ -19,12 +19,20 @@ use crate::{
 pub async fn run(args: &CheckArgs, other: &Path, file: &Path, output: Output) -> Result<(), CliError> {
     let (this, other) = (Config::load(file)?, Config::load(other)?);
     let roots = args.ca_file.as_deref().map(|file| files::read("the CA file", file)).transpose()?;
-    let mut worlds = Vec::new();
+    let (mut worlds, mut silent) = (Vec::new(), Vec::new());
     for (config, credentials) in [(&this, surroundings::credentials_directory()), (&other, None)] {
         let mut world = world(config, credentials.as_deref());
         add_database(&mut world, config).await;
         if args.remote.is_some() {
-            add_served(&mut world, config, roots.as_deref()).await?;
+            let seen = served(config, roots.as_deref()).await?;
+            match seen {
+                Ok(kids) => kids.iter().for_each(|kid| world.owns(Part::SigningKey, kid, kid)),
+                Err(why) => {
+                    let why = format!("the keys that {} serves: {why}", config.settings.stamp.issuer);
+                    world.not_seen(Part::SigningKey, why.clone());
+                    silent.push(why);
+                }
+            }
         }
         worlds.push(world);
     }
@@ -39,26 +47,25 @@ pub async fn run(args: &CheckArgs, other: &Path, file: &Path, output: Output) ->
     };
     let data = json!({"isolated": isolated, "this": of(&this), "other": of(&other), "findings": findings});
     output.data(&data, || text(&this, &other, &findings))?;
-    if isolated {
-        return Ok(());
+    match (isolated, silent.as_slice()) {
+        (true, []) => Ok(()),
+        (true, silent) => Err(CliError::Unreachable(format!("not compared: {}", silent.join("; ")))),
+        (false, _) => {
+            let shared = shared_in_words(&findings);
+            Err(CliError::Refused(format!("the two share what must belong to one of them: {shared}")))
+        }
     }
-    Err(CliError::Refused(format!("the two share what must belong to one of them: {}", shared_in_words(&findings))))
 }
 
-/// Adds the keys that the issuer serves.
-async fn add_served(world: &mut World, config: &Config, roots: Option<&[u8]>) -> Result<(), CliError> {
+/// The keys that the issuer serves, or why they were not seen.
+async fn served(config: &Config, roots: Option<&[u8]>) -> Result<Result<Vec<String>, String>, CliError> {
     let fetched = documents::fetch(config.settings.stamp.issuer.as_str(), roots).await;
     let documents = fetched.map_err(|error| CliError::Refused(error.to_string()))?;
-    let served = documents.jwks.and_then(|jwks| {
+    Ok(documents.discovery.and(documents.jwks).and_then(|jwks| {
         let set: Value = serde_json::from_slice(&jwks).map_err(|error| format!("the key set is not JSON: {error}"))?;
         let keys = set["keys"].as_array().ok_or("the key set has no `keys`")?;
-        Ok(keys.iter().filter_map(|key| key["kid"].as_str().map(str::to_owned)).collect::<Vec<_>>())
-    });
-    match served {
-        Ok(kids) => kids.iter().for_each(|kid| world.owns(Part::SigningKey, kid, kid)),
-        Err(why) => world.not_seen(Part::SigningKey, why),
-    }
-    Ok(())
+        Ok(keys.iter().filter_map(|key| key["kid"].as_str().map(str::to_owned)).collect())
+    }))
 }
 
 fn text(this: &Config, other: &Config, findings: &[Finding]) -> String {

@@ -154,3 +154,24 @@ impl Check<'_> {
         proxies
     }
 }
+
+/// Warns of an ACME server in prod whose certificates AWS will not trust. No more: to begin with such a server is good advice, and STS refuses
+/// the issuer meanwhile. The well-known servers for trials say so in their names.
+pub(super) fn warning(raw: &RawTls, environment: Environment) -> Option<String> {
+    const FOR_TRIALS: [&str; 4] = ["staging", "test", "test4", "try"];
+    let directory = raw.acme.as_ref().filter(|_| environment == Environment::Prod)?.directory.as_str();
+    let url = reqwest::Url::parse(directory).ok()?;
+    let host = url.host_str()?.trim_matches(['[', ']']);
+    let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let mut words = host.split(|character: char| !character.is_ascii_alphanumeric());
+    let what = if here {
+        "is this machine"
+    } else if words.any(|word| FOR_TRIALS.contains(&word)) {
+        "is for trials"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "`tls.acme.directory` (`{directory}`) {what}: AWS does not trust its certificates, and STS takes no token of this prod issuer"
+    ))
+}

@@ -21,11 +21,12 @@ use super::{against, part, worlds::Worlds};
 use crate::process::{Running, failure, json, run, wait_for};
 
 /// A running issuer, with what belongs to it.
-struct Side {
+pub(super) struct Side {
     world: &'static str,
     config: String,
     issuer: String,
-    address: String,
+    /// Where it listens.
+    pub(super) address: String,
     session: String,
     bearer: String,
     token: String,
@@ -132,7 +133,7 @@ impl Side {
     }
 
     /// The keys that it publishes.
-    async fn kids(&self) -> Vec<String> {
+    pub(super) async fn kids(&self) -> Vec<String> {
         let answer = self.request("GET", "/.well-known/jwks.json").send().await.expect("an answer");
         let set: Value = answer.json().await.expect("JSON");
         set["keys"].as_array().expect("keys").iter().map(|key| key["kid"].as_str().expect("a kid").to_owned()).collect()
@@ -160,7 +161,8 @@ impl Side {
     }
 }
 
-async fn both(worlds: &Worlds) -> [Side; 2] {
+/// Both, running.
+pub(super) async fn both(worlds: &Worlds) -> [Side; 2] {
     [Side::start(worlds, "prod").await, Side::start(worlds, "test").await]
 }
 
