@@ -25,12 +25,22 @@ pub(super) fn place(at: &StatementRef) -> String {
     at.sid.as_ref().map_or_else(|| format!("statement {}", at.statement + 1), |sid| format!("statement {sid:?}"))
 }
 
-/// The statement that decided, or the one that came nearest to allowing.
-fn telling(decision: &Decision) -> Option<&StatementTrace> {
+/// The statement that decided, or the one that came nearest to allowing: for what goes along with the assuming, one that lacks only its name.
+fn telling<'a>(action: &str, decision: &'a Decision) -> Option<&'a StatementTrace> {
     if let Some(first) = decision.decisive.first() {
         return decision.statements.iter().find(|statement| statement.at == *first);
     }
     let allows = decision.statements.iter().filter(|statement| statement.effect == Effect::Allow);
+    let lacks_only_the_name = |statement: &&StatementTrace| {
+        !statement.action
+            && statement.principal != Some(false)
+            && statement.conditions.iter().all(|condition| condition.passed)
+    };
+    if [TAG, SET_SOURCE_IDENTITY].contains(&action)
+        && let Some(statement) = allows.clone().find(lacks_only_the_name)
+    {
+        return Some(statement);
+    }
     allows.min_by_key(|statement| {
         let failed = statement.conditions.iter().filter(|condition| !condition.passed).count();
         (!statement.action, statement.principal == Some(false), failed)
@@ -39,7 +49,7 @@ fn telling(decision: &Decision) -> Option<&StatementTrace> {
 
 /// The conditions behind a decision, and the principal when it is the obstacle, each as a check.
 pub(super) fn condition_checks(policy: &Policy, action: &str, decision: &Decision) -> Vec<Check> {
-    let Some(statement) = telling(decision).filter(|statement| statement.action) else { return Vec::new() };
+    let Some(statement) = telling(action, decision).filter(|statement| statement.action) else { return Vec::new() };
     let denies = decision.outcome == Outcome::ExplicitDeny;
     let at = format!("{action}, {}", place(&statement.at));
     let mut checks = Vec::new();
@@ -81,7 +91,7 @@ pub(super) fn advice(
     provider: &OidcProvider,
     claims: &Claims,
 ) -> Advice {
-    let Some(statement) = telling(decision) else {
+    let Some(statement) = telling(action, decision) else {
         return plain(format!("the trust policy has no Allow statement: add one for {action} with {}", provider.arn()));
     };
     let at = place(&statement.at);
@@ -89,7 +99,7 @@ pub(super) fn advice(
         return denied(statement, &at, action);
     }
     if !statement.action {
-        return missing_action(action, claims, provider);
+        return missing_action(action, &at, claims, provider);
     }
     if statement.principal == Some(false) {
         return principal(policy, statement, &at, provider);
@@ -105,16 +115,16 @@ fn plain(fix: String) -> Advice {
     Advice { fix, comparison: None }
 }
 
-fn missing_action(action: &str, claims: &Claims, provider: &OidcProvider) -> Advice {
+fn missing_action(action: &str, at: &str, claims: &Claims, provider: &OidcProvider) -> Advice {
     plain(match action {
         TAG => format!(
             "the token carries session tags ({}), so the trust policy has to allow {TAG}, too: add it beside \
-             sts:AssumeRoleWithWebIdentity in `Action`",
+             sts:AssumeRoleWithWebIdentity in `Action` of {at}",
             claims.tag_keys().join(", ")
         ),
         SET_SOURCE_IDENTITY => format!(
             "the token carries a source identity, so the trust policy has to allow {SET_SOURCE_IDENTITY}, too: add it beside \
-             sts:AssumeRoleWithWebIdentity in `Action`"
+             sts:AssumeRoleWithWebIdentity in `Action` of {at}"
         ),
         other => format!("no statement names {other}: add an Allow statement for it with {}", provider.arn()),
     })

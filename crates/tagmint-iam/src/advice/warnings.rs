@@ -16,6 +16,7 @@ const ASSUME: &str = "sts:AssumeRoleWithWebIdentity";
 /// Claims that every accepted token has.
 const ALWAYS: [&str; 2] = ["sub", "aud"];
 const TAG: &str = "sts:TagSession";
+const TAG_KEY: &str = "aws:RequestTag/";
 
 /// Looks at the statements that let the token in.
 pub(super) fn of(
@@ -199,7 +200,11 @@ fn for_all_values(statement: &Statement, url: &str) -> Vec<Warning> {
     let always = ALWAYS.map(|claim| format!("{url}:{claim}"));
     let there = |key: &str| always.iter().any(|always| always.eq_ignore_ascii_case(key));
     let guarded = |key: &str| {
-        let same = |condition: &&Condition| condition.key.eq_ignore_ascii_case(key);
+        // Where one tag is demanded, there are keys of tags.
+        let tag_keys = key.eq_ignore_ascii_case("aws:TagKeys");
+        let is_tag = |key: &str| key.get(..TAG_KEY.len()).is_some_and(|start| start.eq_ignore_ascii_case(TAG_KEY));
+        let same =
+            |condition: &&Condition| condition.key.eq_ignore_ascii_case(key) || tag_keys && is_tag(&condition.key);
         statement.conditions.iter().filter(same).any(|condition| demands(condition) || null(condition, "false"))
     };
     let open = statement.conditions.iter().filter(|condition| {

@@ -202,6 +202,13 @@ refusals! {
         case
     };
     tag_session_missing: tagged(&["sts:AssumeRoleWithWebIdentity"], json!({"StringEquals": subject()}));
+    tag_session_missing_beside_others: {
+        let mut case = tagged(&["sts:AssumeRoleWithWebIdentity"], json!({"StringEquals": subject()}));
+        let other = json!({"StringEquals": {"id.example.com:sub": "job:9"}});
+        let other = trust(OWN, &BOTH, other)["Statement"][0].clone();
+        case.trust["Statement"].as_array_mut().unwrap().insert(0, other);
+        case
+    };
     set_source_identity_missing: {
         let mut case = tagged(&BOTH, json!({"StringEquals": subject()}));
         case.claims[SOURCE] = json!("mnt_01");
@@ -312,6 +319,9 @@ warnings! {
     };
     for_all_values ["tag-not-demanded", "for-all-values"]:
         tagged(&BOTH, json!({"StringEquals": subject(), "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}));
+    for_all_values_of_a_demanded_tag []: tagged(&BOTH, json!({
+        "StringEquals": subject(), "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}, "Null": {"aws:RequestTag/team": "false"},
+    }));
     no_tag_demanded ["tag-not-demanded"]: tagged(&BOTH, json!({"StringEquals": subject()}));
     tag_denied_to_others ["tag-not-demanded"]: {
         let mut case = tagged(&BOTH, json!({"StringEquals": subject()}));
