@@ -99,6 +99,11 @@ put_database_back() {
     cp -aT "$STAGE/kept" /var/lib/tagmint/prod
     systemctl start tagmint@prod
 }
-export -f until_true keep_database put_database_back
+# Gives the test role the rendered trust policy, changed by a sed expression: `trust_policy 's/wallet:/user:/'`.
+trust_policy() {
+    aws iam update-assume-role-policy --role-name agentkeys-data-role-test --policy-document "$(sed "$1" "$STAGE/trust.json")"
+}
+export -f until_true keep_database put_database_back trust_policy
+[ ! -d "$stage/aws-test" ] || aws iam get-role --role-name agentkeys-data-role-test --query Role.AssumeRolePolicyDocument >"$stage/trust.json"
 echo "the stage is set"
 exec bash --norc --noprofile
