@@ -95,19 +95,24 @@ impl Parser<'_> {
         self.rest = rest.trim_start();
         let pointer = format!("/{}", path.replace('.', "/"));
         let value = self.contexts.pointer(&pointer).ok_or_else(|| format!("there is no `{path}`"))?;
-        Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        Ok(match value {
+            Value::Null | Value::Bool(false) => String::new(),
+            value => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+        })
     }
 }
 
 #[test]
 fn expressions_are_githubs() -> TestResult {
-    let contexts = serde_json::json!({"inputs": {"a": "", "b-c": "x"}, "github": {"run_id": "7", "number": 4}});
+    let contexts = serde_json::json!({"inputs": {"a": "", "b-c": "x"}, "github": {"run_id": "7", "number": 4, "fork": false, "dry": true}});
     for (text, value) in [
         ("${{ inputs.a || inputs.b-c || 'd' }}", "x"),
         ("${{ inputs.a || inputs.a || 'd' }}!", "d!"),
         ("gh-${{ github.run_id }}-${{ github.number }}", "gh-7-4"),
         ("${{ github.run_id == '7' && format('pr/{0}', github.number) || 'main' }}", "pr/4"),
         ("${{ github.run_id != '7' && 'x' || 'main' }}", "main"),
+        ("${{ github.run_id == '8' || github.dry }}", "true"),
+        ("${{ github.fork || inputs.a || 'neither' }}", "neither"),
     ] {
         assert_eq!(expand(text, &contexts)?, value, "{text}");
     }

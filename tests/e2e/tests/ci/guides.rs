@@ -87,6 +87,13 @@ impl Guide {
     }
 }
 
+/// A policy that a guide shows, for the account of the stage.
+pub fn policy(guide: &str, name: &str) -> TestResult<String> {
+    let guide = Guide::read(guide)?;
+    let policy = *guide.policies().get(name).ok_or_else(|| format!("there is no `{name}`"))?;
+    Ok(policy.replace("111122223333", "000000000000"))
+}
+
 /// A token with these claims. Nobody signed it: the engine is asked without a key set.
 fn token(claims: &ClaimSet) -> String {
     let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
@@ -161,7 +168,8 @@ fn compare(guide: &Guide, issuer: &str, jobs: &[(&str, ClaimSet)], expected_warn
     let policies = guide.policies();
     let mut left: BTreeSet<(&str, &str)> = BTreeSet::new();
     for (job, _) in jobs {
-        left.extend(policies.keys().filter(|name| !name.starts_with("tagged-")).map(|name| (*job, *name)));
+        let judged_elsewhere = |name: &str| ["tagged-", "nightly-"].iter().any(|kind| name.starts_with(kind));
+        left.extend(policies.keys().filter(|name| !judged_elsewhere(name)).map(|name| (*job, *name)));
     }
     let table = guide.table()?;
     for (job, name, let_in) in &table {
@@ -188,6 +196,37 @@ fn the_policies_for_github_straight_to_aws_let_in_whom_the_table_says() -> TestR
 #[test]
 fn the_policies_for_gitlab_straight_to_aws_let_in_whom_the_table_says() -> TestResult {
     compare(&Guide::read("gitlab.md")?, ci_claims::GITLAB_ISSUER, &gitlab_jobs(), &["names-not-ids"])
+}
+
+/// The workflows that run by the clock open their role from the default branch, and nobody else does.
+#[test]
+fn the_nightly_role_is_for_one_file_of_one_branch() -> TestResult {
+    let guide = Guide::read("github.md")?;
+    let policy = trust_policy::check(guide.policies()["nightly-trust.json"])?;
+    let asked = |claims: ClaimSet| -> TestResult<bool> {
+        let said = judge(&policy, &ci_claims::at(claims, ci_claims::GITHUB_ISSUER, "sts.amazonaws.com"), None)?;
+        assert!(!said.accepted || warnings(&said).is_empty(), "{said:#?}");
+        Ok(said.accepted)
+    };
+    let from = |claims: ClaimSet, file: &str| {
+        with(claims, json!({"job_workflow_ref": format!("octo-org/octo-repo/.github/workflows/{file}")}))
+    };
+    for event in ["schedule", "workflow_dispatch"] {
+        for claims in [ci_claims::github_push(), ci_claims::github_push_with_ids()] {
+            assert!(asked(from(with(claims, json!({"event_name": event})), "sweep.yml@refs/heads/main"))?, "{event}");
+        }
+    }
+    for (job, claims) in github_jobs() {
+        assert!(!asked(claims.clone())?, "{job}: another workflow");
+        let branch = claims["ref"].as_str().ok_or("no ref")?.to_owned();
+        let here = asked(from(claims, &format!("sweep.yml@{branch}")))?;
+        // The file itself does not run on what strangers begin.
+        assert_eq!(here, job.starts_with("push to `main`") || job.starts_with("`pull_request_target`"), "{job}");
+    }
+    let workflow = yaml::read(&repository().join("deploy/ci/github/sweep.yml"))?;
+    let events: Vec<_> = workflow["true"].as_object().ok_or("no events")?.keys().collect();
+    assert_eq!(events, ["schedule", "workflow_dispatch"]);
+    Ok(())
 }
 
 /// A token of ours as the rules of the guides make it.

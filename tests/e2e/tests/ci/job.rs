@@ -87,7 +87,7 @@ impl Job {
     pub fn github(stage: &Stage) -> TestResult<Self> {
         let mut job = Self::new(stage, "github-job")?;
         job.set("GITHUB_ACTIONS", "true");
-        for name in ["GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STATE"] {
+        for name in ["GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE"] {
             let file = job.path(&name.to_lowercase());
             fs::write(&file, "")?;
             job.set(name, file.to_string_lossy());
@@ -149,7 +149,7 @@ impl Job {
         self.run("bash", [script.as_os_str(), role(role_name).as_ref(), "e2e-session".as_ref()])
     }
 
-    /// The job's later steps: with what GITHUB_ENV says.
+    /// The job's later steps: with what GITHUB_ENV and GITHUB_PATH say.
     pub fn next_step(&self) -> TestResult<Self> {
         let mut next = self.clone();
         // The runner passes over empty lines.
@@ -157,6 +157,11 @@ impl Job {
             let (name, value) = line.split_once('=').ok_or_else(|| format!("`{line}` is no variable"))?;
             next.set(name, value);
         }
+        let file = self.path("github_path");
+        for folder in fs::read_to_string(&file)?.lines() {
+            next.set("PATH", format!("{folder}:{}", next.variables["PATH"]));
+        }
+        fs::write(file, "")?;
         Ok(next)
     }
 

@@ -12,6 +12,7 @@ mod guides;
 mod job;
 mod lint;
 mod namespaces;
+mod nightly;
 mod pipeline;
 mod refusals;
 mod runner;

@@ -44,7 +44,7 @@ impl Ran {
 /// Runs those jobs of a workflow whose conditions hold; `env` stands for what whoever copies the file fills in.
 pub fn workflow(file: &str, job: &Job, github: &Value, env: &[(&str, &str)]) -> TestResult<BTreeMap<String, Ran>> {
     let workflow = read(&repository().join("deploy/ci/github").join(file))?;
-    let mut contexts = json!({"github": github, "env": {}});
+    let mut contexts = json!({"github": github, "env": {}, "inputs": inputs(&workflow, github)});
     let mut job = job.clone();
     for (name, value) in texts(&workflow["env"]) {
         let own = env.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
@@ -64,6 +64,19 @@ pub fn workflow(file: &str, job: &Job, github: &Value, env: &[(&str, &str)]) -> 
     Ok(ran)
 }
 
+/// What somebody chose who started the workflow by hand, or the defaults; without somebody none of them is there.
+fn inputs(workflow: &Value, github: &Value) -> Value {
+    // YAML takes the key `on` for a boolean.
+    let declared = workflow["true"]["workflow_dispatch"]["inputs"].as_object();
+    let by_hand = github["event_name"] == "workflow_dispatch";
+    let chosen = |name: &String, input: &Value| match github["event"]["inputs"].get(name) {
+        _ if !by_hand => Value::Null,
+        Some(chosen) => chosen.clone(),
+        None => input["default"].clone(),
+    };
+    declared.into_iter().flatten().map(|(name, input)| (name.clone(), chosen(name, input))).collect()
+}
+
 fn run(described: &Value, permissions: &Value, mut job: Job, contexts: &Value) -> TestResult<Ran> {
     let own = described.get("permissions").unwrap_or(permissions);
     if own["id-token"] != "write" {
@@ -71,7 +84,7 @@ fn run(described: &Value, permissions: &Value, mut job: Job, contexts: &Value) -
         job.unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
     }
     let summary = job.path("summary");
-    for file in [&summary, &job.path("github_env")] {
+    for file in [&summary, &job.path("github_env"), &job.path("github_path")] {
         fs::write(file, "")?;
     }
     job.set("GITHUB_STEP_SUMMARY", summary.to_string_lossy());

@@ -19,8 +19,10 @@ use tagmint_testkit::{
 
 use super::TestResult;
 
+mod shelf;
 mod test_issuer;
 
+pub use shelf::{Shelf, TRUSTED};
 pub use test_issuer::{TEST_BUCKET, WALLET};
 
 /// The bucket whose policy lets sessions below their tag `prefix`.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::{Command, Output},
 };
 
@@ -27,17 +28,22 @@ const AUTH_TOKEN: &str = "federation-proof";
 impl Stage {
     /// Starts the test issuer, and sets its account up with the rendered script.
     pub fn of_the_test_issuer() -> TestResult<Self> {
+        Self::start_the_test_issuer(|_, _| {})
+    }
+
+    /// The same, where AWS's clock can be moved ([`Self::put_days_ago`]).
+    pub fn of_the_test_issuer_with_a_clock() -> TestResult<Self> {
+        Self::start_the_test_issuer(under_the_clock)
+    }
+
+    fn start_the_test_issuer(prepare: impl FnOnce(&mut Command, &Path)) -> TestResult<Self> {
         let Ground { dir, runtime, github, gitlab } = Ground::new()?;
         let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
-        let aws = TagmintProcess::start([
-            "localaws",
-            "--secure-transport",
-            "--explain",
-            "--format",
-            "json",
-            "--ca-file",
-            &path("all.pem"),
-        ])?;
+        let options = ["--secure-transport", "--explain", "--format", "json", "--ca-file", &path("all.pem")];
+        let mut aws = TagmintProcess::command(["localaws"].iter().chain(&options))?;
+        fs::write(path("clock"), "+0")?;
+        prepare(&mut aws, dir.path());
+        let aws = TagmintProcess::start_command(aws)?;
         let backend = ["mock-backend", "--listen", "127.0.0.1:0", "--format", "json", "--auth-token", AUTH_TOKEN];
         let backend = TagmintProcess::start(backend.iter().chain(&["--wallet", WALLET]))?;
         let port = free_port()?;
@@ -85,6 +91,20 @@ impl Stage {
         let mut command = Command::new("aws");
         command.args(arguments);
         succeed(self.as_operator(command)?)
+    }
+
+    /// Writes an object into the test bucket as if it were so many days ago.
+    pub fn put_days_ago(&self, days: u32, key: &str) -> TestResult {
+        let (clock, body) = (self.path("clock"), self.path("body"));
+        fs::write(&clock, format!("-{days}d"))?;
+        fs::write(&body, key)?;
+        let mut command = Command::new("aws");
+        command.args(["s3api", "put-object", "--bucket", TEST_BUCKET, "--key", key, "--body"]).arg(body);
+        under_the_clock(&mut command, self.dir.path());
+        let put = self.as_operator(command);
+        fs::write(&clock, "+0")?;
+        succeed(put?)?;
+        Ok(())
     }
 
     /// Lets every session of the role read these keys: the denials of the role and of the bucket are gone, and a grant is there.
@@ -166,6 +186,15 @@ fn succeed(output: Output) -> TestResult<String> {
     }
     let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
     Err(format!("{}: {}", output.status, said.concat()).into())
+}
+
+/// Preloaded, not through the `faketime` command: that would stand between the guard's signals and the process. The loader fills in `$LIB`.
+fn under_the_clock(command: &mut Command, dir: &Path) {
+    command
+        .env("LD_PRELOAD", "/usr/$LIB/faketime/libfaketime.so.1")
+        .env("FAKETIME_TIMESTAMP_FILE", dir.join("clock"))
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
 }
 
 /// The shipped configuration with the addresses, files and account of this stage; its rules are as they are.

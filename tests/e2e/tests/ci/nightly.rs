@@ -1,0 +1,136 @@
+//! The sweep and the checks that CI runs by the clock, with the roles of the guides: where all is well, and where something is broken on purpose.
+
+mod github;
+
+use std::{collections::BTreeMap, fs, process::Command};
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use tagmint_core::clock::{Clock, SystemClock};
+use tagmint_e2e::TagmintProcess;
+
+use super::{
+    TestResult, guides,
+    stage::{Shelf, Stage, TEST_BUCKET, WALLET},
+};
+
+/// Where the package is on the shelf.
+const PACKAGE: &str = "/tagmint.deb";
+/// What is in the bucket: how many days ago it was written, and whether the sweep takes it.
+const OBJECTS: [(u32, &str, bool); 6] = [
+    (10, "pr-1/run-1/result", true),
+    (10, "branch-main/run-3/result", true),
+    (10, "pr-1/<b>::warning::notes", false),
+    (2, "pr-7/run-70/result", false),
+    (2, "branch-main/run-4/result", false),
+    (2, "pr-42/run-420/result", false),
+];
+
+/// The test issuer, and beside it what the jobs download.
+struct Night {
+    stage: Stage,
+    shelf: Shelf,
+    /// Of the package.
+    sha256: String,
+}
+
+impl Night {
+    /// A package whose program is the built one, and GitHub's API, in which pull request 42 is closed and 7 is open.
+    fn falls(stage: Stage) -> TestResult<Self> {
+        let package = package(&stage)?;
+        let sha256 = Command::new("sha256sum").arg(stage.path("tagmint.deb")).output()?;
+        let sha256 = String::from_utf8(sha256.stdout)?.split_whitespace().next().ok_or("no checksum")?.to_owned();
+        let yesterday = SystemClock.now() - SignedDuration::from_hours(26);
+        let mut files = BTreeMap::from([(PACKAGE.to_owned(), package)]);
+        let repository = "/repos/octo-org/octo-repo";
+        let mut answer = |path: &str, body: Value| files.insert(format!("{repository}{path}"), body.to_string().into());
+        answer("", json!({"id": 456_789}));
+        for (run, number, state) in [(420, 42, "closed"), (70, 7, "open")] {
+            let closed_at = (state == "closed").then(|| yesterday.to_string());
+            answer(&format!("/actions/runs/{run}"), json!({"id": run, "repository": {"id": 456_789}}));
+            answer(&format!("/pulls/{number}"), json!({"number": number, "state": state, "closed_at": closed_at}));
+        }
+        let shelf = Shelf::start(&stage, (-1, 89), |_| files)?;
+        Ok(Self { stage, shelf, sha256 })
+    }
+
+    /// Fills the bucket.
+    fn furnish(&self) -> TestResult {
+        for (days, key, _) in OBJECTS {
+            self.stage.put_days_ago(days, key)?;
+        }
+        self.stage.put_days_ago(30, &format!("{WALLET}/inbox"))
+    }
+
+    /// What a sweep by age and by these keys leaves.
+    fn expected(gone: &[&str]) -> Vec<String> {
+        let stays = OBJECTS.iter().filter(|(_, key, goes)| !goes && !gone.contains(key));
+        let mut stays: Vec<_> = stays.map(|(_, key, _)| (*key).to_owned()).chain([format!("{WALLET}/inbox")]).collect();
+        stays.sort();
+        stays
+    }
+
+    /// A role of a guide, with its trust policy and its own one, for this platform.
+    fn role(&self, name: &str, trust: &str, policy: &str) -> TestResult {
+        let stage = &self.stage;
+        stage.aws_command(&["iam", "create-role", "--role-name", name, "--assume-role-policy-document", trust])?;
+        let own = ["iam", "put-role-policy", "--role-name", name, "--policy-name", "own", "--policy-document", policy];
+        stage.aws_command(&own)?;
+        Ok(())
+    }
+
+    /// The platform's provider in the account.
+    fn provider(&self, url: &str) -> TestResult {
+        let make = ["iam", "create-open-id-connect-provider", "--client-id-list", "sts.amazonaws.com", "--url", url];
+        self.stage.aws_command(&make)?;
+        Ok(())
+    }
+
+    /// The documents of an issuer at the shelf's URL, as ours has them; its certificate as is said.
+    fn issuer(&self, days: (i64, i64), key_set: bool) -> TestResult<Shelf> {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--fail", "--cacert"]).arg(self.stage.path("ca.pem"));
+        let keys = curl.arg(format!("{}/.well-known/jwks.json", self.stage.url()?)).output()?;
+        assert!(keys.status.success(), "{}", String::from_utf8_lossy(&keys.stderr));
+        Shelf::start(&self.stage, days, |url| {
+            let discovery = json!({
+                "issuer": url, "jwks_uri": format!("{url}/.well-known/jwks.json"), "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"],
+            });
+            let mut files =
+                BTreeMap::from([("/.well-known/openid-configuration".to_owned(), discovery.to_string().into())]);
+            if key_set {
+                files.insert("/.well-known/jwks.json".to_owned(), keys.stdout);
+            }
+            files
+        })
+    }
+
+    /// Attaches a policy to the test issuer's role, behind the configuration's back.
+    fn drift(&self) -> TestResult {
+        let policy =
+            json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}});
+        let role = ["iam", "put-role-policy", "--role-name", "agentkeys-data-role-test", "--policy-name", "broad"];
+        self.stage.aws_command(&[&role[..], &["--policy-document", &policy.to_string()]].concat())?;
+        Ok(())
+    }
+}
+
+/// A Debian package whose program is the built one.
+fn package(stage: &Stage) -> TestResult<Vec<u8>> {
+    use std::os::unix::fs::PermissionsExt;
+    let root = stage.path("package");
+    let program = TagmintProcess::command([""; 0])?.get_program().to_owned();
+    fs::create_dir_all(root.join("DEBIAN"))?;
+    fs::create_dir_all(root.join("usr/bin"))?;
+    let control = "Package: tagmint\nVersion: 0\nArchitecture: all\nMaintainer: nobody <nobody@example.org>\nDescription: for a test\n";
+    fs::write(root.join("DEBIAN/control"), control)?;
+    let file = root.join("usr/bin/tagmint");
+    fs::write(&file, format!("#!/bin/sh\nexec '{}' \"$@\"\n", program.to_string_lossy()))?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+    let package = stage.path("tagmint.deb");
+    let made =
+        Command::new("dpkg-deb").args(["-Znone", "--root-owner-group", "--build"]).arg(root).arg(&package).output()?;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    Ok(fs::read(package)?)
+}
