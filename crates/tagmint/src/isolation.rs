@@ -44,14 +44,14 @@ fn names(config: &Config, world: &mut World) {
         let prefix = format!("{}_{environment}_", kind.prefix());
         world.owns(Part::Credential, &prefix, &format!("{prefix}…"));
     }
-    if let Tls::Acme(acme) = &config.tls {
-        for name in &acme.names {
-            world.owns(Part::Host, name, name);
-        }
-        if let Some(eab) = &acme.eab {
-            let id = format!("{} {}", acme.directory, eab.kid);
-            world.owns(Part::AcmeAccount, &id, &format!("external account `{}` of {}", eab.kid, acme.directory));
-        }
+    for name in &config.settings.hosts {
+        world.owns(Part::Host, name, name);
+    }
+    if let Tls::Acme(acme) = &config.tls
+        && let Some(eab) = &acme.eab
+    {
+        let id = format!("{} {}", acme.directory, eab.kid);
+        world.owns(Part::AcmeAccount, &id, &format!("external account `{}` of {}", eab.kid, acme.directory));
     }
     for provider in config.providers.iter().map(|config| &config.provider) {
         let (name, issuer) = (&provider.name, provider.issuer.as_str());

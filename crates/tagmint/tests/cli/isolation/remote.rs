@@ -34,7 +34,14 @@ fn look(worlds: &Worlds, front: &Front) -> (Value, Option<i32>, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn issuers_that_serve_keys_of_their_own_are_isolated_and_one_that_serves_the_others_is_told() {
     let worlds = Worlds::new();
+    // Prod's answers to the other's name, too, and its configuration does not say so any more.
+    let public = "public = \"127.0.0.1:0\"";
+    let named = format!("{public}\nnames = [\"{TEST_HOST}\"]");
+    worlds.change("prod", public, &named);
     let [prod, test] = both(&worlds).await;
+    let (_, code) = super::against(&worlds, &[]);
+    assert_eq!(code, Some(1), "a host of both");
+    worlds.change("prod", &named, public);
     let front = Front::start(&[PROD_HOST, TEST_HOST]).await;
     front.lead(PROD_HOST, address(&prod));
     front.lead(TEST_HOST, address(&test));
@@ -50,6 +57,12 @@ async fn issuers_that_serve_keys_of_their_own_are_isolated_and_one_that_serves_t
     assert_eq!(keys["shared"], json!(prod.kids().await), "{keys}");
     assert!(error.contains("signing key") && error.contains(&prod.kids().await[0]), "{error}");
     assert_eq!(super::against(&worlds, &[]).1, Some(0), "without --remote nothing is noticed");
+    // An issuer shows nothing under a name that it does not know as its own.
+    front.lead(PROD_HOST, address(&test));
+    let (found, code, error) = look(&worlds, &front);
+    let keys = part(&found, "signing key");
+    assert_eq!((keys["verdict"].as_str(), code), (Some("unknown"), Some(4)), "{found} {error}");
+    assert!(error.contains("421"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
