@@ -109,6 +109,16 @@ UNIT=tagmint@$WORLD
 DROP_IN=/etc/systemd/system/$UNIT.socket.d/listen.conf
 UNITS="$UNIT.socket $UNIT.service tagmint-check@$WORLD.timer"
 [ -n "$PROXY" ] || UNITS="tagmint-http@$WORLD.socket $UNITS"
+# A test issuer's bucket alone is swept, and there is one when the operator has named it.
+SWEEP=no
+if [ "$WORLD" = test ] && grep -Eqs '^[[:space:]]*(\[aws\.bucket\]|(aws\.)?bucket[[:space:].=])' "$CONFIG"; then
+    SWEEP=yes
+    UNITS="$UNITS tagmint-sweep@$WORLD.timer"
+fi
+about_the_sweep() {
+    [ "$WORLD$SWEEP" != testno ] ||
+        say "$CONFIG names no [aws.bucket] yet. When it does, run this again: the bucket is then swept every night (docs/sweep.md)"
+}
 # Two worlds on one host want two.
 ADMIN_PORT=9464
 [ "$WORLD" = prod ] || ADMIN_PORT=9465
@@ -398,6 +408,7 @@ if [ -n "$TODO_ENABLE" ]; then
 fi
 if [ "$START" = no ]; then
     say "done; it starts with the next boot, or with: systemctl start$(printf ' %s' "$UNITS")"
+    about_the_sweep
     exit 0
 fi
 if [ -n "$TODO_START" ]; then
@@ -414,6 +425,7 @@ fi
 if [ -n "$PROXY" ]; then
     answers || die "the issuer does not answer on 127.0.0.1:$PROXY: $ANSWER. More: journalctl -u $UNIT"
     say "done: the issuer answers on 127.0.0.1:$PROXY. nginx in front: docs/nginx.md, with sites in /usr/share/doc/tagmint/nginx"
+    about_the_sweep
     exit 0
 fi
 say "==> waiting up to $WAIT seconds for a certificate, and for $DISCOVERY"
@@ -428,6 +440,7 @@ while :; do
             say "done: $DISCOVERY answers, with a certificate that this host verified"
             say "Back $KEY up, apart from the database. Then the rules in $CONFIG, and AWS: docs/aws.md"
         fi
+        about_the_sweep
         exit 0
     elif [ "$ANSWERED" = yes ]; then
         die "$DISCOVERY answers, but not as this issuer: DNS points to another host, or something stands in front of it"

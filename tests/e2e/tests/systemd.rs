@@ -53,7 +53,7 @@ impl Root {
         }
         let programs = root.path().join("usr/bin");
         fs::create_dir_all(&programs)?;
-        for (program, stand_in) in [("tagmint", "/bin/true"), ("kill", "/bin/kill")] {
+        for (program, stand_in) in [("tagmint", "/bin/true"), ("kill", "/bin/kill"), ("sh", "/bin/sh")] {
             fs::copy(stand_in, programs.join(program))?;
         }
         Ok(Self(root))
@@ -77,6 +77,8 @@ impl Root {
             "tagmint-http@.socket",
             "tagmint-check@.service",
             "tagmint-check@.timer",
+            "tagmint-sweep@.service",
+            "tagmint-sweep@.timer",
         ];
         let units = ["prod", "test"].map(|world| kinds.map(|unit| unit.replace('@', &format!("@{world}"))));
         let units: Vec<&str> = units.iter().flatten().map(String::as_str).collect();
@@ -103,7 +105,9 @@ fn systemd_finds_nothing_wrong_with_the_units() -> TestResult {
 fn the_sandbox_leaves_little_open() -> TestResult {
     let root = Root::new()?;
     let threshold = format!("--threshold={EXPOSURE}");
-    for unit in ["tagmint@prod.service", "tagmint@test.service", "tagmint-check@prod.service"] {
+    for unit in
+        ["tagmint@prod.service", "tagmint@test.service", "tagmint-check@prod.service", "tagmint-sweep@test.service"]
+    {
         let output = root.analyze(&["security", "--offline=true", &threshold, unit])?;
         let report = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && report.contains("Overall exposure level"), "{report}{output:?}");

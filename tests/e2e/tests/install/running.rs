@@ -19,6 +19,88 @@ fn process(host: &Booted) -> TestResult<String> {
     Ok(host.run("systemctl show --property=MainPID --value tagmint@prod.service")?.well()?.trim().to_owned())
 }
 
+/// An S3 on the host itself, with a bucket and an object in it; the keys go to the units as an operator writes them.
+const S3: &str = r#"
+    set -e
+    systemd-run --quiet --unit=s3 --property=StandardOutput=truncate:/root/s3.json tagmint localaws --listen 127.0.0.1:4566 --format json
+    for try in $(seq 100); do grep -qs secret_access_key /root/s3.json && break; sleep 0.1; done
+    field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" /root/s3.json; }
+    bucket=agentkeys-mail-test-000000000000
+    ask() { curl --silent --show-error --fail --header "x-amz-content-sha256: UNSIGNED-PAYLOAD" --aws-sigv4 aws:amz:us-east-1:s3 --user "$(field access_key_id):$(field secret_access_key)" "$@"; }
+    ask --request PUT "http://127.0.0.1:4566/$bucket"
+    for key in pr-1/run-1/x fixtures/x; do ask --request PUT --data x "http://127.0.0.1:4566/$bucket/$key"; done
+    umask 077
+    printf 'AWS_ENDPOINT_URL=http://127.0.0.1:4566\nAWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\nSWEEP_OPTIONS=--older-than 1s\n' \
+        "$(field access_key_id)" "$(field secret_access_key)" >/etc/tagmint/test/sweep.env
+    sleep 2
+"#;
+const BUCKET: &str = r#"
+[aws]
+account = "000000000000"
+region = "us-east-1"
+
+[aws.bucket]
+name = "agentkeys-mail-test-000000000000"
+"#;
+
+#[test]
+fn the_bucket_of_a_test_issuer_is_swept_every_night_and_no_other() -> TestResult {
+    let host = Machine::new()?.boot()?;
+    let install =
+        "/root/install.sh --yes --host test-broker.example.org --environment test --proxy 8081 --deb /root/tagmint.deb";
+    let said = host.run(install)?.well()?;
+    assert!(said.contains("names no [aws.bucket] yet"), "{said}");
+    let config = host.machine().path("etc/tagmint/test.toml");
+    fs::write(&config, fs::read_to_string(&config)? + BUCKET)?;
+    let said = host.run(install)?.well()?;
+    assert!(
+        said.contains("enable tagmint-sweep@test.timer") && said.contains("start tagmint-sweep@test.timer"),
+        "{said}"
+    );
+    let next = host.run("systemctl list-timers --no-legend tagmint-sweep@test.timer")?.well()?;
+    assert!(next.contains("tagmint-sweep@test.service"), "{next}");
+
+    // Without credentials it says so, and the figures do.
+    host.run("mkdir --parents /var/lib/prometheus/node-exporter")?.well()?;
+    let journal = "journalctl --unit=tagmint-sweep@test --output=cat";
+    let figures = "cat /var/lib/prometheus/node-exporter/tagmint-sweep-test.prom";
+    let no_host = "printf 'AWS_EC2_METADATA_DISABLED=true\\n' >/etc/tagmint/test/sweep.env; systemctl start tagmint-sweep@test.service";
+    host.run(no_host)?.badly(1)?;
+    let said = host.run(journal)?.well()?;
+    assert!(said.contains("credentials"), "{said}");
+    let text = host.run(figures)?.well()?;
+    assert!(text.contains("tagmint_sweep_ok{bucket=\"agentkeys-mail-test-000000000000\"} 0\n"), "{text}");
+
+    host.run(S3)?.well()?;
+    let done = host.run("systemctl start tagmint-sweep@test.service")?;
+    let said = host.run(journal)?.well()?;
+    assert!(done.code == Some(0) && said.contains("1 of 1 prefixes gone"), "{done:?}{said}");
+    let text = host.run(figures)?.well()?;
+    for figure in ["ok", "removed_objects"] {
+        let line = format!("tagmint_sweep_{figure}{{bucket=\"agentkeys-mail-test-000000000000\"}} 1\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+    let listed =
+        host.run("stat --format='%A %U %n' /var/lib/prometheus/node-exporter/* /var/lib/prometheus/node-exporter/.t*")?;
+    let line = "-rw-r--r-- root /var/lib/prometheus/node-exporter/tagmint-sweep-test.prom\n";
+    assert!(listed.text.starts_with(line) && listed.text.matches(".tagmint").count() <= 1, "{listed:?}");
+
+    // For prod the command itself refuses.
+    let prod = "sed 's/^environment = .*/environment = \"prod\"/; s/test-//g; s/-test//g; s|/test/|/prod/|' /etc/tagmint/test.toml >/etc/tagmint/prod.toml
+        cp -a /etc/tagmint/test /etc/tagmint/prod; systemctl start tagmint-sweep@prod.service";
+    host.run(prod)?.badly(1)?;
+    let said = host.run("journalctl --unit=tagmint-sweep@prod --output=cat")?.well()?;
+    assert!(said.contains("only a test issuer's bucket is ever swept"), "{said}");
+
+    // What the sweep's user puts in the place of its figures, root does not follow to where it alone may read.
+    let planted = "sed --in-place 's/^strict/strikt/' /etc/tagmint/test.toml
+        ln --symbolic --force /etc/shadow /var/lib/tagmint/test/tagmint-sweep.prom; systemctl start tagmint-sweep@test.service";
+    host.run(planted)?.badly(1)?;
+    let kinds = "stat --format='%F %a' /var/lib/prometheus/node-exporter/tagmint-sweep-test.prom /etc/shadow";
+    assert_eq!(host.run(kinds)?.well()?, "symbolic link 777\nregular file 640\n");
+    Ok(())
+}
+
 #[test]
 fn an_issuer_behind_a_proxy_is_set_up_upgraded_and_removed() -> TestResult {
     let host = Machine::new()?.boot()?;
