@@ -34,6 +34,17 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
+/// Name and meaning of what a sweep tells Prometheus. All are gauges of the last run, by bucket; docs/sweep.md repeats them.
+pub const FIGURES: [(&str, &str); 7] = [
+    ("tagmint_sweep_finished_timestamp_seconds", "When the last sweep ended, whether it went well or not."),
+    ("tagmint_sweep_ok", "Whether it went well: 1, or 0."),
+    ("tagmint_sweep_removed_objects", "Versions, delete markers and unfinished uploads that it removed."),
+    ("tagmint_sweep_removed_bytes", "Their size."),
+    ("tagmint_sweep_left_prefixes", "Prefixes that were due and are still there."),
+    ("tagmint_sweep_failed_objects", "Versions, delete markers and uploads that S3 did not remove."),
+    ("tagmint_sweep_outside_objects", "Objects that begin like a namespace and are in none: nobody sweeps them."),
+];
+
 #[cfg(test)]
 mod tests {
     /// reqwest takes the process's provider.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
+use tagmint_aws::sweep::FIGURES;
 use tagmint_core::alarm::AlarmKind;
 use tagmint_server::metrics::CATALOGUE;
 
@@ -28,7 +29,8 @@ fn headings(page: &str) -> BTreeSet<&str> {
 
 #[test]
 fn rules_and_dashboard_name_metrics_that_there_are() {
-    let known: BTreeSet<&str> = CATALOGUE.iter().map(|(name, ..)| *name).collect();
+    let known: BTreeSet<&str> =
+        CATALOGUE.iter().map(|(name, ..)| *name).chain(FIGURES.iter().map(|(name, _)| *name)).collect();
     for (path, least) in [
         ("deploy/monitoring/tagmint.rules.yml", 8),
         ("deploy/monitoring/tagmint.rules.test.yml", 8),
@@ -77,5 +79,14 @@ fn the_sections_that_the_runbook_names_are_there() {
     assert!(named.len() > 15, "{named:?}");
     for name in named {
         assert!(anchors.contains(name), "docs/runbook.md has no section `#{name}`: {anchors:?}");
+    }
+}
+
+#[test]
+fn the_figures_of_a_sweep_are_told_as_they_are() {
+    let page = read("docs/sweep.md");
+    for (name, meaning) in FIGURES {
+        let row = format!("| `{name}` | {meaning} |");
+        assert!(page.contains(&row), "docs/sweep.md lacks {row}");
     }
 }

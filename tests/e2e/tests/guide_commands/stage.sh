@@ -58,7 +58,10 @@ echo $! >"$stage/others.pid"
 until_true curl -fsS -o "$stage/root.pem" https://acme-v02.api.letsencrypt.org:15000/roots/0
 cat "$stage/root.pem" >>/etc/ssl/certs/ca-certificates.crt
 until_true curl -fsS https://backend.litentry.org/healthz
-tagmint localaws --listen 127.0.0.1:4566 --secure-transport --explain --format json >"$stage/aws.json" 2>"$stage/aws.log" &
+# Its clock, and after `travel` the shell's, can be put forward: a sweep looks for what is old.
+echo +0 >"$stage/clock"
+LD_PRELOAD="/usr/\$LIB/faketime/libfaketime.so.1" FAKETIME_TIMESTAMP_FILE=$stage/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 \
+    tagmint localaws --listen 127.0.0.1:4566 --secure-transport --explain --format json >"$stage/aws.json" 2>"$stage/aws.log" &
 until_true test -s "$stage/aws.json"
 AWS_ACCESS_KEY_ID=$(jq -r .access_key_id "$stage/aws.json")
 AWS_SECRET_ACCESS_KEY=$(jq -r .secret_access_key "$stage/aws.json")
@@ -103,7 +106,12 @@ put_database_back() {
 trust_policy() {
     aws iam update-assume-role-policy --role-name agentkeys-data-role-test --policy-document "$(sed "$1" "$STAGE/trust.json")"
 }
-export -f until_true keep_database put_database_back trust_policy
 [ ! -d "$stage/aws-test" ] || aws iam get-role --role-name agentkeys-data-role-test --query Role.AssumeRolePolicyDocument >"$stage/trust.json"
+# There is no way back: clients trust the time of answers, which the server's threads keep.
+travel() {
+    echo "$1" >"$STAGE/clock"
+    export LD_PRELOAD="/usr/\$LIB/faketime/libfaketime.so.1" FAKETIME_TIMESTAMP_FILE=$STAGE/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
+}
+export -f until_true keep_database put_database_back trust_policy travel
 echo "the stage is set"
 exec bash --norc --noprofile

@@ -8,20 +8,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tagmint_aws::sweep::{Ended, Report};
+use tagmint_aws::sweep::{Ended, FIGURES, Report};
 
 use crate::error::CliError;
-
-/// Name and meaning of every figure; all are gauges of the last run. docs/sweep.md repeats them.
-const FIGURES: [(&str, &str); 7] = [
-    ("tagmint_sweep_finished_timestamp_seconds", "When the last sweep ended, whether it went well or not."),
-    ("tagmint_sweep_ok", "Whether it went well: 1, or 0."),
-    ("tagmint_sweep_removed_objects", "Versions, delete markers and unfinished uploads that it removed."),
-    ("tagmint_sweep_removed_bytes", "Their size."),
-    ("tagmint_sweep_left_prefixes", "Prefixes that were due and are still there."),
-    ("tagmint_sweep_failed_objects", "Versions, delete markers and uploads that S3 did not remove."),
-    ("tagmint_sweep_outside_objects", "Objects that begin like a namespace and are in none: nobody sweeps them."),
-];
 
 /// The text; without a report, of a run that failed before it removed anything.
 pub(super) fn render(bucket: &str, report: Option<&Report>, finished_at: Timestamp) -> String {
