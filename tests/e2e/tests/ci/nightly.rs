@@ -1,6 +1,7 @@
 //! The sweep and the checks that CI runs by the clock, with the roles of the guides: where all is well, and where something is broken on purpose.
 
 mod github;
+mod gitlab;
 
 use std::{collections::BTreeMap, fs, process::Command};
 

@@ -135,14 +135,17 @@ impl Stage {
     /// Lets GitHub's own tokens into the test role, too.
     pub fn trust_the_platform(&self) -> TestResult {
         let url = self.github.issuer();
-        self.aws_command(&[
-            "iam",
-            "create-open-id-connect-provider",
-            "--url",
-            url,
-            "--client-id-list",
-            "sts.amazonaws.com",
-        ])?;
+        let audience = ["--client-id-list", "sts.amazonaws.com"];
+        self.aws_command(&[&["iam", "create-open-id-connect-provider", "--url", url], &audience[..]].concat())?;
+        self.trust(url, "repo:octo-org/octo-repo:*")
+    }
+
+    /// The same of GitLab's, whose provider is there.
+    pub fn trust_gitlab(&self) -> TestResult {
+        self.trust(self.gitlab.issuer(), "project_path:my-group/my-project:*")
+    }
+
+    fn trust(&self, url: &str, subject: &str) -> TestResult {
         let document = ["--query", "Role.AssumeRolePolicyDocument"];
         let trust = self.aws_command(&[&["iam", "get-role", "--role-name", TEST_ROLE], &document[..]].concat())?;
         let mut trust: Value = serde_json::from_str(&trust)?;
@@ -150,7 +153,7 @@ impl Stage {
         trust["Statement"].as_array_mut().ok_or("no statements")?.push(json!({
             "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
             "Principal": {"Federated": format!("arn:aws:iam::000000000000:oidc-provider/{provider}")},
-            "Condition": {"StringLike": {format!("{provider}:sub"): "repo:octo-org/octo-repo:*"}},
+            "Condition": {"StringLike": {format!("{provider}:sub"): subject}},
         }));
         let trust = trust.to_string();
         self.aws_command(&["iam", "update-assume-role-policy", "--role-name", TEST_ROLE, "--policy-document", &trust])?;
