@@ -58,7 +58,10 @@ if [ "$found" != "${expected,,}" ]; then
   fail 1 "what $url gives is not the package that was asked for" "SHA-256 expected  ${expected,,}" "SHA-256 found     $found" \
     'Nothing of it was unpacked. If you replaced the package on purpose, change TAGMINT_PACKAGE_SHA256 with it.'
 fi
-dpkg-deb --extract "$package" "$folder" 2>/dev/null || fail 1 "what $url gives has the right SHA-256, and is no Debian package"
+if ! dpkg-deb --extract "$package" "$folder" 2>/dev/null; then
+  rm -rf "$folder"
+  fail 1 "what $url gives has the right SHA-256, and is no Debian package"
+fi
 rm "$package"
 version=$("$folder/usr/bin/tagmint" --version 2>&1) || fail 1 'the program of the package does not run here' \
   "$(head -n 3 <<<"$version")" 'Is the package for this architecture, and made on a system that is not newer than the runner?'

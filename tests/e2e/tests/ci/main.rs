@@ -15,6 +15,7 @@ mod namespaces;
 mod nightly;
 mod pipeline;
 mod refusals;
+mod report;
 mod runner;
 mod stage;
 mod workflows;

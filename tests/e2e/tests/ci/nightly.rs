@@ -17,6 +17,9 @@ use super::{
 
 /// Where the package is on the shelf.
 const PACKAGE: &str = "/tagmint.deb";
+/// What is no package, and its SHA-256.
+const NOTE: &str = "/note";
+const NOTE_SHA256: &str = "e937cc40669d4d394bf753cf3a2e02824e536accf3d1219e5ca9410c1c60d438";
 /// What is in the bucket: how many days ago it was written, and whether the sweep takes it.
 const OBJECTS: [(u32, &str, bool); 6] = [
     (10, "pr-1/run-1/result", true),
@@ -42,7 +45,8 @@ impl Night {
         let sha256 = Command::new("sha256sum").arg(stage.path("tagmint.deb")).output()?;
         let sha256 = String::from_utf8(sha256.stdout)?.split_whitespace().next().ok_or("no checksum")?.to_owned();
         let yesterday = SystemClock.now() - SignedDuration::from_hours(26);
-        let mut files = BTreeMap::from([(PACKAGE.to_owned(), package)]);
+        let note = (NOTE.to_owned(), b"not a package\n".to_vec());
+        let mut files = BTreeMap::from([(PACKAGE.to_owned(), package), note]);
         let repository = "/repos/octo-org/octo-repo";
         let mut answer = |path: &str, body: Value| files.insert(format!("{repository}{path}"), body.to_string().into());
         answer("", json!({"id": 456_789}));

@@ -11,7 +11,7 @@ use super::{
         pipeline::{Ran, workflow},
         stage::{TRUSTED, role},
     },
-    Night, OBJECTS, PACKAGE, Shelf, Stage, TEST_BUCKET, TestResult, guides,
+    NOTE, NOTE_SHA256, Night, OBJECTS, PACKAGE, Shelf, Stage, TEST_BUCKET, TestResult, guides,
 };
 
 const SWEEP_ROLE: &str = "tagmint-sweep-test";
@@ -113,6 +113,19 @@ fn the_sweep_takes_what_is_old_and_by_hand_it_shows_it() -> TestResult {
     assert!(ran.log().contains("is not the package that was asked for"), "{}", ran.log());
     assert!(ran.log().contains(&format!("SHA-256 found     {}", night.sha256)), "{}", ran.log());
     assert_eq!(fs::read_dir(ran.job.path("tmp"))?.count(), 0, "nothing of it is left");
+    let (note, nothing) = (format!("{}{NOTE}", night.shelf.url), format!("{}/nothing", night.shelf.url));
+    for (url, sha256, code, said) in [
+        (note.as_str(), NOTE_SHA256, 1, "has the right SHA-256, and is no Debian package"),
+        (&nothing, NOTE_SHA256, 4, "the package could not be downloaded from https://localhost:"),
+        (&note, &NOTE_SHA256[1..], 2, "A SHA-256 has 64 hex digits."),
+        (&note, "", 2, "TAGMINT_PACKAGE_SHA256 is not set"),
+        (&note.replace("https", "http"), NOTE_SHA256, 2, "It begins with https://"),
+    ] {
+        let ran = night.sweep(None, &[("TAGMINT_PACKAGE_URL", url), ("TAGMINT_PACKAGE_SHA256", sha256)])?;
+        ended_at(&ran, "The program");
+        let program = ran.steps.iter().find_map(|(_, outcome)| outcome.as_ref()).ok_or("no step")?;
+        program.failed(code, &[said]);
+    }
 
     // By hand it shows what would go. What is not the program's own word is not the runner's either.
     let ran = night.sweep(Some(json!({})), &[])?;
