@@ -224,6 +224,9 @@ pub struct CheckArgs {
     /// The configuration of the other world's issuer, with which this one must share nothing.
     #[arg(long, value_name = "OTHER.toml")]
     pub against: Option<PathBuf>,
+    /// The folder with the other's key file, where its configuration names a systemd credential: `/etc/tagmint/prod`.
+    #[arg(long, value_name = "FOLDER", requires = "against")]
+    pub against_credentials: Option<PathBuf>,
     /// A PEM file with the certificates to trust instead of the system's (with --against: beside them). AWS does not trust them.
     #[arg(long, value_name = "PEM", requires = "remote")]
     pub ca_file: Option<PathBuf>,

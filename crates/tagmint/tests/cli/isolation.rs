@@ -213,6 +213,26 @@ fn the_same_file_by_another_way_is_the_same_file() {
     }
 }
 
+/// A unit's credential is looked at where its folder is named.
+#[test]
+fn the_other_units_credential_is_compared_where_its_folder_is_named() {
+    let worlds = Worlds::new();
+    for world in ["prod", "test"] {
+        worlds.change(world, "key_file = \"master.key\"", "key_file = \"credential:master.key\"");
+    }
+    let [test, prod] = ["test", "prod"].map(|world| worlds.folder(world).display().to_string());
+    let key = |arguments: &[&str]| {
+        let (this, other) = (worlds.config("test"), worlds.config("prod"));
+        let mut command = tagmint(["check", "--format", "json", "--config", &this, "--against", &other]);
+        let output = command.args(arguments).env("CREDENTIALS_DIRECTORY", &test).output().unwrap();
+        let found = serde_json::from_slice(&output.stdout).unwrap();
+        (part(&found, "key file")["verdict"].as_str().unwrap().to_owned(), output.status.code())
+    };
+    assert_eq!(key(&[]), ("unknown".to_owned(), Some(0)));
+    assert_eq!(key(&["--against-credentials", &prod]), ("isolated".to_owned(), Some(0)));
+    assert_eq!(key(&["--against-credentials", &test]), ("shared".to_owned(), Some(1)));
+}
+
 #[test]
 fn what_cannot_be_looked_at_is_told() {
     let worlds = Worlds::new();

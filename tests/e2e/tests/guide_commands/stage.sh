@@ -30,10 +30,16 @@ cat >/etc/hosts <<HOSTS
 HOSTS
 export PATH=$here/bin:$PATH
 
-# The stand-in for AWS has one account and one region; shell.rs turns them back in what is shown.
+# The stand-in for AWS has one account and one region; shell.rs turns them back in what is shown. Pebble's port is not Let's Encrypt's, and each
+# host has an address of its own here. Ten seconds until a change is seen are long for a test.
 cp -r "$repository/deploy" "$stage/work/deploy"
-sed -i 's/111122223333/000000000000/; s/eu-central-1/us-east-1/' "$stage"/work/deploy/{prod,test}/tagmint.toml
 cd "$stage/work"
+for world in prod test; do
+    address=$(getent hosts "$(sed -n 's|^issuer = "https://\([^"]*\)".*|\1|p' "deploy/$world/tagmint.toml")" | cut -d ' ' -f 1)
+    sed -i "s/111122223333/000000000000/; s/eu-central-1/us-east-1/; s|^refresh = \"10s\"|refresh = \"1s\"|
+        s|^terms_of_service_agreed|directory = \"https://acme-v02.api.letsencrypt.org:14000/dir\"\nhttp_listen = \"$address:80\"\n&|
+        s|^public = \"0.0.0.0:|public = \"$address:|" "deploy/$world/tagmint.toml"
+done
 
 # ---- certificates of the stand-ins
 
@@ -70,30 +76,17 @@ export AWS_EC2_METADATA_DISABLED=true AWS_PAGER=
 
 # ---- what install.sh makes on a host
 
-# Pebble's port is not Let's Encrypt's, and each host has an address of its own here.
-adapt() {
-    local host address
-    host=$(sed -n 's|^issuer = "https://\([^"]*\)".*|\1|p' "/etc/tagmint/$1.toml")
-    address=$(getent hosts "$host" | cut -d ' ' -f 1)
-    sed -i "s|^terms_of_service_agreed|directory = \"https://acme-v02.api.letsencrypt.org:14000/dir\"\nhttp_listen = \"$address:80\"\n&|
-        s|^public = \"0.0.0.0:|public = \"$address:|" "/etc/tagmint/$1.toml"
-}
 run_issuer() {
-    # Ten seconds until a change is seen are long for a test.
-    sed 's|^key_file = "[^"]*"|key_file = "credential:tagmint-key"|; s|^refresh = "10s"|refresh = "1s"|' "deploy/$1/tagmint.toml" \
-        >"/etc/tagmint/$1.toml"
-    adapt "$1"
+    install -d -m 0700 "/etc/tagmint/$1"
+    openssl rand -base64 32 | install -m 0600 /dev/stdin "/etc/tagmint/$1/tagmint-key"
+    install -m 0644 "deploy/$1/tagmint.toml" "/etc/tagmint/$1.toml"
     [ "$1" = prod ] || { tagmint mock-backend --listen 127.0.0.1:9500 --auth-token federation-proof >/dev/null 2>&1 & }
     systemctl start "tagmint@$1"
     until_true curl -fsS "$(sed -n 's|^issuer = "\([^"]*\)".*|\1|p' "/etc/tagmint/$1.toml")/.well-known/openid-configuration"
     CREDENTIALS_DIRECTORY=/etc/tagmint/$1 tagmint aws render --config "/etc/tagmint/$1.toml" --format cli --out "$stage/aws-$1" >/dev/null
     "$stage/aws-$1/setup.sh" >"$stage/setup.log" 2>&1
 }
-for world in ${worlds//,/ }; do
-    install -d -m 0700 "/etc/tagmint/$world"
-    openssl rand -base64 32 | install -m 0600 /dev/stdin "/etc/tagmint/$world/tagmint-key"
-    [ "$state" = bare ] || run_issuer "$world"
-done
+for world in ${worlds//,/ }; do [ "$state" = bare ] || run_issuer "$world"; done
 # For what a guide does to prod's database and cannot take back.
 keep_database() { systemctl stop tagmint@prod; cp -aT /var/lib/tagmint/prod "$STAGE/kept"; systemctl start tagmint@prod; }
 put_database_back() {

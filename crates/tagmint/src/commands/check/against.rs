@@ -20,7 +20,9 @@ pub async fn run(args: &CheckArgs, other: &Path, file: &Path, output: Output) ->
     let (this, other) = (Config::load(file)?, Config::load(other)?);
     let roots = args.ca_file.as_deref().map(|file| files::read("the CA file", file)).transpose()?;
     let (mut worlds, mut silent) = (Vec::new(), Vec::new());
-    for (config, credentials) in [(&this, surroundings::credentials_directory()), (&other, None)] {
+    for (config, credentials) in
+        [(&this, surroundings::credentials_directory()), (&other, args.against_credentials.clone())]
+    {
         let mut world = world(config, credentials.as_deref());
         add_database(&mut world, config).await;
         if args.remote.is_some() {

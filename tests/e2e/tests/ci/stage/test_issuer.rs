@@ -214,7 +214,7 @@ fn config(port: u16, github: &CiPlatform, gitlab: &CiPlatform, sts: &str, backen
         ("127.0.0.1:9465", "127.0.0.1:0"),
         ("mode = \"acme\"", "mode = \"files\"\ncertificate = \"server.pem\"\nkey = \"server.key\""),
         ("/var/lib/tagmint/test/tagmint.db", "tagmint.db"),
-        ("/etc/tagmint/test/master.key", "master.key"),
+        ("credential:tagmint-key", "master.key"),
         ("http://127.0.0.1:9500", backend),
         ("eu-central-1", "us-east-1"),
         ("111122223333", "000000000000"),
