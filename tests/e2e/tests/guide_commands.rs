@@ -12,7 +12,7 @@ use shell::Shell;
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type TestResult<T = ()> = Result<T, Error>;
 
-const PAGES: [&str; 2] = ["runbook.md", "troubleshooting.md"];
+const PAGES: [&str; 3] = ["cloud-setup.md", "runbook.md", "troubleshooting.md"];
 
 /// Runs a page from top to bottom, and tells of each command that does something else than the page says.
 fn play(name: &str, world: &str, state: &str) -> TestResult {
@@ -49,6 +49,11 @@ fn play(name: &str, world: &str, state: &str) -> TestResult {
 #[test]
 fn the_runbook_is_what_happens() -> TestResult {
     play("runbook.md", "test,prod", "running")
+}
+
+#[test]
+fn an_account_and_a_host_become_an_issuer() -> TestResult {
+    play("cloud-setup.md", "prod", "bare")
 }
 
 #[test]
