@@ -12,7 +12,7 @@ use shell::Shell;
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type TestResult<T = ()> = Result<T, Error>;
 
-const PAGES: [&str; 3] = ["cloud-setup.md", "runbook.md", "troubleshooting.md"];
+const PAGES: [&str; 4] = ["cloud-setup.md", "runbook.md", "test-environment.md", "troubleshooting.md"];
 
 /// Runs a page from top to bottom, and tells of each command that does something else than the page says.
 fn play(name: &str, world: &str, state: &str) -> TestResult {
@@ -54,6 +54,11 @@ fn the_runbook_is_what_happens() -> TestResult {
 #[test]
 fn an_account_and_a_host_become_an_issuer() -> TestResult {
     play("cloud-setup.md", "prod", "bare")
+}
+
+#[test]
+fn the_test_environment_stands_beside_prod() -> TestResult {
+    play("test-environment.md", "test", "bare")
 }
 
 #[test]

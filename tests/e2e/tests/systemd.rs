@@ -123,6 +123,17 @@ fn the_sandbox_leaves_little_open() -> TestResult {
     Ok(())
 }
 
+#[test]
+fn the_stand_in_for_a_session_backend_is_as_closed() -> TestResult {
+    let root = Root::new()?;
+    let unit = "tagmint-mock-backend@test.service";
+    let output = root.analyze(&["verify", "--man=no", unit])?;
+    assert_eq!(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()), "");
+    let output = root.analyze(&["security", "--offline=true", &format!("--threshold={EXPOSURE}"), unit])?;
+    assert!(output.status.success(), "{output:?}");
+    Ok(())
+}
+
 /// The files of an issuer behind a proxy, with the key where systemd puts credentials.
 struct Files {
     dir: tempfile::TempDir,

@@ -83,8 +83,8 @@ run_issuer() {
     [ "$1" = prod ] || { tagmint mock-backend --listen 127.0.0.1:9500 --auth-token federation-proof >/dev/null 2>&1 & }
     systemctl start "tagmint@$1"
     until_true curl -fsS "$(sed -n 's|^issuer = "\([^"]*\)".*|\1|p' "/etc/tagmint/$1.toml")/.well-known/openid-configuration"
-    CREDENTIALS_DIRECTORY=/etc/tagmint/$1 tagmint aws render --config "/etc/tagmint/$1.toml" --format cli --out "$stage/aws-$1" >/dev/null
-    "$stage/aws-$1/setup.sh" >"$stage/setup.log" 2>&1
+    CREDENTIALS_DIRECTORY=/etc/tagmint/$1 tagmint aws render --config "/etc/tagmint/$1.toml" --format cli --out "$STAGE/aws-$1" >/dev/null
+    "$STAGE/aws-$1/setup.sh" >"$STAGE/setup.log" 2>&1
 }
 for world in ${worlds//,/ }; do [ "$state" = bare ] || run_issuer "$world"; done
 # For what a guide does to prod's database and cannot take back.
@@ -105,6 +105,6 @@ travel() {
     echo "$1" >"$STAGE/clock"
     export LD_PRELOAD="/usr/\$LIB/faketime/libfaketime.so.1" FAKETIME_TIMESTAMP_FILE=$STAGE/clock FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
 }
-export -f until_true keep_database put_database_back trust_policy travel
+export -f until_true run_issuer keep_database put_database_back trust_policy travel
 echo "the stage is set"
 exec bash --norc --noprofile
