@@ -12,6 +12,8 @@ mod package;
 mod running;
 #[path = "install/script.rs"]
 mod script;
+#[path = "install/shipped.rs"]
+mod shipped;
 
 use std::path::PathBuf;
 

@@ -16,8 +16,7 @@ mkdir -p "$stage"/memory/{etc,var}{,.work}
 for folder in etc var; do
     mount -t overlay overlay -o "lowerdir=/$folder,upperdir=$stage/memory/$folder,workdir=$stage/memory/$folder.work" "/$folder"
 done
-mkdir -p /etc/tagmint /var/lib/tagmint/{prod,test} /var/backups/tagmint
-chmod 0700 /var/lib/tagmint/{prod,test}
+mkdir -p /etc/tagmint /var/lib/tagmint /var/backups/tagmint
 ip link set lo up
 # Public ones, as `check --remote` wants them; nothing leaves the stage. In the guides they are 203.0.113.…
 for address in 10 11 14 20; do ip address add "52.58.0.$address/32" dev lo; done

@@ -1,0 +1,58 @@
+//! The configurations of deploy/prod and deploy/test on a host that runs, as docs/cloud-setup.md and docs/test-environment.md bring them there.
+
+use super::{
+    TestResult,
+    machine::{Booted, Machine},
+    repository,
+};
+
+/// The steps of the guides on the host of a world, whose configuration lies in /root.
+fn set_up(host: &Booted, world: &str, more_units: &str) -> TestResult {
+    host.machine().put(&format!("root/{world}.toml"), &repository().join("deploy").join(world).join("tagmint.toml"))?;
+    let script = format!(
+        "set -e
+        install -d -m 0700 /etc/tagmint/{world}
+        head -c 32 /dev/urandom | base64 | install -m 0600 /dev/stdin /etc/tagmint/{world}/tagmint-key
+        install -m 0644 /root/{world}.toml /etc/tagmint/{world}.toml
+        systemctl start tagmint-check@{world}.service
+        journalctl -o cat -u tagmint-check@{world} | grep -E '^(issuer|ok|WRONG) '
+        systemctl enable --now {more_units} tagmint-http@{world}.socket tagmint@{world}.socket tagmint@{world}.service \
+            tagmint-check@{world}.timer
+        systemctl is-active tagmint@{world}.service"
+    );
+    let said = host.run(&script)?.well()?;
+    assert!(
+        said.contains("ok  key file  credential:tagmint-key") && said.contains("is made at the first start"),
+        "{said}"
+    );
+    Ok(())
+}
+
+/// There is no network: so no certificate, and no backend for prod. The issuers start, and say so.
+#[test]
+fn the_shipped_configurations_start_under_the_shipped_units() -> TestResult {
+    let host = Machine::new()?.boot()?;
+    host.run("dpkg --install /root/tagmint.deb")?.well()?;
+    set_up(&host, "prod", "")?;
+    host.run("curl --silent --fail http://127.0.0.1:9464/livez")?.well()?;
+    let alarms = "CREDENTIALS_DIRECTORY=/etc/tagmint/prod tagmint --config /etc/tagmint/prod.toml alarms list";
+    let alarms = host.run(alarms)?.well()?;
+    assert!(alarms.contains("certificate-unservable") && alarms.contains("provider-keys-stale (github)"), "{alarms}");
+
+    // Both want port 443. The timer must not start prod again through its socket.
+    host.run("systemctl disable --now tagmint-http@prod.socket tagmint@prod.socket tagmint@prod.service")?.well()?;
+    let secret = "umask 077; mkdir -p /etc/tagmint/test; echo TAGMINT_MOCK_AUTH_TOKEN=of-this-test >/etc/tagmint/test/mock-backend.env";
+    host.run(secret)?.well()?;
+    set_up(&host, "test", "tagmint-mock-backend@test.service")?;
+    host.run("curl --silent --fail http://127.0.0.1:9465/livez")?.well()?;
+    host.run("systemctl is-active tagmint-mock-backend@test.service")?.well()?;
+    let apart = "CREDENTIALS_DIRECTORY=/etc/tagmint/test tagmint --config /etc/tagmint/test.toml check --against /etc/tagmint/prod.toml \
+                 --against-credentials /etc/tagmint/prod";
+    let apart = host.run(apart)?.well()?;
+    assert!(apart.contains("✓  key file") && apart.contains("✓  database") && !apart.contains('✗'), "{apart}");
+
+    host.run("dpkg --purge tagmint")?.well()?;
+    let left = host.run("systemctl list-units --no-legend --plain --state=active 'tagmint*'; find /etc/systemd/system -name 'tagmint*' -type l")?;
+    assert_eq!(left.well()?, "");
+    Ok(())
+}
