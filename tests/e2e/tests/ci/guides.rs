@@ -33,7 +33,10 @@ struct Guide {
 
 impl Guide {
     fn read(name: &str) -> TestResult<Self> {
-        let text = fs::read_to_string(repository().join("docs").join(name))?;
+        Ok(Self::parse(&fs::read_to_string(repository().join("docs").join(name))?))
+    }
+
+    fn parse(text: &str) -> Self {
         let mut blocks = vec![];
         let mut lines = text.lines();
         let mut before = String::new();
@@ -50,7 +53,7 @@ impl Guide {
             blocks.push(Block { language: language.to_owned(), name, text: body.join("\n") + "\n" });
             before.clear();
         }
-        Ok(Self { text, blocks })
+        Self { text: text.to_owned(), blocks }
     }
 
     fn of(&self, language: &str) -> impl Iterator<Item = &Block> {
@@ -92,6 +95,13 @@ pub fn policy(guide: &str, name: &str) -> TestResult<String> {
     let guide = Guide::read(guide)?;
     let policy = *guide.policies().get(name).ok_or_else(|| format!("there is no `{name}`"))?;
     Ok(policy.replace("111122223333", "000000000000"))
+}
+
+/// The commands of a section of a guide, a block each.
+pub fn commands(guide: &str, section: &str) -> TestResult<Vec<String>> {
+    let text = Guide::read(guide)?.text;
+    let text = text.split("\n## ").find(|text| text.starts_with(section)).ok_or_else(|| format!("no `{section}`"))?;
+    Ok(Guide::parse(text).of("sh").map(|block| block.text.clone()).collect())
 }
 
 /// A token with these claims. Nobody signed it: the engine is asked without a key set.
@@ -222,6 +232,31 @@ fn the_nightly_role_is_for_one_file_of_one_branch() -> TestResult {
         let here = asked(from(claims, &format!("sweep.yml@{branch}")))?;
         // The file itself does not run on what strangers begin.
         assert_eq!(here, job.starts_with("push to `main`") || job.starts_with("`pull_request_target`"), "{job}");
+    }
+    // It removes what runs left, and nothing else of the bucket or of another one.
+    let own = [Policy::parse(guide.policies()["nightly-sweep.json"])?];
+    let claims = from(ci_claims::github_push(), "sweep.yml@refs/heads/main");
+    let claims = ci_claims::at(claims, ci_claims::GITHUB_ISSUER, "sts.amazonaws.com");
+    for (action, key, allowed) in [
+        ("s3:ListBucketVersions", "", true),
+        ("s3:ListBucketMultipartUploads", "", true),
+        ("s3:DeleteObject", "/pr-7/run-1/result", true),
+        ("s3:DeleteObjectVersion", "/branch-main/run-1/deep/result", true),
+        ("s3:AbortMultipartUpload", "/bearer-jenkins/result", true),
+        ("s3:DeleteObject", "/pr-7/notes", false),
+        ("s3:DeleteObject", "/0x7a6ed1c0ffee5eed00000000000000000000d00d/inbox", false),
+        ("s3:DeleteObject", "/x/pr-7/run-1/result", false),
+        ("s3:DeleteObject", "-other/pr-7/run-1/result", false),
+        ("s3:GetObject", "/pr-7/run-1/result", false),
+        ("s3:PutObject", "/pr-7/run-1/result", false),
+        ("s3:DeleteBucket", "", false),
+    ] {
+        let resource = format!("arn:aws:s3:::agentkeys-mail-test-111122223333{key}");
+        let access =
+            AccessQuestion { action, resource: &resource, role_policies: &own, bucket_policy: None, context: &[] };
+        let said = judge(&policy, &claims, Some(access))?;
+        let access = said.checks.iter().find(|check| check.check == "access").ok_or("no access check")?;
+        assert_eq!(access.passed, allowed, "{action} {key}");
     }
     let workflow = yaml::read(&repository().join("deploy/ci/github/sweep.yml"))?;
     let events: Vec<_> = workflow["true"].as_object().ok_or("no events")?.keys().collect();

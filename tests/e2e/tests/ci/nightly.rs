@@ -15,6 +15,8 @@ use super::{
     stage::{Shelf, Stage, TEST_BUCKET, WALLET},
 };
 
+/// Where docs/github.md tells of it.
+const SECTION: &str = "For a test issuer";
 /// Where the package is on the shelf.
 const PACKAGE: &str = "/tagmint.deb";
 /// What is no package, and its SHA-256.
@@ -75,13 +77,26 @@ impl Night {
         stays
     }
 
-    /// A role of a guide, with its trust policy and its own one, for this platform.
-    fn role(&self, name: &str, trust: &str, policy: &str) -> TestResult {
-        let stage = &self.stage;
-        stage.aws_command(&["iam", "create-role", "--role-name", name, "--assume-role-policy-document", trust])?;
-        let own = ["iam", "put-role-policy", "--role-name", name, "--policy-name", "own", "--policy-document", policy];
-        stage.aws_command(&own)?;
+    /// Makes both roles with the commands of docs/github.md and its policies, for those whom this trust policy lets in.
+    fn make_the_roles(&self, trust: &str) -> TestResult {
+        let dir = self.stage.path("roles");
+        fs::create_dir_all(&dir)?;
+        fs::write(dir.join("nightly-trust.json"), trust)?;
+        for name in ["nightly-sweep.json", "nightly-check.json"] {
+            fs::write(dir.join(name), self.here(&guides::policy("github.md", name)?)?)?;
+        }
+        let make = guides::commands("github.md", SECTION)?.pop().ok_or("no commands")?;
+        assert_eq!(make.matches("aws iam ").count(), 4, "{make}");
+        let mut command = Command::new("bash");
+        command.args(["-ec", &make]).current_dir(dir);
+        let output = self.stage.as_operator(command)?;
+        assert!(output.status.success(), "{make}\n{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
+    }
+
+    /// A policy of a guide, for the issuer of the stage.
+    fn here(&self, policy: &str) -> TestResult<String> {
+        Ok(policy.replace("test-broker.litentry.org", self.stage.url()?.trim_start_matches("https://")))
     }
 
     /// The platform's provider in the account.
@@ -115,9 +130,7 @@ impl Night {
     fn drift(&self) -> TestResult {
         let policy =
             json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}});
-        let role = ["iam", "put-role-policy", "--role-name", "agentkeys-data-role-test", "--policy-name", "broad"];
-        self.stage.aws_command(&[&role[..], &["--policy-document", &policy.to_string()]].concat())?;
-        Ok(())
+        self.stage.put_role_policy("agentkeys-data-role-test", "broad", &policy.to_string())
     }
 }
 

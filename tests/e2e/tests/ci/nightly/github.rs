@@ -1,13 +1,13 @@
 //! `deploy/ci/github/sweep.yml` and `check.yml`.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, process::Command};
 
 use serde_json::{Value, json};
 use tagmint_testkit::ci_claims::{self, ClaimSet, with};
 
 use super::{
     super::{
-        job::Job,
+        job::{Job, repository},
         pipeline::{Ran, workflow},
         stage::{TRUSTED, role},
     },
@@ -24,17 +24,13 @@ impl Night {
         let night = Self::falls(stage)?;
         let url = night.stage.github.issuer();
         night.provider(url)?;
-        let here = |name: &str| -> TestResult<String> {
-            let policy = guides::policy("github.md", name)?;
-            Ok(policy.replace("token.actions.githubusercontent.com", url.trim_start_matches("https://")))
-        };
-        let mut trust: Value = serde_json::from_str(&here("nightly-trust.json")?)?;
+        let trust = guides::policy("github.md", "nightly-trust.json")?;
+        let trust = trust.replace("token.actions.githubusercontent.com", url.trim_start_matches("https://"));
+        let mut trust: Value = serde_json::from_str(&trust)?;
         let wanted = trust["Statement"][0]["Condition"]["StringEquals"].as_object_mut().ok_or("no conditions")?;
         wanted.retain(|name, _| [":aud", ":sub"].iter().any(|known| name.ends_with(known)));
         assert_eq!(wanted.len(), 2);
-        let trust = trust.to_string();
-        night.role(SWEEP_ROLE, &trust, &here("nightly-sweep.json")?)?;
-        night.role(CHECK_ROLE, &trust, &here("nightly-check.json")?)?;
+        night.make_the_roles(&trust.to_string())?;
         Ok(night)
     }
 
@@ -198,6 +194,17 @@ fn the_check_tells_what_is_wrong_with_issuer_and_account() -> TestResult {
         );
     }
 
+    // What may not be looked at is not the same.
+    let policy: Value = serde_json::from_str(&guides::policy("github.md", "nightly-check.json")?)?;
+    let mut less = policy.clone();
+    less["Statement"].as_array_mut().ok_or("no statements")?.retain(|statement| statement["Sid"] != "Bucket");
+    night.stage.put_role_policy(CHECK_ROLE, "check", &night.here(&less.to_string())?)?;
+    let (_, drift) = night.check(None)?;
+    assert_eq!(drift.failed(), ["AWS's side"]);
+    assert!(drift.log().contains("::error title=AWS and the configuration::  ? "), "{}", drift.log());
+    assert!(drift.summary.contains("s3:GetBucketPolicy"), "{}", drift.summary);
+    night.stage.put_role_policy(CHECK_ROLE, "check", &night.here(&policy.to_string())?)?;
+
     // Somebody attached a policy: it is named, and the other job is green.
     night.drift()?;
     let (issuer, drift) = night.check(None)?;
@@ -205,5 +212,24 @@ fn the_check_tells_what_is_wrong_with_issuer_and_account() -> TestResult {
     let said = "✗ a further policy of its own, `broad`, gives s3:*";
     assert!(drift.log().contains(said) && drift.summary.contains(said), "{}", drift.log());
     assert!(drift.log().contains("::error title=AWS and the configuration::  ✗ "), "{}", drift.log());
+    Ok(())
+}
+
+#[test]
+fn the_commands_of_the_guide_copy_what_the_workflows_run() -> TestResult {
+    let dir = tempfile::tempdir()?;
+    std::os::unix::fs::symlink(fs::canonicalize(repository())?, dir.path().join("tagmint"))?;
+    let copy = guides::commands("github.md", super::SECTION)?.remove(0);
+    let output = Command::new("bash").args(["-ec", &copy]).current_dir(dir.path()).output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for name in ["proof.yml", "sweep.yml", "check.yml"] {
+        let text = fs::read_to_string(dir.path().join(".github/workflows").join(name))?;
+        let scripts: Vec<_> = text.split("\"$SCRIPTS/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(scripts.len() >= 3, "{name}: {scripts:?}");
+        assert!(scripts.iter().all(|script| dir.path().join("deploy/ci").join(script).exists()), "{name}: {scripts:?}");
+        assert!(text.contains("\n  SCRIPTS: deploy/ci\n"), "{name}");
+        let config = text.contains("  CONFIG: deploy/test/tagmint.toml");
+        assert!((config || name == "proof.yml") && dir.path().join("deploy/test/tagmint.toml").exists(), "{name}");
+    }
     Ok(())
 }

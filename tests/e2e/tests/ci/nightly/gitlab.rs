@@ -119,11 +119,7 @@ impl Night {
         night.provider(url)?;
         let trust =
             guides::policy("gitlab.md", "branch.json")?.replace("gitlab.com", url.trim_start_matches("https://"));
-        for (role, policy) in
-            [("tagmint-sweep-test", "nightly-sweep.json"), ("tagmint-check-test", "nightly-check.json")]
-        {
-            night.role(role, &trust, &guides::policy("github.md", policy)?)?;
-        }
+        night.make_the_roles(&trust)?;
         Ok(night)
     }
 

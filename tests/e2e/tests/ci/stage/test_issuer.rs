@@ -93,6 +93,14 @@ impl Stage {
         succeed(self.as_operator(command)?)
     }
 
+    /// Gives a role a policy of its own.
+    pub fn put_role_policy(&self, role: &str, name: &str, policy: &str) -> TestResult {
+        let command =
+            ["iam", "put-role-policy", "--role-name", role, "--policy-name", name, "--policy-document", policy];
+        self.aws_command(&command)?;
+        Ok(())
+    }
+
     /// Writes an object into the test bucket as if it were so many days ago.
     pub fn put_days_ago(&self, days: u32, key: &str) -> TestResult {
         let (clock, body) = (self.path("clock"), self.path("body"));
