@@ -4,7 +4,8 @@
 #   report.sh TITLE COMMAND [ARGUMENT…]
 #
 # What the command says can hold what strangers wrote, as names of objects: no line of it is taken for a command of the runner, it is escaped in
-# the summary, and loses its control characters. What failed becomes an annotation of the run. The exit code is the command's.
+# the summary, and loses its control characters. What failed becomes an annotation of the run, and so does a warning (a line `! NAME: …`). The exit
+# code is the command's.
 set -euo pipefail
 
 escape() { # What the runner's commands take as one line.
@@ -41,9 +42,15 @@ if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
     if [ "$(wc -l <"$said")" -gt 1000 ]; then printf 'The rest is in the log.\n\n'; fi
   } >>"$GITHUB_STEP_SUMMARY"
 fi
-if [ -n "${GITHUB_ACTIONS:-}" ] && [ "$code" != 0 ]; then
-  # Of a report the lines that say what is wrong, otherwise its end.
-  wrong=$(grep -aE '^ *(✗|[?]) ' "$said" | head -n 20) || wrong=$(tail -n 1 "$said")
-  printf '::error title=%s::%s\n' "$(escape "${title//[:,]/ }")" "$(escape "${wrong:-exit code $code}")"
+annotate() { # LEVEL TEXT
+  printf '::%s title=%s::%s\n' "$1" "$(escape "${title//[:,]/ }")" "$(escape "$2")"
+}
+if [ -n "${GITHUB_ACTIONS:-}" ]; then
+  if [ "$code" != 0 ]; then
+    # Of a report the lines that say what is wrong (not those of its table), otherwise its end.
+    wrong=$(grep -am 20 -E '^ *(✗|[?]) [^ ]' "$said") || wrong=$(tail -n 1 "$said")
+    annotate error "${wrong:-exit code $code}"
+  fi
+  warned=$(grep -am 20 -E '^! [^ ]+: ' "$said") && annotate warning "$warned"
 fi
 exit "$code"

@@ -97,6 +97,7 @@ fn the_workflows_give_nobody_more_than_they_need() -> TestResult {
         let workflow = yaml::read(&workflow(name))?;
         assert!(workflow["permissions"].as_object().is_some_and(serde_json::Map::is_empty), "{name}: no permissions");
         assert!(workflow["concurrency"]["group"].is_string(), "{name}: one run at a time");
+        assert_eq!(workflow["defaults"]["run"]["shell"], "bash", "{name}: with pipefail");
         for (id, job) in workflow["jobs"].as_object().ok_or("no jobs")? {
             assert!(job["timeout-minutes"].is_u64(), "{name}, {id}: a limit of time");
             for step in job["steps"].as_array().ok_or("no steps")? {

@@ -54,6 +54,12 @@ fn what_has_no_marks_is_told_by_its_end_and_much_is_cut() -> TestResult {
     assert_eq!(outcome.code, Some(3));
     assert!(outcome.stdout.ends_with("\n::error title=A title  of it::error: it was too much\n"), "{}", outcome.stdout);
     assert!(summary.ends_with("\n1000\n</pre>\n\nThe rest is in the log.\n\n"), "{summary}");
+    // A warning is one whatever the exit code; a table's line is none.
+    let (outcome, _) = report("echo '!  dns   x'; echo '✗  connect  y'; echo '! dns: x'", true)?;
+    assert!(
+        outcome.code == Some(0) && outcome.stdout.ends_with("::\n::warning title=A title  of it::! dns: x\n"),
+        "{outcome:?}"
+    );
     // A program that says nothing, one that is not there, and a job elsewhere.
     let (outcome, _) = report("exit 4", true)?;
     assert!(outcome.code == Some(4) && outcome.stdout.ends_with("::exit code 4\n"), "{outcome:?}");

@@ -171,6 +171,7 @@ fn the_check_tells_what_is_wrong_with_issuer_and_account() -> TestResult {
         "{}",
         issuer.summary
     );
+    assert!(issuer.log().contains("::warning title=The issuer from outside::! dns: 127.0.0.1: "), "{}", issuer.log());
     assert!(drift.summary.contains("the account is as the configuration says"), "{}", drift.summary);
     assert!(!issuer.job.variables.contains_key("ACTIONS_ID_TOKEN_REQUEST_TOKEN"), "what needs no token has none");
 
