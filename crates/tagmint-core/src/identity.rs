@@ -25,11 +25,13 @@ pub enum IdentitySource {
     Gitlab,
     /// Whatever another OpenID Connect issuer vouches for: `"oidc"`.
     Oidc,
+    /// Nothing at all, at a test issuer that mints openly: `"open"`. Only rules that name it take it.
+    Open,
 }
 
 impl IdentitySource {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Session, Self::Bearer, Self::GithubActions, Self::Gitlab, Self::Oidc];
+    pub const ALL: [Self; 6] = [Self::Session, Self::Bearer, Self::GithubActions, Self::Gitlab, Self::Oidc, Self::Open];
 
     /// The name in rules and the ledger.
     pub const fn as_str(&self) -> &'static str {
@@ -39,6 +41,7 @@ impl IdentitySource {
             Self::GithubActions => "github-actions",
             Self::Gitlab => "gitlab",
             Self::Oidc => "oidc",
+            Self::Open => "open",
         }
     }
 }
@@ -52,6 +55,8 @@ pub enum CredentialId {
     Bearer(BearerId),
     /// A token of another issuer, of which there is one use.
     Upstream(TokenUseId),
+    /// None was presented.
+    Absent,
 }
 
 impl fmt::Display for CredentialId {
@@ -60,6 +65,7 @@ impl fmt::Display for CredentialId {
             Self::Session(id) => id.fmt(f),
             Self::Bearer(id) => id.fmt(f),
             Self::Upstream(id) => id.fmt(f),
+            Self::Absent => f.write_str("none"),
         }
     }
 }
@@ -81,4 +87,19 @@ pub struct VerifiedIdentity {
     pub only_rule: Option<RuleName>,
     /// What the credential is confined to, whatever the rules give.
     pub scope: TagScope,
+}
+
+impl VerifiedIdentity {
+    /// Whoever asks without a credential, where that is allowed: all of them are one identity, `anonymous`, of which nothing is known.
+    pub fn anonymous() -> Self {
+        Self {
+            source: IdentitySource::Open,
+            provider: None,
+            subject: "anonymous".to_owned(),
+            attributes: Map::new(),
+            credential: CredentialId::Absent,
+            only_rule: None,
+            scope: TagScope::default(),
+        }
+    }
 }

@@ -87,6 +87,9 @@ pub enum StartError {
     /// A prod issuer was pointed at the mock.
     #[error("the session backend is `tagmint mock-backend`: a prod issuer does not start against it")]
     MockBackend,
+    /// A prod issuer was to give tokens without proof.
+    #[error("`open_mint` is for test issuers: a prod issuer does not start with it")]
+    OpenMint,
     /// The signing keys cannot be read or made.
     #[error("the signing keys: {0}")]
     Keys(#[from] KeysError),
@@ -136,6 +139,9 @@ impl App {
                 Err(error) => tracing::warn!(%error, "could not ask the session backend whether it is the mock"),
             }
         }
+        if settings.open_mint.is_some() && settings.stamp.environment == Environment::Prod {
+            return Err(StartError::OpenMint);
+        }
         if rules.is_empty() {
             tracing::warn!("there are no rules: nothing will be minted");
         }
@@ -153,7 +159,7 @@ impl App {
             .unwrap_or(HeaderValue::from_static("no-cache"));
         let figures = Figures::new(Metrics::new()?);
         let recorder = Recorder::new(settings.witness.recognition.clone(), &figures.metrics);
-        let limits = RateLimits::new(&settings.limits);
+        let limits = RateLimits::new(&settings.limits, settings.open_mint);
         let credentials = CredentialCache::new(settings.sts);
         Ok(Arc::new(Self {
             settings,

@@ -9,14 +9,18 @@ use std::{
     time::Duration,
 };
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::settings::{Limits, Rate};
+use crate::settings::{Limits, OpenMint, Rate};
 
 /// How many checks pass between two clean-ups of buckets that are full again.
 const CLEANUP_EVERY: u32 = 10_000;
+/// The most addresses without proof that are told apart; while there are as many, no further request without proof passes.
+const MOST_OPEN_ADDRESSES: usize = 65_536;
+/// When to try again while there are too many addresses.
+const UNTIL_CLEANUP: Duration = Duration::from_secs(10);
 
 /// The buckets of all callers. Credentials are kept as keyed hashes, never as text.
 #[derive(Debug)]
@@ -24,14 +28,23 @@ pub struct RateLimits {
     by_credential: Option<DefaultKeyedRateLimiter<u64>>,
     by_address: Option<DefaultKeyedRateLimiter<IpAddr>>,
     failed_by_address: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    open: Option<OpenLimits>,
     hasher: RandomState,
     checks: AtomicU32,
+}
+
+/// The buckets of callers without proof, who must not use up those of others.
+#[derive(Debug)]
+struct OpenLimits {
+    by_address: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    total: Option<DefaultDirectRateLimiter>,
 }
 
 /// The caller has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany {
-    /// Which bucket is empty: `credential`, `address` or `failed_authentication`.
+    /// Which bucket is empty: `credential`, `address`, `failed_authentication`; of callers without proof `open_mint_address`,
+    /// `open_mint_total`.
     pub bucket: &'static str,
     /// When the next request would pass.
     pub retry_after: Duration,
@@ -39,8 +52,13 @@ pub struct TooMany {
 
 impl RateLimits {
     /// Empty buckets with these rates.
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(limits: &Limits, open: Option<OpenMint>) -> Self {
+        let open_limits = |open: OpenMint| OpenLimits {
+            by_address: quota(open.per_address).map(RateLimiter::keyed),
+            total: quota(open.total).map(RateLimiter::direct),
+        };
         Self {
+            open: open.map(open_limits),
             by_credential: quota(limits.per_credential).map(RateLimiter::keyed),
             by_address: quota(limits.per_address).map(RateLimiter::keyed),
             failed_by_address: quota(limits.failed_per_address).map(RateLimiter::keyed),
@@ -68,11 +86,26 @@ impl RateLimits {
         take(self.failed_by_address.as_ref(), &network(address), "failed_authentication")
     }
 
+    /// Takes one from the buckets of callers without proof: of the address first, so that one of them alone cannot empty everybody's.
+    pub fn check_open(&self, address: IpAddr) -> Result<(), TooMany> {
+        let Some(open) = &self.open else { return Ok(()) };
+        if open.by_address.as_ref().is_some_and(|limiter| limiter.len() >= MOST_OPEN_ADDRESSES) {
+            return Err(TooMany { bucket: "open_mint_total", retry_after: UNTIL_CLEANUP });
+        }
+        take(open.by_address.as_ref(), &network(address), "open_mint_address")?;
+        let Some(total) = &open.total else { return Ok(()) };
+        total.check().map_err(|not_until| TooMany {
+            bucket: "open_mint_total",
+            retry_after: not_until.wait_time_from(total.clock().now()),
+        })
+    }
+
     fn clean_up(&self) {
         if let Some(limiter) = &self.by_credential {
             limiter.retain_recent();
         }
-        for limiter in [&self.by_address, &self.failed_by_address].into_iter().flatten() {
+        let open_by_address = self.open.as_ref().and_then(|open| open.by_address.as_ref());
+        for limiter in [&self.by_address, &self.failed_by_address].into_iter().flatten().chain(open_by_address) {
             limiter.retain_recent();
         }
     }
@@ -110,7 +143,8 @@ mod tests {
 
     fn limits(credential: (u32, u32), address: (u32, u32)) -> RateLimits {
         let rate = |(per_second, burst)| Rate { per_second, burst };
-        RateLimits::new(&Limits { per_credential: rate(credential), per_address: rate(address), ..Limits::default() })
+        let limits = Limits { per_credential: rate(credential), per_address: rate(address), ..Limits::default() };
+        RateLimits::new(&limits, None)
     }
 
     #[test]
@@ -136,6 +170,35 @@ mod tests {
         assert!(limits.check_address("2001:db8::1".parse().unwrap()).is_ok());
         assert!(limits.check_address("2001:db8::2".parse().unwrap()).is_err());
         assert!(limits.check_address("2001:db8:0:1::1".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn callers_without_proof_have_buckets_of_their_own_and_are_bounded_in_number() {
+        let rate = |per_second, burst| Rate { per_second, burst };
+        let open = OpenMint { per_address: rate(1, 2), total: rate(1, 3) };
+        let limits = RateLimits::new(&Limits::default(), Some(open));
+        let address = |number: u32| IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + number));
+        assert!(limits.check_open(address(1)).is_ok() && limits.check_open(address(1)).is_ok());
+        for _ in 0..100 {
+            assert_eq!(limits.check_open(address(1)).unwrap_err().bucket, "open_mint_address");
+        }
+        assert!(limits.check_open(address(2)).is_ok(), "one address alone does not empty everybody's bucket");
+        let refused = limits.check_open(address(3)).unwrap_err();
+        assert_eq!(refused.bucket, "open_mint_total");
+        assert!(refused.retry_after > Duration::ZERO);
+        // Neither the general bucket of the address nor a credential's paid for it.
+        let general = RateLimits::new(
+            &Limits { per_address: rate(1, 1), per_credential: rate(1, 1), ..Limits::default() },
+            Some(open),
+        );
+        assert!(general.check_open(address(1)).is_ok() && general.check_open(address(1)).is_ok());
+        assert!(general.check_address(address(1)).is_ok() && general.check_credential(&"a".into()).is_ok());
+
+        let wide = OpenMint { per_address: rate(1, 1), total: rate(1_000_000, 1_000_000) };
+        let limits = RateLimits::new(&Limits::default(), Some(wide));
+        let most = u32::try_from(MOST_OPEN_ADDRESSES).unwrap();
+        assert!((0..most).all(|number| limits.check_open(address(number)).is_ok()));
+        assert_eq!(limits.check_open(address(most)).unwrap_err().bucket, "open_mint_total");
     }
 
     #[test]

@@ -20,6 +20,11 @@ use crate::{
 /// The name, kind and meaning of every metric. The reference page is made from this table.
 pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("tagmint_mints_total", "counter", "Tokens signed, by route."),
+    (
+        "tagmint_open_mints_total",
+        "counter",
+        "Tokens signed for callers who showed no credential (`[open_mint]`, test issuers alone). They count in `tagmint_mints_total` too.",
+    ),
     ("tagmint_refusals_total", "counter", "Requests for a token that were refused, by the reason's code."),
     ("tagmint_mint_failures_total", "counter", "Requests for a token that failed on our side (503), by what failed."),
     ("tagmint_sessions_opened_total", "counter", "Sessions opened."),
@@ -317,6 +322,11 @@ impl Figures {
     /// A token was signed and recorded.
     pub fn minted(&self, route: &'static str) {
         self.metrics.counter("tagmint_mints_total", &[("route", route)]).increment(1);
+    }
+
+    /// A token of these was for a caller without proof.
+    pub fn minted_openly(&self) {
+        self.metrics.counter("tagmint_open_mints_total", &[]).increment(1);
     }
 
     /// A request for a token was refused and recorded.

@@ -24,6 +24,8 @@ pub struct Settings {
     pub session_lifetime: SignedDuration,
     /// Bounds on what one caller may ask.
     pub limits: Limits,
+    /// Bounds on callers without proof; none: such callers get no token. Never with a prod issuer.
+    pub open_mint: Option<OpenMint>,
     /// Addresses whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Bounds on asking STS on callers' behalf.
@@ -127,6 +129,15 @@ impl Default for UpstreamSettings {
             unknown_key_interval: Duration::from_secs(30),
         }
     }
+}
+
+/// Bounds on tokens for callers who show no credential (`[open_mint]`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenMint {
+    /// Requests of one address (of one /64 with IPv6).
+    pub per_address: Rate,
+    /// Requests of all of them together.
+    pub total: Rate,
 }
 
 /// A token bucket.

@@ -184,7 +184,7 @@ impl CliError {
             | Self::Shared { .. }
             | Self::BackendClient(_)
             | Self::SinkClient { .. }
-            | Self::Start(StartError::MockBackend)
+            | Self::Start(StartError::MockBackend | StartError::OpenMint)
             | Self::Ledger(LedgerError::Seal { .. }) => 3,
             Self::Store(error)
             | Self::Ledger(LedgerError::Store(error))
@@ -267,6 +267,7 @@ mod tests {
             CliError::Keys(KeysError::Store(foreign())),
             CliError::Start(StartError::Keys(KeysError::Store(foreign()))),
             CliError::Start(StartError::MockBackend),
+            CliError::Start(StartError::OpenMint),
             CliError::Check("x".to_owned()),
         ] {
             assert_eq!(error.status(), 3, "{error}");

@@ -9,7 +9,7 @@ use std::{
 use tagmint_core::{
     isolation::{self, Finding, Part, Verdict, World},
     issued_secret::SecretKind,
-    rules::{Piece, Shape},
+    rules::{Piece, RuleOutline, Shape},
 };
 use tagmint_store::StoreError;
 
@@ -61,6 +61,11 @@ fn names(config: &Config, world: &mut World) {
             world.owns(Part::ProviderAudience, &format!("{issuer} {audience}"), &shown);
             world.takes(Part::ProviderAudience, audience, &shown);
         }
+    }
+    if config.settings.open_mint.is_some() {
+        let open = config.rules.outlines().filter(RuleOutline::is_open);
+        let rules: Vec<String> = open.map(|rule| rule.name.to_string()).collect();
+        world.owns(Part::OpenMint, "open_mint", &format!("by {}", rules.join(", ")));
     }
     if let Some(backend) = &config.session_backend {
         // Two paths of one server are one server.

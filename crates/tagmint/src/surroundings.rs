@@ -147,6 +147,11 @@ pub fn is_github_job() -> bool {
     text("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
+/// Whether this is a job of a CI system. GitHub and GitLab, as most others, set `CI` to `true`.
+pub fn is_ci_job() -> bool {
+    is_github_job() || text("CI").is_some_and(|value| value == "true" || value == "1")
+}
+
 /// The file whose lines become variables of a GitHub job's later steps.
 pub fn github_env() -> Option<PathBuf> {
     variable("GITHUB_ENV")

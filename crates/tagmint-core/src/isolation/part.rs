@@ -23,6 +23,8 @@ pub enum Part {
     Bucket,
     /// The AWS account.
     Account,
+    /// Tokens without proof.
+    OpenMint,
     /// Who vouches for sessions.
     SessionBackend,
     /// The database: its file and its stamp.
@@ -56,7 +58,7 @@ pub enum Gravity {
 
 impl Part {
     /// All parts, in the order in which they are told.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Environment,
         Self::Host,
         Self::TrustedIssuer,
@@ -65,6 +67,7 @@ impl Part {
         Self::Role,
         Self::Bucket,
         Self::Account,
+        Self::OpenMint,
         Self::SessionBackend,
         Self::Database,
         Self::StateFolder,
@@ -88,6 +91,7 @@ impl Part {
             Self::Role => "role",
             Self::Bucket => "bucket",
             Self::Account => "AWS account",
+            Self::OpenMint => "open minting",
             Self::SessionBackend => "session backend",
             Self::Database => "database",
             Self::StateFolder => "state folder",
@@ -124,6 +128,7 @@ impl Part {
             Self::Role => "a token of the one opens what the other's roles reach",
             Self::Bucket => "the one's prefixes, sweeps and lifecycle rules touch the other's data",
             Self::Account => "in one account the names of roles and buckets alone keep the worlds apart",
+            Self::OpenMint => "who proves nothing gets tokens of a test issuer, never of prod's",
             Self::SessionBackend => "who can open a session at the one can at the other",
             Self::Database => "sessions, keys and ledger of the one would be the other's",
             Self::StateFolder => "the process of the one writes where the other keeps its keys and its ledger",

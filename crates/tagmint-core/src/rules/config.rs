@@ -20,7 +20,8 @@ pub struct RuleConfig {
     /// What the rule is for. For people.
     pub description: Option<String>,
     /// How the identity must have proved itself: any of `session`, `bearer`, `github-actions`, `gitlab` and
-    /// `oidc`. Checked before `when`. Default: any.
+    /// `oidc`; or `open` alone, for callers without proof (`[open_mint]`). Checked before `when`. Default: any
+    /// but `open`.
     pub source: Option<Vec<String>>,
     /// Names of `[[provider]]` entries, one of which must vouch for the identity. Checked before `when`.
     /// Default: any, or none.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     claims::{Audience, Lifetime, RoleArn, Subject},
-    identity::VerifiedIdentity,
+    identity::{IdentitySource, VerifiedIdentity},
     tags::{SessionTags, TagValue},
 };
 
@@ -53,7 +53,8 @@ impl RuleSet {
     /// Decides a request.
     ///
     /// Candidates are the rules in order, without those that the request's `rule`, the identity's
-    /// `only_rule` or a rule's `source` or `provider` excludes. The first whose condition is true decides. A condition
+    /// `only_rule` or a rule's `source` or `provider` excludes. An identity without proof is taken by rules
+    /// alone that name its source. The first whose condition is true decides. A condition
     /// that fails ends the search with a refusal: were it skipped, a narrow rule that errs would fall
     /// through to a broader one.
     pub fn decide(&self, identity: &VerifiedIdentity, request: &MintRequest) -> Result<Grant, Denial> {
@@ -87,7 +88,10 @@ impl RuleSet {
 fn is_candidate(rule: &Rule, identity: &VerifiedIdentity, request: &MintRequest) -> bool {
     request.rule.as_ref().is_none_or(|name| name == rule.name.as_str())
         && identity.only_rule.as_ref().is_none_or(|name| *name == rule.name)
-        && rule.sources.as_ref().is_none_or(|sources| sources.contains(&identity.source))
+        && match &rule.sources {
+            Some(sources) => sources.contains(&identity.source),
+            None => identity.source != IdentitySource::Open,
+        }
         && rule.providers.as_ref().is_none_or(|names| identity.provider.as_ref().is_some_and(|it| names.contains(it)))
 }
 

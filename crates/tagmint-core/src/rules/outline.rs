@@ -5,7 +5,10 @@ use super::{
     rule::{Choice, Rule, Tag, TagSource, Text},
     template::{Part, Template},
 };
-use crate::claims::{Audience, RoleArn, Subject};
+use crate::{
+    claims::{Audience, Lifetime, RoleArn, Subject},
+    identity::IdentitySource,
+};
 
 /// What a rule's tokens look like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +23,19 @@ pub struct RuleOutline {
     pub roles: Vec<Shape>,
     /// The session tags, sorted by key.
     pub tags: Vec<TagOutline>,
+    /// The keys of the tags that are kept when the session assumes another role.
+    pub transitive: Vec<Shape>,
+    /// The sources that the rule names; none where it names none, and takes any but `open`.
+    pub sources: Option<Vec<IdentitySource>>,
+    /// The longest lifetime that a token can get; none where an expression decides.
+    pub longest_lifetime: Option<Lifetime>,
+}
+
+impl RuleOutline {
+    /// Whether the rule takes callers without proof.
+    pub fn is_open(&self) -> bool {
+        self.sources.as_ref().is_some_and(|sources| sources.contains(&IdentitySource::Open))
+    }
 }
 
 /// What a rule says of one session tag.
@@ -113,7 +129,21 @@ fn outline(rule: &Rule) -> RuleOutline {
         audiences: rule.audiences.iter().map(|audience| Shape::of(audience, Audience::as_str)).collect(),
         roles: rule.roles.iter().map(|role| Shape::of(role, RoleArn::as_str)).collect(),
         tags: rule.tags.iter().map(tag).collect(),
+        transitive: rule.transitive.iter().map(Shape::of_template).collect(),
+        sources: rule.sources.clone(),
+        longest_lifetime: longest_lifetime(rule),
     }
+}
+
+fn longest_lifetime(rule: &Rule) -> Option<Lifetime> {
+    let fixed = |text: &Option<Text<Lifetime>>| match text {
+        None => Some(None),
+        Some(Text::Fixed(lifetime)) => Some(Some(*lifetime)),
+        Some(Text::Template(_)) => None,
+    };
+    // Both must be known: a default is held to the most when a token is made, not before.
+    let (default, most) = (fixed(&rule.lifetime)?, fixed(&rule.max_lifetime)?);
+    Some(most.or(default).unwrap_or(Lifetime::DEFAULT))
 }
 
 fn tag(tag: &Tag) -> TagOutline {
@@ -168,5 +198,24 @@ mod tests {
         assert_eq!((shapes.len(), shapes[0].literal(), shapes[1].literal()), (2, Some("a"), None));
         let TagValues::Shapes(shapes) = &tag("fixed").values else { panic!("{:?}", tag("fixed")) };
         assert_eq!(shapes[0].pieces(), [piece("pr-"), Piece::Expression, piece("/run")]);
+        assert!(!outline.is_open() && outline.transitive.is_empty());
+    }
+
+    #[test]
+    fn the_longest_lifetime_is_told_where_it_is_known() {
+        let longest = |lines: &str| {
+            let text = format!("name = \"r\"\nsource = [\"open\"]\nsubject = \"open:x\"\naudiences = [\"a\"]\n{lines}");
+            let config: RuleConfig = toml::from_str(&text).unwrap();
+            let rules = RuleSet::compile(&[config], &Providers::default()).unwrap();
+            let outline = rules.outlines().next().unwrap();
+            assert!(outline.is_open());
+            outline.longest_lifetime.map(Lifetime::seconds)
+        };
+        assert_eq!(longest(""), Some(300));
+        assert_eq!(longest("lifetime = \"2m\""), Some(120));
+        assert_eq!(longest("max_lifetime = 600"), Some(600));
+        assert_eq!(longest("lifetime = \"2m\"\nmax_lifetime = \"15m\""), Some(900));
+        assert_eq!(longest("lifetime = \"${identity.subject}\""), None);
+        assert_eq!(longest("lifetime = \"2m\"\nmax_lifetime = \"${identity.subject}\""), None);
     }
 }

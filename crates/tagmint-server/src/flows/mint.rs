@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use tagmint_core::{
     claims::Claims,
     id::{MintId, RefusalId, RequestId},
-    identity::VerifiedIdentity,
+    identity::{CredentialId, IdentitySource, VerifiedIdentity},
     jws::{self, SignError, Token},
     ledger::{LedgerEntry, Minted as MintedEntry, Outcome, Refused},
     random::RandomUnavailable,
@@ -70,7 +70,7 @@ pub enum MintError {
     /// The platform's keys are not at hand, so that its token can't be judged.
     #[error(transparent)]
     Upstream(IdentifyError),
-    /// Too many requests of this credential, or too many from this address whose credential proves nothing. Not recorded: the ledger must
+    /// Too many requests of this credential, too many from this address whose credential proves nothing, or too many without one. Not recorded: the ledger must
     /// not be filled by strangers.
     #[error("too many requests by {}", .0.bucket)]
     TooMany(TooMany),
@@ -211,6 +211,9 @@ impl Authorized {
             return Err(error.into());
         }
         app.figures.minted(command.route);
+        if identity.source == IdentitySource::Open {
+            app.figures.minted_openly();
+        }
         Ok((minted, claimed))
     }
 
@@ -254,10 +257,13 @@ async fn decide(
     now: Timestamp,
     known: &mut Known,
 ) -> Result<(Identified, Grant), MintError> {
-    if let Some(credential) = &command.credential {
+    let credential = command.credential.as_ref();
+    if let Some(credential) = credential {
         app.limits.check_credential(credential).map_err(MintError::TooMany)?;
+    } else if command.accepts.is_open(app, credential) {
+        app.limits.check_open(command.remote).map_err(MintError::TooMany)?;
     }
-    let identified = match identify(app, command.accepts, now, command.credential.as_ref()).await {
+    let identified = match identify(app, command.accepts, now, credential).await {
         Ok(identified) => identified,
         Err(IdentifyError::Credential(AuthenticateError::Store(error))) => return Err(MintError::Store(error)),
         Err(error) if !error.is_refusal() => return Err(MintError::Upstream(error)),
@@ -267,7 +273,7 @@ async fn decide(
         }
     };
     let identity = &identified.identity;
-    known.credential = Some(identity.credential.to_string());
+    known.credential = (identity.credential != CredentialId::Absent).then(|| identity.credential.to_string());
     known.source = Some(identity.source.as_str().to_owned());
     known.identity = Some(identity.subject.clone());
     known.from_platform = identity.provider.is_some();

@@ -21,6 +21,18 @@ impl<S: Send + Sync> FromRequestParts<S> for BearerCredential {
     }
 }
 
+/// Whether there is no `Authorization` header at all. One that holds no credential is a wrong credential, not none.
+#[derive(Debug)]
+pub struct NoCredential(pub bool);
+
+impl<S: Send + Sync> FromRequestParts<S> for NoCredential {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self(!parts.headers.contains_key(AUTHORIZATION)))
+    }
+}
+
 /// The credential after `Bearer`.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<SecretString> {
     let mut values = headers.get_all(AUTHORIZATION).iter();

@@ -333,6 +333,12 @@ impl From<TooMany> for Problem {
             "failed_authentication" => {
                 "Too many credentials that prove nothing came from this address; try again later."
             }
+            "open_mint_address" => {
+                "The limit for requests without a credential is reached for this address; try again later, or show a credential."
+            }
+            "open_mint_total" => {
+                "The limit for requests without a credential is reached; try again later, or show one."
+            }
             _ => "The limit for this address is reached; try again later.",
         };
         Self::new(&TOO_MANY_REQUESTS).detail(what).retry_after(too_many.retry_after)

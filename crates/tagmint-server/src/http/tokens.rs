@@ -13,7 +13,7 @@ use tagmint_core::rules::MintRequest;
 use utoipa::ToSchema;
 
 use super::{
-    bearer::BearerCredential,
+    bearer::{BearerCredential, NoCredential},
     body::{self, OptionalJson},
     context::RequestContext,
     problem::{Problem, ProblemDocument},
@@ -78,8 +78,8 @@ pub struct OidcJwt {
     expiration: i64,
 }
 
-/// Mints a token.
-#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", security(("bearer" = [])), request_body = TokenRequest, responses(
+/// Mints a token. A test issuer that mints openly takes requests without a credential, too.
+#[utoipa::path(post, path = "/v1/tokens", tag = "tokens", security((), ("bearer" = [])), request_body = TokenRequest, responses(
     (status = 200, body = TokenAnswer),
     (status = 400, description = "the body is malformed", body = ProblemDocument, content_type = "application/problem+json"),
     (status = 401, description = "the credential is not valid", body = ProblemDocument, content_type = "application/problem+json"),
@@ -90,11 +90,13 @@ pub async fn create(
     State(app): State<Arc<App>>,
     Extension(context): Extension<RequestContext>,
     BearerCredential(credential): BearerCredential,
+    NoCredential(none): NoCredential,
     OptionalJson(body): OptionalJson<TokenRequest>,
 ) -> Result<Response, Problem> {
     let TokenRequest { audience, role, lifetime_seconds, rule, tags } = body;
     let request = MintRequest { audience, role, lifetime_seconds, rule, tags };
-    let minted = run(&app, context, "POST /v1/tokens", credential, Accepts::Any, request).await?;
+    let accepts = if none { Accepts::AnyOrNone } else { Accepts::Any };
+    let minted = run(&app, context, "POST /v1/tokens", credential, accepts, request).await?;
     let answer = TokenAnswer {
         token: minted.token.expose().to_owned(),
         mint_id: minted.mint_id.to_string(),

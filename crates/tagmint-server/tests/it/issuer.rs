@@ -31,7 +31,7 @@ use tagmint_server::{
     backend::{BackendError, BackendSession, SessionBackend},
     flows::keys::KeyContext,
     router,
-    settings::{Limits, Rate, Settings, StsLimits, UpstreamSettings, WitnessSettings},
+    settings::{Limits, OpenMint, Rate, Settings, StsLimits, UpstreamSettings, WitnessSettings},
     sts::WebIdentitySts,
     upstream::Upstreams,
 };
@@ -146,6 +146,8 @@ pub struct Setup {
     pub algorithm: Algorithm,
     pub issuer: &'static str,
     pub limits: Limits,
+    /// Whether callers without proof get tokens.
+    pub open_mint: Option<OpenMint>,
     pub x5c: bool,
     pub backend: bool,
     /// Whether roles are assumed for callers.
@@ -171,6 +173,7 @@ impl Default for Setup {
             algorithm: Algorithm::Es256,
             issuer: "https://broker.example",
             limits: Limits { per_credential: free, per_address: free, failed_per_address: free, ..Limits::default() },
+            open_mint: None,
             x5c: false,
             backend: true,
             aws: true,
@@ -355,6 +358,7 @@ fn settings(setup: &Setup) -> Settings {
         x5c: setup.x5c,
         session_lifetime: SignedDuration::from_hours(1),
         limits: setup.limits,
+        open_mint: setup.open_mint,
         trusted_proxies: setup.trusted_proxies.clone(),
         sts: setup.sts_limits,
         witness: setup.witness.clone(),

@@ -13,6 +13,7 @@ mod keys;
 mod ledger;
 mod limits;
 mod oauth_endpoints;
+mod open_mint;
 mod problems;
 mod remote_check;
 mod session_backend;

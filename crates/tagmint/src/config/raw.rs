@@ -3,6 +3,7 @@
 mod alarms;
 mod aws;
 mod isolation;
+mod open_mint;
 mod provider;
 mod tls;
 mod witness;
@@ -15,6 +16,7 @@ use tagmint_server::settings::Limits;
 pub use self::alarms::{RawAlarmSink, RawAlarmSinkKind, RawAlarms};
 pub use self::aws::{RawAws, RawBucket, RawMode, RawRole};
 pub use self::isolation::RawIsolation;
+pub use self::open_mint::RawOpenMint;
 pub use self::provider::{RawProvider, RawProviderKind};
 pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
 pub use self::witness::RawWitness;
@@ -85,6 +87,8 @@ pub struct RawConfig {
     /// Bounds on what callers may ask.
     #[serde(default)]
     pub limits: RawLimits,
+    /// Tokens without proof, at a test issuer. Without it nobody gets one.
+    pub open_mint: Option<RawOpenMint>,
     /// What is logged, to stderr.
     #[serde(default)]
     pub log: RawLog,

@@ -4,6 +4,7 @@ mod aws;
 mod aws_render;
 mod ci_rules;
 mod listen;
+mod open_mint;
 mod provider;
 mod witness;
 
@@ -194,8 +195,12 @@ fn the_examples_are_good_and_complete() {
         assert_eq!(config.warnings, Vec::<String>::new(), "{name}");
         let text = std::fs::read_to_string(&file).unwrap();
         for (section, key) in keys_of_sections() {
-            let (_, rest) =
-                text.split_once(&format!("\n[{section}]\n")).unwrap_or_else(|| panic!("{name} has no [{section}]"));
+            if section == "open_mint" && environment == Environment::Prod {
+                continue;
+            }
+            let found = text.split_once(&format!("\n[{section}]\n"));
+            let found = found.or_else(|| text.split_once(&format!("\n# [{section}]\n")));
+            let (_, rest) = found.unwrap_or_else(|| panic!("{name} has no [{section}]"));
             let (body, _) = rest.split_once("\n[").unwrap_or((rest, ""));
             let there = body.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")))
                 || [format!("[{section}.{key}]"), format!("[[{section}.{key}]]")]

@@ -6,6 +6,7 @@ mod backend;
 mod keys;
 mod limits;
 mod listen;
+mod open_mint;
 mod provider;
 mod rules;
 mod tls;
@@ -59,6 +60,10 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     let log = check.log(&raw.log.level, raw.log.format);
     let providers = check.providers(&raw.provider, &raw.issuer, environment);
     let rules = check.rules(raw, providers.iter().map(|config| &config.provider));
+    let open_mint = check.open_mint(raw, environment);
+    if let Some(rules) = &rules {
+        check.open_rules(raw, rules, aws.as_ref(), environment);
+    }
     let names = check.roles_of_another_world(raw, environment);
 
     let (Some(issuer), Some(public), Some(admin), Some(tls), Some(key_file), Some(rules), []) =
@@ -75,6 +80,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
         x5c: raw.jwks.x5c,
         session_lifetime,
         limits,
+        open_mint,
         trusted_proxies,
         sts: StsLimits::default(),
         witness,
@@ -143,6 +149,7 @@ fn warnings(raw: &RawConfig, settings: &Settings, providers: &[ProviderConfig], 
                 .to_owned(),
         );
     }
+    warnings.extend(open_mint::warning(rules, settings.open_mint));
     warnings.extend(tls::warning(&raw.tls, settings.stamp.environment));
     warnings.extend(provider::warnings(providers, settings.stamp.environment));
     warnings.extend(rules.warnings().iter().map(ToString::to_string));

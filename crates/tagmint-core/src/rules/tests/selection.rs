@@ -59,6 +59,50 @@ fn a_bound_credential_has_its_rule_and_no_other() {
 }
 
 #[test]
+fn whoever_proves_nothing_is_taken_by_rules_that_say_so_and_no_other() {
+    let rules = compiled(
+        "
+[[rule]]
+name = 'everybody'
+when = 'true'
+subject = 'any:${identity.subject}'
+audiences = ['a']
+
+[[rule]]
+name = 'by-expression'
+when = 'identity.source == \"open\"'
+subject = 'any:${identity.subject}'
+audiences = ['a']
+
+[[rule]]
+name = 'proved'
+source = ['session', 'bearer', 'github-actions', 'gitlab', 'oidc']
+subject = 'proved:${identity.subject}'
+audiences = ['a']
+
+[[rule]]
+name = 'open'
+source = ['open']
+when = 'identity.subject == \"anonymous\" && identity.provider == \"\" && identity.attributes.size() == 0'
+subject = 'open:${identity.subject}'
+audiences = ['a']
+",
+    );
+    let decided = |identity: &VerifiedIdentity, rule: Option<&str>| {
+        let request = MintRequest { rule: rule.map(str::to_owned), ..MintRequest::default() };
+        rules.decide(identity, &request).map(|grant| grant.rule.to_string())
+    };
+    let anonymous = VerifiedIdentity::anonymous();
+    assert_eq!(decided(&anonymous, None).unwrap(), "open");
+    assert_eq!(decided(&anonymous, Some("open")).unwrap(), "open");
+    for rule in ["everybody", "by-expression", "proved"] {
+        assert_eq!(decided(&anonymous, Some(rule)).unwrap_err().reason, DenialReason::NoRule, "{rule}");
+    }
+    assert_eq!(decided(&identity(), None).unwrap(), "everybody");
+    assert_eq!(decided(&identity(), Some("open")).unwrap_err().reason, DenialReason::NoRule, "proof is none of its");
+}
+
+#[test]
 fn an_erring_condition_refuses_and_does_not_fall_through() {
     // `chain` is missing, so the first rule errs; `sessions` would have taken the identity.
     let denial = chosen(&identity_with(json!({})), None).unwrap_err();

@@ -1,6 +1,7 @@
 //! `tagmint aws` with the configurations that are shipped.
 
 mod judge;
+mod open;
 mod reach;
 mod refusals;
 

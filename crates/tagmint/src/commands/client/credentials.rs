@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// Prints what a `credential_process` prints (AWS SDKs and Tools reference guide, "Process credential provider").
-pub async fn run(args: RoleArgs, _output: Output) -> Result<(), CliError> {
-    let credentials = session::open(&args).await?;
+pub async fn run(args: RoleArgs, output: Output) -> Result<(), CliError> {
+    let credentials = session::open(&args, output).await?;
     let answer = json!({
         "Version": 1,
         "AccessKeyId": credentials.access_key_id,

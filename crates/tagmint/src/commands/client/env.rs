@@ -39,7 +39,7 @@ pub async fn run(args: EnvArgs, output: Output) -> Result<(), CliError> {
             return Err(CliError::Usage(message.to_owned()));
         }
     };
-    let credentials = session::open(&args.role).await?;
+    let credentials = session::open(&args.role, output).await?;
     let variables = session::variables(&credentials, given(args.role.region.as_ref()));
     if masked {
         // Before anything is written that a later step could print.

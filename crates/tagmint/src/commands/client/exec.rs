@@ -26,11 +26,11 @@ const PROOFS: [&str; 4] =
     ["TAGMINT_CREDENTIAL", "TAGMINT_ID_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
 
 /// Becomes the command.
-pub async fn run(args: ExecArgs, _output: Output) -> Result<(), CliError> {
+pub async fn run(args: ExecArgs, output: Output) -> Result<(), CliError> {
     let Some((program, arguments)) = args.command.split_first() else {
         return Err(CliError::Usage("which command? Write it after `--`".to_owned()));
     };
-    let credentials = session::open(&args.role).await?;
+    let credentials = session::open(&args.role, output).await?;
     let mut command = Command::new(program);
     command.args(arguments);
     for name in OTHER_SOURCES.into_iter().chain(PROOFS) {

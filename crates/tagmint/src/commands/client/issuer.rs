@@ -9,7 +9,7 @@ use tagmint_aws::{documents, failure::causes, token::Token};
 
 use super::{
     args::{IssuerArgs, Wish, given},
-    proof::{Proof, Source},
+    proof::{Proof, Source, nothing_to_show},
 };
 use crate::{commands::input, error::CliError};
 
@@ -66,14 +66,34 @@ impl Issuer {
         self.source.is_single_use()
     }
 
+    /// What to say of tokens of this kind, where there is something to say.
+    pub(super) const fn remark(&self) -> Option<&'static str> {
+        if self.source.is_nowhere() {
+            Some("no credential was shown: the issuer gives this token to anybody, to read alone")
+        } else {
+            None
+        }
+    }
+
     /// Gets a token.
     pub(super) async fn mint(&self, wish: &Wish, role: Option<&str>) -> Result<Token, CliError> {
         let (request, member) = match self.source.proof(&self.client).await? {
             // An exchange has no words for these.
             Proof::IdToken(token) if !wish.is_special() => (self.exchange(&token, wish, role), "access_token"),
-            Proof::Credential(secret) | Proof::IdToken(secret) => (self.tokens(&secret, wish, role), "token"),
+            Proof::Credential(secret) | Proof::IdToken(secret) => {
+                (self.tokens(wish, role).bearer_auth(secret.expose_secret()), "token")
+            }
+            Proof::Nothing => (self.tokens(wish, role), "token"),
         };
         let answer = answer_of(request, &format!("the issuer at {}", self.url)).await?;
+        if answer.status == StatusCode::UNAUTHORIZED && self.source.is_nowhere() {
+            // Another status has another reason: the rules, or too many requests.
+            let url = &self.url;
+            return Err(CliError::Usage(format!(
+                "{} (the issuer at {url} gives no token without one)",
+                nothing_to_show()
+            )));
+        }
         if !answer.is_good() {
             return Err(self.refusal(&answer));
         }
@@ -92,7 +112,7 @@ impl Issuer {
         self.client.post(format!("{}/oauth2/token", self.url)).form(&form)
     }
 
-    fn tokens(&self, credential: &SecretString, wish: &Wish, role: Option<&str>) -> RequestBuilder {
+    fn tokens(&self, wish: &Wish, role: Option<&str>) -> RequestBuilder {
         let lifetime = wish.lifetime.map(|lifetime| json!(lifetime.as_secs()));
         let tags: Map<String, Value> = wish.tags.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
         let members = [
@@ -104,7 +124,7 @@ impl Issuer {
         ];
         let body: Map<String, Value> =
             members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
-        self.client.post(format!("{}/v1/tokens", self.url)).bearer_auth(credential.expose_secret()).json(&body)
+        self.client.post(format!("{}/v1/tokens", self.url)).json(&body)
     }
 
     fn refusal(&self, answer: &Answer) -> CliError {

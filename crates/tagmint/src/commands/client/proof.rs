@@ -20,6 +20,8 @@ pub(super) enum Source {
     Credential(SecretString),
     /// An ID token that does not change: it is good for one exchange.
     IdToken(SecretString),
+    /// Nowhere: a test issuer may mint openly.
+    Nowhere,
     /// GitHub's runtime, which gives a new ID token each time.
     Github {
         /// Where it is asked.
@@ -36,6 +38,8 @@ pub(super) enum Proof {
     Credential(SecretString),
     /// The ID token of a CI job.
     IdToken(SecretString),
+    /// None.
+    Nothing,
 }
 
 impl Source {
@@ -55,7 +59,11 @@ impl Source {
             return Ok(Self::IdToken(token));
         }
         let Some((url, token)) = surroundings::github_runtime() else {
-            return Err(CliError::Usage(nothing_to_show().to_owned()));
+            // A job whose secret is unset must not go on with less than it was given.
+            if surroundings::is_ci_job() {
+                return Err(CliError::Usage(nothing_to_show().to_owned()));
+            }
+            return Ok(Self::Nowhere);
         };
         let mut url = Url::parse(&url)
             .ok()
@@ -70,6 +78,11 @@ impl Source {
         matches!(self, Self::IdToken(_))
     }
 
+    /// Whether there is nothing to show.
+    pub(super) const fn is_nowhere(&self) -> bool {
+        matches!(self, Self::Nowhere)
+    }
+
     /// The proof.
     pub(super) async fn proof(&self, client: &Client) -> Result<Proof, CliError> {
         match self {
@@ -78,6 +91,7 @@ impl Source {
                 Ok(Proof::of(SecretString::from(text.as_str())))
             }
             Self::Credential(credential) => Ok(Proof::of(credential.clone())),
+            Self::Nowhere => Ok(Proof::Nothing),
             Self::IdToken(token) => Ok(Proof::IdToken(token.clone())),
             Self::Github { url, token } => github(client, url, token).await.map(Proof::IdToken),
         }
@@ -95,7 +109,8 @@ const fn wants_permission() -> &'static str {
     "this GitHub job has no ID token: give it `permissions: id-token: write`, or set TAGMINT_CREDENTIAL"
 }
 
-fn nothing_to_show() -> &'static str {
+/// What can be shown.
+pub(super) fn nothing_to_show() -> &'static str {
     if surroundings::is_github_job() {
         wants_permission()
     } else {

@@ -13,7 +13,7 @@ use super::{
     args::{RoleArgs, given},
     issuer::Issuer,
 };
-use crate::{error::CliError, sts, surroundings};
+use crate::{error::CliError, output::Output, sts, surroundings};
 
 /// The region where none is named: sessions are good in all, and this one's STS is there for every account.
 const FALLBACK_REGION: &str = "us-east-1";
@@ -21,7 +21,7 @@ const FALLBACK_REGION: &str = "us-east-1";
 const FALLBACK_NAME: &str = "tagmint";
 
 /// Mints and assumes the role.
-pub(super) async fn open(args: &RoleArgs) -> Result<Credentials, CliError> {
+pub(super) async fn open(args: &RoleArgs, output: Output) -> Result<Credentials, CliError> {
     let role = given(args.role.as_ref())
         .ok_or_else(|| CliError::Usage("which role? Give --role, or set AWS_ROLE_ARN".to_owned()))?;
     let name = given(args.session_name.as_ref()).map(SessionName::parse).transpose();
@@ -37,6 +37,9 @@ pub(super) async fn open(args: &RoleArgs) -> Result<Credentials, CliError> {
     // What is wrong with it is known before a token is minted.
     let connection = Connection::from_environment(&options).await?;
     let token = issuer.mint(&args.wish, Some(role)).await?;
+    if let Some(remark) = issuer.remark() {
+        output.warn(remark);
+    }
     let name = name.or_else(|| SessionName::parse(token.id()?).ok());
     let question = Question {
         role,

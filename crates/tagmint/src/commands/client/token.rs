@@ -42,6 +42,9 @@ pub async fn run(args: TokenArgs, output: Output) -> Result<(), CliError> {
     let mut signals = if args.refresh { Some(Signals::listen()?) } else { None };
     let mint = || issuer.mint(&args.wish, given(args.role.as_ref()));
     let token = mint().await?;
+    if let Some(remark) = issuer.remark() {
+        output.warn(remark);
+    }
     let Some(file) = &args.out else { return print(&token, output) };
     write(file, &token)?;
     let expires_at = token.expires_at().map(|at| at.to_string());

@@ -34,7 +34,7 @@ impl Check<'_> {
         }
     }
 
-    fn rate(&mut self, path: &str, raw: RawRate) -> Rate {
+    pub(super) fn rate(&mut self, path: &str, raw: RawRate) -> Rate {
         if raw.per_second > 0 && raw.burst == 0 {
             self.problem(
                 &format!("{path}.burst"),

@@ -19,8 +19,23 @@ use crate::process::{Running, tagmint};
 pub(super) const ROLE: &str = "arn:aws:iam::000000000000:role/agentkeys-data-role-test";
 /// A role that the rules allow and that takes nobody's.
 pub(super) const CLOSED: &str = "arn:aws:iam::000000000000:role/closed";
+/// Open minting.
+const OPEN: &str = r#"
+[[aws.role]]
+name = "agentkeys-data-role-test"
+access = [{ tag = "shared", mode = "read" }]
+
+[[rule]]
+name = "open"
+source = ["open"]
+subject = "open:anonymous"
+audiences = ["sts.amazonaws.com"]
+roles = ["arn:aws:iam::${aws.account}:role/agentkeys-data-role-test"]
+[rule.tags]
+shared = "fixtures"
+"#;
 /// What whoever runs the tests may have set.
-const VARIABLES: [&str; 22] = [
+const VARIABLES: [&str; 23] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "AWS_CA_BUNDLE",
@@ -30,6 +45,7 @@ const VARIABLES: [&str; 22] = [
     "AWS_REGION",
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
+    "CI",
     "GITHUB_ACTIONS",
     "GITHUB_ENV",
     "HTTPS_PROXY",
@@ -53,6 +69,8 @@ pub(super) struct Stage {
     pub(super) folder: TempDir,
     /// The authorities of the issuer and of the platform.
     pub(super) ca_file: PathBuf,
+    /// The issuer's configuration.
+    pub(super) config: String,
     endpoint: String,
     _aws: Running,
 }
@@ -86,7 +104,20 @@ impl Stage {
         let issuer = Running::start(["serve", "--config", &config], folder.path());
         assert_eq!(issuer.field("issuer"), url);
         let bearer = dev.field("bearer").to_owned();
-        Self { issuer, github, bearer, folder, ca_file, endpoint, _aws: aws }
+        Self { issuer, github, bearer, folder, ca_file, config, endpoint, _aws: aws }
+    }
+
+    /// Starts the issuer anew, with open minting.
+    pub(super) fn mint_openly(&mut self) {
+        self.issuer.signal(Signal::TERM);
+        assert_eq!(self.issuer.end(), Some(0), "{}", self.issuer.stderr());
+        let text = fs::read_to_string(&self.config).expect("the configuration");
+        let text = text
+            .replace("role/closed\"", "role/closed-test\"")
+            .replace("[aws]\n", "[open_mint]\n\n[aws]\naccount = \"000000000000\"\n");
+        fs::write(&self.config, text + OPEN).expect("written");
+        self.issuer = Running::start(["serve", "--config", &self.config], self.folder.path());
+        assert!(self.issuer.stderr().contains("`[open_mint]` is on"), "{}", self.issuer.stderr());
     }
 
     /// A command with nothing in its environment but where issuer and AWS are.

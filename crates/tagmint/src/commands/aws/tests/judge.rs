@@ -36,7 +36,11 @@ pub(super) fn now() -> Timestamp {
 
 impl Aws {
     pub(super) fn of(environment: &str) -> Self {
-        let config = shipped(environment);
+        Self::with_role(shipped(environment), 0)
+    }
+
+    /// The account of a configuration, with one of its roles.
+    pub(super) fn with_role(config: Config, role: usize) -> Self {
         let plan = set_up(&config, Names::Literal);
         let account = config.aws.as_ref().and_then(|aws| aws.account.clone()).unwrap();
         let registration = Registration {
@@ -44,7 +48,7 @@ impl Aws {
             client_ids: plan.provider.audiences.clone(),
             ..Registration::default()
         };
-        let role = &plan.roles[0];
+        let role = &plan.roles[role];
         let parsed = |kind, policy: &Value| Policy::parse_as(kind, &policy.to_string()).unwrap();
         tagmint_iam::trust_policy::check(&role.trust_policy.to_string()).unwrap();
         Self {

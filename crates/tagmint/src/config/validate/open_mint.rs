@@ -1,0 +1,195 @@
+//! Tokens without proof: in test alone, by rules of their own, to read and nothing else.
+//!
+//! What such a token reaches is told by three things together: the roles that it names, the tags that it can have, and what those roles
+//! grant by these tags. So all three must be known here, and the token must be pinned to its roles.
+
+use jiff::SignedDuration;
+use tagmint_aws::render::{Mode, RoleSettings};
+use tagmint_core::{
+    environment::Environment,
+    rules::{Piece, RuleOutline, RuleSet, Shape, TagOutline, TagValues},
+};
+use tagmint_server::settings::{OpenMint, Rate};
+
+use super::{Check, MINUTE};
+use crate::config::{
+    AwsConfig,
+    problem::shortened,
+    raw::{RawConfig, RawRate},
+};
+
+/// How the subject of such a token begins: CloudTrail and trust policies tell it from others by it.
+const SUBJECT: &str = "open:";
+/// Whom such a token may be for: what another audience's services allow cannot be looked at here.
+const STS: [&str; 2] = ["sts.amazonaws.com", "sts.amazonaws.com.cn"];
+
+impl Check<'_> {
+    /// The section. What it allows a rule is in [`Self::open_rules`].
+    pub(super) fn open_mint(&mut self, raw: &RawConfig, environment: Environment) -> Option<OpenMint> {
+        let section = raw.open_mint.as_ref()?;
+        if environment == Environment::Prod {
+            self.problem(
+                "open_mint",
+                "is for test issuers alone: a prod issuer gives nobody a token without proof; remove it",
+            );
+            return None;
+        }
+        if !raw.token.roles {
+            self.problem(
+                "token.roles",
+                "is `false`, and there is `[open_mint]`: a token without proof must be pinned to its roles; set it to `true`",
+            );
+        }
+        Some(OpenMint {
+            per_address: self.bounded("open_mint.per_address", section.per_address),
+            total: self.bounded("open_mint.total", section.total),
+        })
+    }
+
+    fn bounded(&mut self, path: &str, raw: RawRate) -> Rate {
+        if raw.per_second == 0 {
+            self.problem(
+                &format!("{path}.per_second"),
+                "`0` is no limit, and there must be one where nobody proves anything: 1 or more is allowed",
+            );
+        }
+        self.rate(path, raw)
+    }
+
+    /// Refuses rules for callers without proof that could give more than reading, or of which that cannot be told.
+    pub(super) fn open_rules(
+        &mut self,
+        raw: &RawConfig,
+        rules: &RuleSet,
+        aws: Option<&AwsConfig>,
+        environment: Environment,
+    ) {
+        let known = self.problems.len();
+        let most = raw
+            .open_mint
+            .as_ref()
+            .map(|section| self.duration("open_mint.max_lifetime", &section.max_lifetime, (MINUTE, MINUTE * 15)));
+        // What is no bound makes no rule too long.
+        let most = if self.problems.len() > known { most.map(|_| MINUTE * 15) } else { most };
+        for (index, rule) in rules.outlines().enumerate().filter(|(_, rule)| rule.is_open()) {
+            let mut problem = |field: &str, message: String| {
+                let name = shortened(rule.name.as_str());
+                self.problem(&format!("rule[{index}].{field}"), format!("(rule `{name}`) {message}"));
+            };
+            match (environment, most) {
+                (Environment::Prod, _) => problem(
+                    "source",
+                    "names `open`, and this is a prod issuer: nobody gets a token there without proof".to_owned(),
+                ),
+                (Environment::Test, None) => problem(
+                    "source",
+                    "names `open`, and there is no `[open_mint]`: add the section, or remove the rule".to_owned(),
+                ),
+                (Environment::Test, Some(most)) => {
+                    for (field, message) in too_much(&rule, most, aws) {
+                        problem(&field, message);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What of a rule for callers without proof is too much, or cannot be told: field and message.
+fn too_much(rule: &RuleOutline, most: SignedDuration, aws: Option<&AwsConfig>) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut tell = |field: &str, message: String| found.push((field.to_owned(), message));
+    if rule.sources.as_ref().is_none_or(|sources| sources.len() != 1) {
+        tell("source", "names `open` beside others: give those who prove something a rule of their own".to_owned());
+    }
+    let begins = matches!(rule.subject.pieces().first(), Some(Piece::Text(text)) if text.starts_with(SUBJECT));
+    if !begins {
+        tell("subject", format!("must begin with `{SUBJECT}`, so that nobody takes such a token for another"));
+    }
+    for (index, audience) in rule.audiences.iter().enumerate() {
+        if audience.literal().is_none_or(|audience| !STS.contains(&audience)) {
+            tell(&format!("audiences[{index}]"), format!("must be `{}`: such a token is for STS alone", STS[0]));
+        }
+    }
+    let longest = rule.longest_lifetime.map(|lifetime| SignedDuration::from_secs(lifetime.seconds().into()));
+    if longest.is_none_or(|longest| longest > most) {
+        let seconds = most.as_secs();
+        tell(
+            "lifetime",
+            format!(
+                "and `max_lifetime` must be written out, and {seconds} s at most, as `open_mint.max_lifetime` says"
+            ),
+        );
+    }
+    if !rule.transitive.is_empty() {
+        tell("transitive", "must be empty: nothing of such a session goes on into another role".to_owned());
+    }
+    if rule.tags.is_empty() {
+        tell("tags", "are missing: without a tag that a role's `access` names the token opens nothing".to_owned());
+    }
+    for tag in rule.tags.iter().filter(|tag| tag.values == TagValues::Open) {
+        let message = "is open: whoever asks would choose the prefix; fix it, or use `one_of` or `matches`";
+        tell(&format!("tags.{}", tag.key), message.to_owned());
+    }
+    if rule.roles.is_empty() {
+        tell("roles", "are missing: without them the token is good for every role that takes it; name them".to_owned());
+    }
+    for (index, role) in rule.roles.iter().enumerate() {
+        match known(role, aws) {
+            Ok(known) => {
+                for (key, message) in rule.tags.iter().filter_map(|tag| Some((&tag.key, opens(tag, known)?))) {
+                    tell(&format!("tags.{key}"), message);
+                }
+            }
+            Err(message) => tell(&format!("roles[{index}]"), message),
+        }
+    }
+    found
+}
+
+/// The role of this configuration that an ARN names, or why it is none.
+fn known<'a>(role: &Shape, aws: Option<&'a AwsConfig>) -> Result<&'a RoleSettings, String> {
+    let unknown = "that a token without proof writes nothing cannot be told";
+    let Some(aws) = aws else { return Err(format!("there is no `[aws]` that says what it grants: {unknown}")) };
+    let Some(account) = &aws.account else { return Err(format!("there is no `aws.account`: {unknown}")) };
+    let Some(arn) = role.literal() else { return Err(format!("is an expression: {unknown}; write it out")) };
+    let arn_of = |role: &RoleSettings| format!("arn:{}:iam::{account}:role/{}", aws.partition, role.name);
+    let found = aws.roles.iter().find(|role| arn_of(role) == arn);
+    found.ok_or_else(|| format!("`{}` is no `[[aws.role]]` of this configuration: {unknown}", shortened(arn)))
+}
+
+/// Why a tag opens more of a role than reading, if it does. To AWS keys that differ in case alone are one.
+fn opens(tag: &TagOutline, role: &RoleSettings) -> Option<String> {
+    let key = tag.key.to_lowercase();
+    let mut entries = role.access.iter().filter(|access| access.tag.to_lowercase() == key).peekable();
+    if entries.peek().is_none() {
+        return Some(format!(
+            "is none of the `access` of the role `{}`: what it opens cannot be told; leave it out",
+            role.name
+        ));
+    }
+    entries.any(|access| access.mode != Mode::Read).then(|| {
+        format!(
+            "opens the role `{}` for writing (`access`, mode `read-write`): a token without proof may read alone",
+            role.name
+        )
+    })
+}
+
+/// The warning of every start.
+pub(super) fn warning(rules: &RuleSet, open_mint: Option<OpenMint>) -> Option<String> {
+    let OpenMint { total, .. } = open_mint?;
+    let names: Vec<String> =
+        rules.outlines().filter(RuleOutline::is_open).map(|rule| format!("`{}`", rule.name)).collect();
+    if names.is_empty() {
+        return Some(
+            "`[open_mint]` is there, and no rule has `source = [\"open\"]`: nobody gets a token without proof"
+                .to_owned(),
+        );
+    }
+    Some(format!(
+        "`[open_mint]` is on: whoever reaches this issuer gets tokens without proof, to read what the rule {} gives, {} a second in the long run",
+        names.join(", "),
+        total.per_second
+    ))
+}
