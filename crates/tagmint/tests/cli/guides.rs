@@ -104,10 +104,10 @@ fn the_set_up_makes_the_files_that_the_examples_name() {
 
 #[test]
 fn every_failure_of_ours_is_in_the_troubleshooting_table() {
-    let text = guide("docs/operating.md");
-    for kind in problem::CATALOGUE.iter().filter(|kind| kind.status >= 500 || kind.status == 429) {
-        let row = format!("| callers get {} `{}`", kind.status, kind.code);
-        assert!(text.contains(&row), "docs/operating.md has no row for `{}`: {row}", kind.code);
+    let text = guide("docs/troubleshooting.md");
+    for kind in problem::CATALOGUE.iter().filter(|kind| kind.status >= 500 || [421, 429].contains(&kind.status)) {
+        let row = format!("| {} `{}`", kind.status, kind.code);
+        assert!(text.contains(&row), "docs/troubleshooting.md has no row for `{}`: {row}", kind.code);
     }
 }
 
