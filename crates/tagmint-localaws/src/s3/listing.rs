@@ -69,10 +69,13 @@ pub fn page<T>(
 }
 
 fn max_keys(asked: Option<i32>) -> Result<(i32, usize), S3Failure> {
-    let max = asked.unwrap_or(MAX_KEYS);
-    let shown = max.min(MAX_KEYS);
-    let size = usize::try_from(shown)
-        .map_err(|_| S3Failure::argument("Argument maxKeys must be an integer between 0 and 2147483647"))?;
+    max_items(asked, "Argument maxKeys must be an integer between 0 and 2147483647")
+}
+
+/// How long a page is to be; `refusal` is for who asks for less than nothing.
+pub fn max_items(asked: Option<i32>, refusal: &'static str) -> Result<(i32, usize), S3Failure> {
+    let shown = asked.unwrap_or(MAX_KEYS).min(MAX_KEYS);
+    let size = usize::try_from(shown).map_err(|_| S3Failure::argument(refusal))?;
     Ok((shown, size))
 }
 
@@ -122,13 +125,15 @@ fn object(version: Version, encoding: &Encoding, with_owner: bool) -> Object {
     }
 }
 
-fn prefixes(groups: Vec<String>, encoding: &Encoding) -> Option<Vec<CommonPrefix>> {
+/// The groups of a list.
+pub fn prefixes(groups: Vec<String>, encoding: &Encoding) -> Option<Vec<CommonPrefix>> {
     let prefixes =
         groups.into_iter().map(|group| CommonPrefix { prefix: Some(encoding.text(group)) }).collect::<Vec<_>>();
     (!prefixes.is_empty()).then_some(prefixes)
 }
 
-fn split<T>(entries: Vec<Entry<T>>) -> (Vec<T>, Vec<String>) {
+/// Items and groups of a list, apart.
+pub fn split<T>(entries: Vec<Entry<T>>) -> (Vec<T>, Vec<String>) {
     let (mut items, mut groups) = (Vec::new(), Vec::new());
     for entry in entries {
         match entry {

@@ -28,7 +28,7 @@ use super::{
     buckets::{own_keys, private_acl},
     copying::source,
     failure::S3Failure,
-    listing::Encoding,
+    listing::{Encoding, Entry, max_items, page, prefixes, split},
     objects::{header_tags, shown_version, sorted, without_aws_chunked, writable},
     receive::{Declared, Received, hex, receive},
     store::{Checksums, Headers, NewObject, Version},
@@ -97,7 +97,8 @@ impl Uploads {
             tags: header_tags(input.tagging.as_deref())?,
             parts: BTreeMap::new(),
         };
-        let id = aws.ids.opaque()?;
+        // Lists are by id where they are by time.
+        let id = format!("{:012X}{}", upload.initiated.as_millisecond(), aws.ids.opaque()?);
         self.lock().insert(id.clone(), upload);
         Ok(CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
@@ -252,20 +253,40 @@ impl Uploads {
         })
     }
 
-    /// `ListMultipartUploads`, all of them on one page.
+    /// `ListMultipartUploads`: by key, and those of a key by the time at which they began, with which their ids begin.
     pub fn list(&self, input: ListMultipartUploadsInput) -> Outcome<ListMultipartUploadsOutput> {
-        if input.delimiter.is_some() || input.key_marker.is_some_and(|marker| !marker.is_empty()) {
-            return Err(S3Failure::not_implemented("delimiters and markers of ListMultipartUploads"));
-        }
         let encoding = Encoding::of(input.encoding_type.clone())?;
-        let prefix = input.prefix.clone().unwrap_or_default();
+        let (shown, max) =
+            max_items(input.max_uploads, "Argument maxUploads must be an integer between 0 and 2147483647")?;
+        let prefix = input.prefix.unwrap_or_default();
+        let delimiter = input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty());
+        let key_marker = input.key_marker.filter(|marker| !marker.is_empty());
+        // Without a key it is ignored (API reference).
+        let id_marker = input.upload_id_marker.filter(|id| key_marker.is_some() && !id.is_empty());
+        let is_after = |key: &str, id: &str| {
+            let Some(marker) = key_marker.as_deref() else { return true };
+            if key == marker {
+                return id_marker.as_deref().is_some_and(|after| id > after);
+            }
+            let grouped = delimiter.is_some_and(|delimiter| marker.ends_with(delimiter) && key.starts_with(marker));
+            key > marker && !grouped
+        };
         let uploads = self.lock();
-        let mut found: Vec<(&String, &Upload)> = uploads
+        let mut found: Vec<(String, (&String, &Upload))> = uploads
             .iter()
-            .filter(|(_, upload)| upload.bucket == input.bucket && upload.key.starts_with(&prefix))
+            .filter(|(id, upload)| {
+                upload.bucket == input.bucket && upload.key.starts_with(&prefix) && is_after(&upload.key, id)
+            })
+            .map(|(id, upload)| (upload.key.clone(), (id, upload)))
             .collect();
-        found.sort_by_key(|(_, upload)| (upload.key.clone(), upload.initiated));
-        let listed = found.into_iter().map(|(id, upload)| MultipartUpload {
+        found.sort_by(|(key, (id, _)), (other_key, (other_id, _))| (key, id).cmp(&(other_key, other_id)));
+        let page = page(found, &prefix, delimiter, None, max);
+        let next_id = match page.entries.last() {
+            Some(Entry::Item((id, _))) if page.next.is_some() => Some((*id).clone()),
+            _ => None,
+        };
+        let (items, groups) = split(page.entries);
+        let listed = items.into_iter().map(|(id, upload)| MultipartUpload {
             initiated: Some(timestamp(upload.initiated)),
             key: Some(encoding.text(upload.key.clone())),
             owner: Some(owner()),
@@ -274,11 +295,17 @@ impl Uploads {
             ..MultipartUpload::default()
         });
         Ok(ListMultipartUploadsOutput {
-            bucket: Some(input.bucket.clone()),
+            bucket: Some(input.bucket),
+            common_prefixes: prefixes(groups, &encoding),
+            delimiter: input.delimiter.map(|delimiter| encoding.text(delimiter)),
             encoding_type: input.encoding_type,
-            is_truncated: Some(false),
-            max_uploads: Some(1000),
+            is_truncated: Some(page.next.is_some()),
+            key_marker: Some(encoding.text(key_marker.unwrap_or_default())),
+            max_uploads: Some(shown),
+            next_key_marker: page.next.map(|next| encoding.text(next)),
+            next_upload_id_marker: next_id,
             prefix: Some(encoding.text(prefix)),
+            upload_id_marker: Some(id_marker.unwrap_or_default()),
             uploads: Some(listed.collect()),
             ..ListMultipartUploadsOutput::default()
         })
