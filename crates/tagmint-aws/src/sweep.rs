@@ -19,7 +19,7 @@ mod scan;
 
 pub use self::{
     bucket::Bucket,
-    pulls::{GitHub, GitHubError},
+    pulls::{Asked, GitHub, GitHubError},
     remove::remove,
     report::{Ended, KeyFailure, Line, Outcome, Report},
     scan::{Inventory, Mint, Minted, scan},

@@ -1,5 +1,13 @@
 //! `tagmint sweep`: what goes is gone, with old versions, markers and uploads, and everything else is as it was.
 
+#[path = "sweep/answers.rs"]
+mod answers;
+#[path = "sweep/keys.rs"]
+mod keys;
+#[path = "sweep/permissions.rs"]
+mod permissions;
+#[path = "sweep/pulls.rs"]
+mod pulls;
 #[path = "sweep/stage.rs"]
 mod stage;
 

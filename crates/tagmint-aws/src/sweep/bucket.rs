@@ -97,7 +97,8 @@ impl Bucket {
             .prefix(prefix)
             .set_key_marker(after.map(|marker| marker.key.clone()))
             .set_version_id_marker(after.and_then(|marker| marker.id.clone()));
-        let answer = request.send().await.map_err(|error| Failure::of(&self.service, &error))?;
+        let refused = |error| lacking(Failure::of(&self.service, &error), "s3:ListBucketVersions");
+        let answer = request.send().await.map_err(refused)?;
         let mut items = Vec::new();
         for version in answer.versions() {
             let size = version.size().unwrap_or(0).unsigned_abs();
@@ -121,7 +122,8 @@ impl Bucket {
             .prefix(prefix)
             .set_key_marker(after.map(|marker| marker.key.clone()))
             .set_upload_id_marker(after.and_then(|marker| marker.id.clone()));
-        let answer = request.send().await.map_err(|error| Failure::of(&self.service, &error))?;
+        let refused = |error| lacking(Failure::of(&self.service, &error), "s3:ListBucketMultipartUploads");
+        let answer = request.send().await.map_err(refused)?;
         let mut items = Vec::new();
         for upload in answer.uploads() {
             let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else {
@@ -135,13 +137,19 @@ impl Bucket {
 
     /// Removes these versions and markers, at most 1,000. What S3 would not remove comes back.
     pub(super) async fn delete(&self, items: &[Item]) -> Result<Vec<KeyFailure>, Failure> {
-        // XML has no way to write most control characters.
-        let (odd, plain): (Vec<&Item>, Vec<&Item>) =
-            items.iter().partition(|item| item.key.chars().any(char::is_control));
+        let (odd, plain): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|item| !fits_xml(&item.key));
         let mut failures = Vec::new();
         for item in odd {
             match self.delete_one(item).await {
-                Err(Failure::Refused { code, message, .. }) => failures.push(item.failure(code, message)),
+                Err(Failure::Refused { code, message, .. }) => {
+                    let message = naming(&code, message, REMOVE);
+                    failures.push(KeyFailure {
+                        key: item.key.clone(),
+                        version: Some(item.version.clone()),
+                        code,
+                        message,
+                    });
+                }
                 other => other?,
             }
         }
@@ -161,11 +169,11 @@ impl Bucket {
             .set_expected_bucket_owner(self.owner.clone())
             .delete(delete.build().map_err(|error| unsent(error.to_string()))?);
         let answer = request.send().await.map_err(|error| Failure::of(&self.service, &error))?;
-        failures.extend(answer.errors().iter().map(|error| KeyFailure {
-            key: error.key().unwrap_or_default().to_owned(),
-            version: error.version_id().map(str::to_owned),
-            code: error.code().unwrap_or_default().to_owned(),
-            message: error.message().unwrap_or_default().to_owned(),
+        failures.extend(answer.errors().iter().map(|error| {
+            let code = error.code().unwrap_or_default().to_owned();
+            let message = naming(&code, error.message().unwrap_or_default().to_owned(), REMOVE);
+            let version = error.version_id().map(str::to_owned);
+            KeyFailure { key: error.key().unwrap_or_default().to_owned(), version, code, message }
         }));
         Ok(failures)
     }
@@ -181,17 +189,38 @@ impl Bucket {
     pub(super) async fn abort(&self, upload: &Upload) -> Result<(), Failure> {
         let request = self.client.abort_multipart_upload().bucket(self.name()).key(&upload.key).upload_id(&upload.id);
         let answer = request.set_expected_bucket_owner(self.owner.clone()).send().await;
-        match answer.map_err(|error| Failure::of(&self.service, &error)) {
+        match answer.map_err(|error| lacking(Failure::of(&self.service, &error), "s3:AbortMultipartUpload")) {
             Err(failure) if failure.code() == Some("NoSuchUpload") => Ok(()),
             answer => answer.map(|_| ()),
         }
     }
 }
 
-impl Item {
-    fn failure(&self, code: String, message: String) -> KeyFailure {
-        KeyFailure { key: self.key.clone(), version: Some(self.version.clone()), code, message }
+/// What removing a version takes.
+const REMOVE: &str = "s3:DeleteObject and s3:DeleteObjectVersion";
+
+/// S3's words about a refusal, with the permission that is missing where they don't name it.
+fn naming(code: &str, message: String, permission: &str) -> String {
+    if code != "AccessDenied" || message.contains("s3:") {
+        return message;
     }
+    format!("{message} (it takes {permission})").trim_start().to_owned()
+}
+
+/// The same, of a request that was refused as a whole.
+fn lacking(failure: Failure, permission: &str) -> Failure {
+    match failure {
+        Failure::Refused { status, code, message } => {
+            let message = naming(&code, message, permission);
+            Failure::Refused { status, code, message }
+        }
+        failure => failure,
+    }
+}
+
+/// Whether a key can be named in a request's XML, and is read as it was written (XML 1.0, 2.2 and 2.11).
+fn fits_xml(key: &str) -> bool {
+    !key.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{fffe}' | '\u{ffff}'))
 }
 
 fn item(key: Option<&str>, version: Option<&str>, size: u64, modified: Option<&DateTime>) -> Result<Item, Failure> {
@@ -259,6 +288,17 @@ mod tests {
             assert_eq!(decoded(encoded).unwrap(), key);
         }
         assert!(decoded("%FF").is_err());
+    }
+
+    #[test]
+    fn a_refusal_names_the_permission_once() {
+        let denied = |message: &str| naming("AccessDenied", message.to_owned(), "s3:ListBucketVersions");
+        assert_eq!(denied("Access Denied"), "Access Denied (it takes s3:ListBucketVersions)");
+        assert_eq!(
+            denied("not authorized to perform: s3:ListBucketVersions"),
+            "not authorized to perform: s3:ListBucketVersions"
+        );
+        assert_eq!(naming("SlowDown", "wait".to_owned(), "s3:DeleteObject"), "wait");
     }
 
     #[test]

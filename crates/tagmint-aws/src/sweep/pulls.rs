@@ -8,9 +8,13 @@
 use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
-use reqwest::{Client, StatusCode, Url, header, redirect::Policy};
+use reqwest::{
+    Client, StatusCode, Url,
+    header::{self, HeaderMap},
+    redirect::Policy,
+};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tagmint_core::sweep::{Found, Pull, RunPrefix};
 
 use super::Minted;
@@ -56,6 +60,21 @@ pub enum GitHubError {
     },
 }
 
+/// What GitHub said of the pull requests of prefixes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// Prefixes of pull requests that are closed.
+    pub closed: u64,
+    /// Of open ones.
+    pub open: u64,
+    /// Of those that it knows nothing of, or not clearly: another repository's run, no such pull request.
+    pub unclear: u64,
+    /// Those that were not asked for any more, after the problem.
+    pub unasked: u64,
+    /// Why it was not asked any further.
+    pub problem: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct Repository {
     id: u64,
@@ -90,47 +109,70 @@ impl GitHub {
             return Err(GitHubError::Repository(repository.to_owned()));
         }
         let url = Url::parse(api).ok().filter(is_safe).ok_or_else(|| GitHubError::Api(api.to_owned()))?;
-        let client = Client::builder().redirect(Policy::none()).timeout(PATIENCE).user_agent("tagmint-sweep").build();
+        let mut client = Client::builder().redirect(Policy::none()).timeout(PATIENCE).user_agent("tagmint-sweep");
+        if url.scheme() == "http" {
+            // A proxy would see the token.
+            client = client.no_proxy();
+        }
         Ok(Self {
-            client: client.map_err(|error| GitHubError::Client(causes(&error)))?,
+            client: client.build().map_err(|error| GitHubError::Client(causes(&error)))?,
             api: url.as_str().trim_end_matches('/').to_owned(),
             repository: repository.to_owned(),
             token,
         })
     }
 
-    /// Notes what is known of the pull requests of these prefixes. Those of which nothing becomes known stay unknown; an error is GitHub's
-    /// silence, after which the rest is unknown, too.
-    ///
-    /// # Errors
-    ///
-    /// When GitHub does not answer as it should: wrong token, no such repository, its rate limit.
-    pub async fn ask(
-        &self,
-        found: &mut [Found],
-        minted: &Minted,
-        wanted: impl Fn(&Found) -> bool,
-    ) -> Result<(), GitHubError> {
-        let mut asked: HashMap<u64, Pull> = HashMap::new();
+    /// Notes what is known of the pull requests of these prefixes. Those of which nothing becomes known stay unknown, and after an answer that
+    /// is none (wrong token, no such repository, its rate limit) the rest is not asked for.
+    pub async fn ask(&self, found: &mut [Found], minted: &Minted, wanted: impl Fn(&Found) -> bool) -> Asked {
+        let mut asked = Asked::default();
+        let mut known: HashMap<u64, Pull> = HashMap::new();
         let mut id = None;
         for one in found.iter_mut().filter(|one| wanted(one)) {
             let Some((number, run)) = one.prefix.pull_request() else { continue };
-            let id = match id {
-                Some(id) => id,
-                None => *id.insert(self.id().await?),
-            };
-            if !self.is_own(&one.prefix, run, id, minted).await? {
+            if asked.problem.is_some() {
+                asked.unasked += 1;
                 continue;
             }
-            one.pull = if let Some(pull) = asked.get(&number) {
-                *pull
-            } else {
-                let pull = self.pull(number).await?;
-                asked.insert(number, pull);
-                pull
-            };
+            match self.know(&one.prefix, number, run, minted, &mut id, &mut known).await {
+                Ok(pull) => one.pull = pull,
+                Err(error) => {
+                    asked.problem = Some(error.to_string());
+                    asked.unasked += 1;
+                    continue;
+                }
+            }
+            match one.pull {
+                Pull::Closed { .. } => asked.closed += 1,
+                Pull::Open => asked.open += 1,
+                Pull::Unknown => asked.unclear += 1,
+            }
         }
-        Ok(())
+        asked
+    }
+
+    async fn know(
+        &self,
+        prefix: &RunPrefix,
+        number: u64,
+        run: u64,
+        minted: &Minted,
+        id: &mut Option<u64>,
+        known: &mut HashMap<u64, Pull>,
+    ) -> Result<Pull, GitHubError> {
+        let id = match *id {
+            Some(id) => id,
+            None => *id.insert(self.id().await?),
+        };
+        if !self.is_own(prefix, run, id, minted).await? {
+            return Ok(Pull::Unknown);
+        }
+        if let Some(pull) = known.get(&number) {
+            return Ok(*pull);
+        }
+        let pull = self.pull(number).await?;
+        known.insert(number, pull);
+        Ok(pull)
     }
 
     async fn id(&self) -> Result<u64, GitHubError> {
@@ -174,20 +216,7 @@ impl GitHub {
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
-            StatusCode::UNAUTHORIZED => return Err(self.problem("it does not take the token (401)".to_owned())),
-            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
-                let status = answer.status().as_u16();
-                let text =
-                    format!("it refuses ({status}): a rate limit, or a token that may not; give --github-token-file");
-                return Err(self.problem(text));
-            }
-            other => {
-                return Err(self.problem(format!(
-                    "it answers {} for /repos/{}{path}",
-                    other.as_u16(),
-                    self.repository
-                )));
-            }
+            status => return Err(self.problem(self.refusal(status, answer.headers(), path))),
         }
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
@@ -198,6 +227,31 @@ impl GitHub {
         }
         let parsed = serde_json::from_slice(&body);
         parsed.map(Some).map_err(|error| self.problem(format!("its answer for {path} cannot be read: {error}")))
+    }
+
+    /// What an answer other than yes or no says.
+    fn refusal(&self, status: StatusCode, headers: &HeaderMap, path: &str) -> String {
+        let code = status.as_u16();
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        match status {
+            StatusCode::UNAUTHORIZED => "it does not take the token (401)".to_owned(),
+            status if status.is_redirection() => format!(
+                "the repository {} was renamed or moved ({code}): give --github-repository as it is now",
+                self.repository
+            ),
+            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+                if header("x-ratelimit-remaining") == Some("0") || header("retry-after").is_some() =>
+            {
+                let advice = if self.token.is_none() { "; with --github-token-file there is more of it" } else { "" };
+                format!("its rate limit is used up ({code}){advice}")
+            }
+            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => {
+                format!(
+                    "it refuses ({code}): the token may not read the repository's pull requests and actions, or there is none"
+                )
+            }
+            _ => format!("it answers {code} for /repos/{}{path}", self.repository),
+        }
     }
 
     fn problem(&self, problem: String) -> GitHubError {

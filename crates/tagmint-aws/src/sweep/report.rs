@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tagmint_core::sweep::{Due, Kept, Plan, RunPrefix, Why};
 
+use super::Asked;
+
 /// The most failures that are told one by one.
 const MOST_FAILURES: usize = 100;
 
@@ -108,6 +110,8 @@ pub struct Report {
     pub failed: u64,
     /// Some of them.
     pub failures: Vec<KeyFailure>,
+    /// What GitHub said, where it was asked.
+    pub pulls: Option<Asked>,
     /// How it ended.
     pub ended: Ended,
     /// Why it failed.
@@ -133,6 +137,7 @@ impl Report {
             removed_uploads: 0,
             failed: 0,
             failures: Vec::new(),
+            pulls: None,
             ended: if cut { Ended::Limit } else { Ended::Complete },
             problem: None,
         }

@@ -127,18 +127,22 @@ async fn work(
         return Err(CliError::Refused("interrupted while it looked: nothing was removed".to_owned()));
     }
     let now = now(bucket.server_time(), SystemClock.now())?;
+    let mut pulls = None;
     if let Some(github) = github {
         // Who is old goes in any case, and who is busy stays in any case.
         let age = |found: &Found| now.duration_since(found.used_at());
         let between = |found: &Found| age(found) < policy.older_than && age(found) >= policy.closed_for;
-        if let Err(error) = github.ask(&mut inventory.found, minted, between).await {
-            output.warn(&format!("{error}. Pull requests that are not known to be closed stay until they are old"));
+        let asked = github.ask(&mut inventory.found, minted, between).await;
+        if let Some(problem) = &asked.problem {
+            output.warn(&format!("{problem}. Pull requests that are not known to be closed stay until they are old"));
         }
+        pulls = Some(asked);
     }
     let plan = tagmint_core::sweep::plan(inventory.found, policy, now);
     let mut report = Report::new(bucket.name(), &plan, now);
     report.outside = inventory.outside;
     report.outside_examples = inventory.examples;
+    report.pulls = pulls;
     if args.apply {
         let mut bar = Bar::new("removed", output);
         sweep::remove(bucket, &plan, minted, args.minted, &mut report, |progress| on(&mut bar, progress)).await;

@@ -73,6 +73,13 @@ impl Stage {
         Ok(stage)
     }
 
+    /// As deploy/test sets its bucket up. What was never versioned keeps one version, which is called `null`.
+    pub async fn without_versions(&self) -> TestResult {
+        let off = VersioningConfiguration::builder().status(BucketVersioningStatus::Suspended).build();
+        self.s3.put_bucket_versioning().bucket(BUCKET).versioning_configuration(off).send().await?;
+        Ok(())
+    }
+
     pub fn config(&self, world: &str) -> PathBuf {
         self.dir.path().join(format!("{world}.toml"))
     }
@@ -156,6 +163,7 @@ impl Stage {
             .env("AWS_ACCESS_KEY_ID", self.aws.field("access_key_id")?)
             .env("AWS_SECRET_ACCESS_KEY", self.aws.field("secret_access_key")?)
             .env("AWS_REGION", REGION)
+            .env("AWS_DEFAULT_REGION", REGION)
             .env("AWS_CONFIG_FILE", self.dir.path().join("no-config"))
             .env("AWS_SHARED_CREDENTIALS_FILE", self.dir.path().join("no-credentials"))
             .env("AWS_EC2_METADATA_DISABLED", "true")

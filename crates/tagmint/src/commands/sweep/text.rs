@@ -124,6 +124,13 @@ fn conclusion(report: &Report) -> String {
     if report.ended == Ended::Limit {
         let _ = write!(text, "\na limit was reached (--limit, --limit-prefixes): {} prefixes are left", report.left());
     }
+    if let Some(pulls) = &report.pulls {
+        let _ = write!(
+            text,
+            "\nprefixes of pull requests, by GitHub: {} closed, {} open, {} unclear, {} not asked for",
+            pulls.closed, pulls.open, pulls.unclear, pulls.unasked
+        );
+    }
     if report.kept.contains_key("future") {
         text.push_str("\nsome were used in the future: a clock was or is wrong; they stay");
     }
