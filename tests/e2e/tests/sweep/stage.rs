@@ -195,6 +195,12 @@ impl Stage {
         Ok(all)
     }
 
+    /// How many versions and markers localaws keeps of a bucket.
+    pub fn count(&self, bucket: &str) -> TestResult<usize> {
+        let folder = self.dir.path().join("data/s3/buckets").join(bucket).join("versions");
+        Ok(fs::read_dir(folder)?.count())
+    }
+
     /// A ledger with a mint for each of these values of the tag `prefix`, at this moment.
     pub async fn ledger(&self, mints: &[(&str, jiff::Timestamp)]) -> TestResult {
         let stamp =
