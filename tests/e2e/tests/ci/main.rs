@@ -13,6 +13,7 @@ mod job;
 mod lint;
 mod namespaces;
 mod nightly;
+mod open_mint;
 mod pipeline;
 mod refusals;
 mod report;

@@ -28,15 +28,40 @@ const AUTH_TOKEN: &str = "federation-proof";
 impl Stage {
     /// Starts the test issuer, and sets its account up with the rendered script.
     pub fn of_the_test_issuer() -> TestResult<Self> {
-        Self::start_the_test_issuer(|_, _| {})
+        Self::start_the_test_issuer(CONFIG, |_, _| {})
     }
 
     /// The same, where AWS's clock can be moved ([`Self::put_days_ago`]).
     pub fn of_the_test_issuer_with_a_clock() -> TestResult<Self> {
-        Self::start_the_test_issuer(under_the_clock)
+        Self::start_the_test_issuer(CONFIG, under_the_clock)
     }
 
-    fn start_the_test_issuer(prepare: impl FnOnce(&mut Command, &Path)) -> TestResult<Self> {
+    /// The same with open minting, as the configuration has it in comments.
+    pub fn of_a_test_issuer_that_mints_openly() -> TestResult<Self> {
+        let (before, block) = CONFIG
+            .split_once(
+                "
+# [open_mint]
+",
+            )
+            .ok_or("no [open_mint] in comments")?;
+        let lines = block.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+        let block = lines.collect::<Vec<_>>().join(
+            "
+",
+        );
+        Self::start_the_test_issuer(
+            &format!(
+                "{before}
+[open_mint]
+{block}
+"
+            ),
+            |_, _| {},
+        )
+    }
+
+    fn start_the_test_issuer(text: &str, prepare: impl FnOnce(&mut Command, &Path)) -> TestResult<Self> {
         let Ground { dir, runtime, github, gitlab } = Ground::new()?;
         let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
         let options = ["--secure-transport", "--explain", "--format", "json", "--ca-file", &path("all.pem")];
@@ -47,7 +72,7 @@ impl Stage {
         let backend = ["mock-backend", "--listen", "127.0.0.1:0", "--format", "json", "--auth-token", AUTH_TOKEN];
         let backend = TagmintProcess::start(backend.iter().chain(&["--wallet", WALLET]))?;
         let port = free_port()?;
-        let config = config(port, &github, &gitlab, aws.field("endpoint")?, backend.field("url")?)?;
+        let config = config(text, port, &github, &gitlab, aws.field("endpoint")?, backend.field("url")?)?;
         fs::write(path("tagmint.toml"), config)?;
         let issuer = TagmintProcess::start(["serve", "--format", "json", "--config", &path("tagmint.toml")])?;
         let stage = Self { github, gitlab, issuer, aws, _backend: Some(backend), dir, _runtime: runtime };
@@ -185,6 +210,11 @@ impl Stage {
         Ok(answer["session"].as_str().ok_or_else(|| format!("no session in {said}"))?.to_owned())
     }
 
+    /// The ARN of the role for callers without proof.
+    pub fn open_role() -> String {
+        role("agentkeys-open-role-test")
+    }
+
     /// The ARN of the test issuer's role.
     pub fn test_role() -> String {
         role(TEST_ROLE)
@@ -209,8 +239,15 @@ fn under_the_clock(command: &mut Command, dir: &Path) {
 }
 
 /// The shipped configuration with the addresses, files and account of this stage; its rules are as they are.
-fn config(port: u16, github: &CiPlatform, gitlab: &CiPlatform, sts: &str, backend: &str) -> TestResult<String> {
-    let mut text = CONFIG.to_owned();
+fn config(
+    text: &str,
+    port: u16,
+    github: &CiPlatform,
+    gitlab: &CiPlatform,
+    sts: &str,
+    backend: &str,
+) -> TestResult<String> {
+    let mut text = text.to_owned();
     // Let's Encrypt does not come here.
     let acme = "[tls.acme]";
     let (from, to) = (text.find(acme).ok_or(acme)?, text.find("[database]").ok_or("[database]")?);
