@@ -1,6 +1,7 @@
 //! Two worlds on one machine: what `check --against` and a start say of what they share.
 
 mod certificate;
+mod open_mint;
 mod pairs;
 mod remote;
 mod worlds;

@@ -12,6 +12,11 @@ use super::{
 
 /// The test issuer's configuration with the comments before `[open_mint]` and what follows taken away.
 fn opened() -> Config {
+    opened_with(str::to_owned)
+}
+
+/// The same after a change of its text.
+fn opened_with(change: impl FnOnce(&str) -> String) -> Config {
     let file = folder("test").join("tagmint.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let (before, block) = text.split_once("\n# [open_mint]\n").unwrap();
@@ -20,7 +25,7 @@ fn opened() -> Config {
         let line = if line.is_empty() { line } else { line.strip_prefix("# ").unwrap_or_else(|| panic!("{line}")) };
         let _ = writeln!(opened, "{line}");
     }
-    Config::parse(&opened, &file).unwrap_or_else(|error| panic!("{error}"))
+    Config::parse(&change(&opened), &file).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -61,4 +66,44 @@ fn a_token_without_proof_reads_the_fixtures_and_nothing_else() {
     assert!(ci.assume(&claims).is_err());
     let job = aws.claims(&pull_request(7, "11"), &MintRequest::default());
     assert!(ci.assume(&job).is_ok() && aws.assume(&job).is_err());
+}
+
+/// What the check at the start lets pass: a role that writes by a tag which such a token cannot have.
+#[test]
+fn in_a_role_that_writes_by_another_tag_a_token_without_proof_reads_alone() {
+    let shared = || {
+        opened_with(|text| {
+            let own = text.find("[[aws.role]]\nname = \"agentkeys-open-role-test\"").unwrap();
+            let rule = own + text[own..].find("[[rule]]").unwrap();
+            let text = format!("{}{}", &text[..own], &text[rule..]);
+            let text = text.replace("role/agentkeys-open-role-test", "role/agentkeys-data-role-test");
+            let writes = "    { tag = \"prefix\", mode = \"read-write\" },\n";
+            assert!(text.contains(writes));
+            text.replace(writes, &format!("{writes}    {{ tag = \"fixtures\", mode = \"read\" }},\n"))
+        })
+    };
+    let broad = serde_json::json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}});
+    for aws in [Aws::with_role(shared(), 0), Aws::with_role(shared(), 0).with_role_policy(&broad)] {
+        let claims = aws.claims(&VerifiedIdentity::anonymous(), &MintRequest::default());
+        let session = aws.assume(&claims).unwrap();
+        let bucket = aws.bucket();
+        assert!(aws.may(&session, "s3:GetObject", &format!("{bucket}/fixtures/mail.txt")));
+        for key in [
+            "fixtures/mail.txt",
+            "pr-7/run-11/mail.txt",
+            "/mail.txt",
+            "*/mail.txt",
+            "mail.txt",
+            "${aws:PrincipalTag/prefix}/mail.txt",
+        ] {
+            for action in ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
+            {
+                assert!(!aws.may(&session, action, &format!("{bucket}/{key}")), "{action} {key}");
+            }
+        }
+        // A job of the same role goes on writing.
+        let job = aws.assume(&aws.claims(&pull_request(7, "11"), &MintRequest::default())).unwrap();
+        assert!(aws.may(&job, "s3:PutObject", &format!("{bucket}/pr-7/run-11/mail.txt")));
+        assert!(!aws.may(&job, "s3:GetObject", &format!("{bucket}/fixtures/mail.txt")));
+    }
 }
