@@ -17,12 +17,15 @@ use super::{
 
 const ROLE: &str = "tagmint-sweep-test";
 
-/// The policy in the page.
+/// The policies in a page.
+fn policies(page: &str) -> TestResult<Vec<Value>> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page))?;
+    let blocks = text.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+    Ok(blocks.map(|block| serde_json::from_str(&block.replace("111122223333", ACCOUNT))).collect::<Result<_, _>>()?)
+}
+
 fn documented() -> TestResult<Value> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sweep.md");
-    let text = fs::read_to_string(page)?;
-    let block = text.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
-    Ok(serde_json::from_str(&block.ok_or("docs/sweep.md has no policy")?.replace("111122223333", ACCOUNT))?)
+    Ok(policies("sweep.md")?.into_iter().next().ok_or("docs/sweep.md has no policy")?)
 }
 
 impl Stage {
@@ -145,11 +148,17 @@ fn the_documented_policy_reaches_what_ci_writes_and_nothing_else() -> TestResult
     ];
     assert_eq!(actions, expected.map(|action| json!(format!("s3:{action}"))));
     let arn = format!("arn:aws:s3:::{BUCKET}");
-    let spaces = NAMESPACES.map(|space| json!(format!("{arn}/{space}*")));
+    let below = |space: &str| if space == "bearer-" { "bearer-*/*".to_owned() } else { format!("{space}*/run-*/*") };
+    let spaces = NAMESPACES.map(|space| json!(format!("{arn}/{}", below(space))));
     for resource in &resources {
         assert!(*resource == json!(arn) || spaces.contains(resource), "{resource}");
     }
     assert!(spaces.iter().all(|space| resources.contains(space)), "{resources:?}");
+    assert_eq!(
+        listed(&policy["Statement"][0]["Condition"]["StringLike"], "s3:prefix"),
+        NAMESPACES.map(|space| json!(format!("{space}*")))
+    );
+    assert!(policies("github.md")?.contains(&policy), "docs/github.md has another one");
     Ok(())
 }
 
