@@ -84,7 +84,7 @@ fn what_is_installed_works_and_purging_leaves_nothing_that_can_be_made_again() -
     for page in ["tagmint", "tagmint-serve", "tagmint-keys-rotate"] {
         machine.enter(&format!("man --path {page}"))?.well()?;
     }
-    let units = "tagmint@prod.service tagmint@prod.socket tagmint-http@prod.socket tagmint-check@prod.service tagmint-check@prod.timer";
+    let units = "tagmint@prod.service tagmint@prod.socket tagmint-http@prod.socket tagmint-check@prod.service tagmint-check@prod.timer tagmint-sweep@test.service tagmint-sweep@test.timer";
     assert_eq!(machine.enter(&format!("systemd-analyze verify --man=no {units}"))?.well()?, "");
     let linked = machine.enter("systemctl list-unit-files --no-legend 'tagmint*'")?.well()?;
     assert!(!linked.contains("enabled  enabled") && linked.contains("tagmint@.service"), "{linked}");
