@@ -112,3 +112,21 @@ fn the_workflows_give_nobody_more_than_they_need() -> TestResult {
     }
     Ok(())
 }
+
+#[test]
+fn every_pipeline_job_says_when_it_runs_and_how_long() -> TestResult {
+    let file = repository().join("deploy/ci/gitlab/tagmint-jobs.gitlab-ci.yml");
+    let jobs = yaml::read(&file)?;
+    let jobs = jobs.as_object().ok_or("no jobs")?.iter().filter(|(name, _)| name.starts_with("tagmint-"));
+    let mut seen = vec![];
+    for (name, job) in jobs {
+        assert!(job["rules"].is_array() && job["timeout"].is_string() && job["interruptible"].is_boolean(), "{name}");
+        // A sweep is not broken off, and never runs twice at a time.
+        let sweeps = name == "tagmint-sweep";
+        assert_eq!((job["resource_group"].is_string(), job["interruptible"] == false), (sweeps, sweeps), "{name}");
+        seen.push(name.as_str());
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, ["tagmint-check-drift", "tagmint-check-issuer", "tagmint-proof", "tagmint-sweep"]);
+    Ok(())
+}

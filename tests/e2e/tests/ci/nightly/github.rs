@@ -218,6 +218,20 @@ fn the_check_tells_what_is_wrong_with_issuer_and_account() -> TestResult {
 
 #[test]
 fn the_commands_of_the_guide_copy_what_the_workflows_run() -> TestResult {
+    // What the guide says that they say.
+    let guide = fs::read_to_string(repository().join("docs/github.md"))?;
+    let said =
+        guide.split(super::SECTION).nth(1).and_then(|text| text.split("| it says |").nth(1)).ok_or("no table")?;
+    let rows = said.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let said: String = rows.filter_map(|row| row.split('|').nth(1)).collect();
+    let scripts = ["get_tagmint.sh", "assume_ci_role.sh"].map(|name| repository().join("deploy/ci").join(name));
+    let scripts = fs::read_to_string(&scripts[0])? + &fs::read_to_string(&scripts[1])?;
+    for words in
+        ["TAGMINT_PACKAGE_URL is not set", "is not the package that was asked for", "the token of the CI platform"]
+    {
+        assert!(said.contains(words) && scripts.contains(words), "{words}");
+    }
+
     let dir = tempfile::tempdir()?;
     std::os::unix::fs::symlink(fs::canonicalize(repository())?, dir.path().join("tagmint"))?;
     let copy = guides::commands("github.md", super::SECTION)?.remove(0);
