@@ -24,6 +24,9 @@ use tokio_rustls::TlsConnector;
 use super::rows::Row;
 use crate::tls::CertificateFacts;
 
+/// What to do where neither version is spoken.
+const NO_TLS: &str = "see whether the issuer has a certificate: without one it speaks no TLS, and the first takes a moment (on its host: `tagmint certificates list`)";
+
 /// Connects whatever the certificate, and notes what was wrong with it.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
@@ -87,18 +90,19 @@ impl Client {
             None => rows.push(Row::skipped("certificate_chain", "no certificate was presented")),
         }
         let expected = "TLS 1.2 beside 1.3";
+        // As from an issuer that is still ordering its first certificate.
+        let (fix12, fix13) = if tls12.is_err() && tls13.is_err() {
+            (NO_TLS, NO_TLS)
+        } else {
+            ("switch TLS 1.2 on: where 1.3 alone is offered, AWS falls back to thumbprints", "switch TLS 1.3 on")
+        };
         rows.push(match &tls12 {
             Ok(()) => Row::good("tls_1_2", "spoken", expected),
-            Err(error) => Row::failure(
-                "tls_1_2",
-                format!("not spoken: {error}"),
-                expected,
-                "switch TLS 1.2 on: where 1.3 alone is offered, AWS falls back to thumbprints",
-            ),
+            Err(error) => Row::failure("tls_1_2", format!("not spoken: {error}"), expected, fix12),
         });
         rows.push(match &tls13 {
             Ok(()) => Row::good("tls_1_3", "spoken", expected),
-            Err(error) => Row::warning("tls_1_3", format!("not spoken: {error}"), expected, "switch TLS 1.3 on"),
+            Err(error) => Row::warning("tls_1_3", format!("not spoken: {error}"), expected, fix13),
         });
         Looked { rows, speaks: tls12.is_ok() || tls13.is_ok(), leaf: presented.map(|presented| presented.leaf) }
     }

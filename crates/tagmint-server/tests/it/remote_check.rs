@@ -252,6 +252,19 @@ async fn tls_1_3_alone_fails_and_1_2_alone_is_a_warning() {
     assert_eq!(wrong(&old), [("tls_1_3", Level::Warning)]);
 }
 
+/// As of an issuer that has no certificate yet: it is not told to switch a version on.
+#[tokio::test]
+async fn without_tls_the_missing_certificate_is_spoken_of() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut check = stage(Play::default()).check;
+    check.url = IssuerUrl::parse(&format!("https://localhost:{}", silent.local_addr().unwrap().port())).unwrap();
+    tokio::spawn(async move { while silent.accept().await.is_ok() {} });
+    let report = look(&check).await;
+    let fixes =
+        report.rows.iter().filter(|row| row.fix.as_deref().is_some_and(|fix| fix.contains("the first takes a moment")));
+    assert_eq!(fixes.count(), 2, "{report:#?}");
+}
+
 #[tokio::test]
 async fn the_discovery_document_is_there_directly_and_byte_for_byte() {
     let slash = played(Play { issuer_ends_with: "/", ..Play::default() }).await;
