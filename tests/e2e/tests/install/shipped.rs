@@ -14,7 +14,7 @@ fn set_up(host: &Booted, world: &str, more_units: &str) -> TestResult {
         install -d -m 0700 /etc/tagmint/{world}
         head -c 32 /dev/urandom | base64 | install -m 0600 /dev/stdin /etc/tagmint/{world}/tagmint-key
         install -m 0644 /root/{world}.toml /etc/tagmint/{world}.toml
-        systemctl start tagmint-check@{world}.service
+        systemctl start tagmint-check@{world}.service || {{ journalctl -o cat -u tagmint-check@{world} >&2; exit 1; }}
         journalctl -o cat -u tagmint-check@{world} | grep -E '^(issuer|ok|WRONG) '
         systemctl enable --now {more_units} tagmint-http@{world}.socket tagmint@{world}.socket tagmint@{world}.service \
             tagmint-check@{world}.timer
