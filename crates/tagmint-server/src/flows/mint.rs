@@ -70,8 +70,8 @@ pub enum MintError {
     /// The platform's keys are not at hand, so that its token can't be judged.
     #[error(transparent)]
     Upstream(IdentifyError),
-    /// Too many requests of this credential, too many from this address whose credential proves nothing, or too many without one. Not recorded: the ledger must
-    /// not be filled by strangers.
+    /// Too many requests of this credential, too many from this address whose credential proves nothing, or too many without one. Not
+    /// recorded: the ledger must not be filled by strangers.
     #[error("too many requests by {}", .0.bucket)]
     TooMany(TooMany),
     /// The rules say no.

@@ -81,7 +81,7 @@ pub enum FileError {
     /// A systemd credential was named outside a unit that has it.
     #[error(
         "a secret is the systemd credential `{0}`, and $CREDENTIALS_DIRECTORY is not set: run as a unit with `LoadCredential={0}:FILE`, \
-         or by hand with the folder of that file in the variable"
+         or by hand with the folder of that file in the variable (the other one's of `--against` in `--against-credentials`)"
     )]
     NoCredentials(String),
     /// Certificate and key.
