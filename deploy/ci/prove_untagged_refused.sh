@@ -19,14 +19,17 @@ code=0
 GITHUB_ENV='' GITHUB_OUTPUT='' TAGMINT_URL='' TAGMINT_AUDIENCE='' TAGMINT_OUTPUT=env TAGMINT_ENV_FILE=$work/env \
   bash "$(dirname "${BASH_SOURCE[0]}")/assume_ci_role.sh" "$1" untagged >"$work/log" 2>&1 || code=$?
 said=$(grep -v '^::' "$work/log" || true)
+# A refusal for another reason (throttled, expired, a duration that the role does not allow) says nothing of the trust policy.
 case $code:$said in
-  1:*'AWS STS refused the token of the CI platform'*)
+  1:*'AWS STS refused the token of the CI platform'*'(AccessDenied)'* | \
+    1:*'AWS STS refused the token of the CI platform'*'No OpenIDConnect provider found'*)
     printf 'prove_untagged_refused: STS refused it\n'
     exit 0
     ;;
 esac
 printf '%s\n' "$said"
-what='a token without tags was not refused by STS: look at the trust policy of the role'
+what="whether a token without tags is refused could not be tried (exit code $code of assume_ci_role.sh)"
+if [ "$code" = 0 ]; then what='a token without tags was not refused by STS: look at the trust policy of the role'; fi
 if [ -n "${GITHUB_ACTIONS:-}" ]; then printf '::error title=untagged::%s\n' "$what"; fi
 printf 'prove_untagged_refused: %s\n' "$what" >&2
 exit 1

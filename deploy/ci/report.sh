@@ -30,7 +30,8 @@ if [ -n "${GITHUB_ACTIONS:-}" ]; then
 fi
 code=0
 "$@" 2>&1 | LC_ALL=C tr -d '\000-\010\013-\037\177' | tee "$said" || code=${PIPESTATUS[0]}
-[ -z "$word" ] || printf '::%s::\n' "$word"
+# On a line of its own, whatever the command ended with.
+[ -z "$word" ] || printf '\n::%s::\n' "$word"
 
 if [ -n "${GITHUB_STEP_SUMMARY:-}" ]; then
   {

@@ -88,11 +88,13 @@ const OLDEST_FIRST: &str = "SELECT seq, entry_id, at_ms, outcome, body, prev_has
 const NEWEST_FIRST: &str = "SELECT seq, entry_id, at_ms, outcome, body, prev_hash, hash FROM ledger \
      WHERE seq > $1 AND seq < $2 AND at_ms >= $3 AND at_ms < $4 AND ($5 IS NULL OR outcome = $5) ORDER BY seq DESC LIMIT $6";
 
-// A body that was tampered with is no JSON, perhaps, and says nothing then.
+// A body that was tampered with is no JSON, perhaps, and says nothing then. Callers without proof read alone: what they ask for says nothing of what is
+// written there, and must neither keep a prefix nor make one.
 const MINTED_PREFIXES: &str = "SELECT prefix, repository, max(at_ms) FROM (SELECT at_ms, \
      CASE WHEN json_valid(body) THEN CAST(body ->> '$.tags.principal_tags.prefix[0]' AS TEXT) END AS prefix, \
      CASE WHEN json_valid(body) THEN CAST(body ->> '$.tags.principal_tags.repository[0]' AS TEXT) END AS repository \
-     FROM ledger WHERE outcome = 'minted') AS minted WHERE prefix IS NOT NULL GROUP BY prefix, repository ORDER BY prefix, repository";
+     FROM ledger WHERE outcome = 'minted' AND CASE WHEN json_valid(body) THEN coalesce(body ->> '$.source', '') ELSE '' END <> 'open') AS minted \
+     WHERE prefix IS NOT NULL GROUP BY prefix, repository ORDER BY prefix, repository";
 
 type Row = (i64, String, i64, String, String, String, String);
 

@@ -147,9 +147,12 @@ pub fn is_github_job() -> bool {
     text("GITHUB_ACTIONS").is_some_and(|value| value == "true")
 }
 
-/// Whether this is a job of a CI system. GitHub and GitLab, as most others, set `CI` to `true`.
+/// Whether this is a job of a CI system. GitHub and GitLab, as most others, set `CI`; the rest have variables of their own.
 pub fn is_ci_job() -> bool {
-    is_github_job() || text("CI").is_some_and(|value| value == "true" || value == "1")
+    let others = ["TF_BUILD", "JENKINS_URL", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID"];
+    is_github_job()
+        || text("CI").is_some_and(|value| !["", "0", "false"].contains(&value.to_lowercase().as_str()))
+        || others.iter().any(|name| text(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// The file whose lines become variables of a GitHub job's later steps.

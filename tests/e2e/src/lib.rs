@@ -45,7 +45,7 @@ pub use ceph::{AdminKeys, CephGuard, CephOptions};
 pub use daemon::Daemon;
 pub use environment::{Terraform, debian_root, node_modules, python, search_path, terraform};
 pub use error::GuardError;
-pub use pebble::{ExternalAccount, Pebble, PebbleOptions};
+pub use pebble::{ExternalAccount, Pebble, PebbleOptions, UNWANTED_REUSE};
 pub use ports::free_port;
 pub use tagmint::TagmintProcess;
 pub use wait::wait_until;

@@ -8,6 +8,8 @@
 //! - It forgets everything when it ends, its root included.
 //! - It knows neither profiles nor ARI; the proxy offers both.
 //! - It has no rate limits.
+//! - It uses one authorization in a hundred again even where it is told to use none. A renewal then goes without a validation: what needs one looks
+//!   whether it was made, and tries again ([`UNWANTED_REUSE`]).
 //! - Its certificates begin now, whatever clock the client has.
 
 mod config;
@@ -36,6 +38,8 @@ use config::PebbleConfig;
 const PACKAGE: &str = "pebble";
 /// Time to start.
 const START: Duration = Duration::from_secs(20);
+/// How often to try what needs a validation: three times without one are one in a million.
+pub const UNWANTED_REUSE: u8 = 3;
 /// Time for an answer of the challenge test server.
 const ANSWER: Duration = Duration::from_secs(10);
 

@@ -262,7 +262,8 @@ impl GitHub {
 /// A token goes over TLS alone, and to no URL with credentials or more than a path.
 fn is_safe(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
-    let is_loopback = matches!(host, "localhost" | "[::1]") || host.starts_with("127.");
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    let is_loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
     let is_private = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
     is_private
         && url.username().is_empty()
@@ -285,7 +286,15 @@ mod tests {
         for repository in ["", "a", "a/", "/b", "a/b/c", "a/..", "a/b?x", "a b/c"] {
             assert_eq!(new("https://api.github.com", repository), Err(GitHubError::Repository(repository.to_owned())));
         }
-        for api in ["", "api.github.com", "http://api.github.com", "ftp://x", "https://u:p@x", "https://x/?a"] {
+        for api in [
+            "",
+            "http://127.0.0.1.attacker.example",
+            "api.github.com",
+            "http://api.github.com",
+            "ftp://x",
+            "https://u:p@x",
+            "https://x/?a",
+        ] {
             assert_eq!(new(api, "a/b"), Err(GitHubError::Api(api.to_owned())), "{api}");
         }
     }

@@ -71,7 +71,9 @@ engine_tests! {
         };
         let odd = with(5, r#"{"principal_tags":{"prefix":["a'b\"; --"]}}"#);
         let number = with(6, r#"{"principal_tags":{"prefix":[7]}}"#);
-        for entry in [run(1, "20"), mint(2), run(3, "20"), run(4, "21"), odd, number, refusal(7)] {
+        // Whoever proves nothing does not speak for what is written there.
+        let of_a_stranger = |number| LedgerEntry { source: Some("open".to_owned()), ..run(number, "20") };
+        for entry in [run(1, "20"), mint(2), run(3, "20"), run(4, "21"), odd, number, refusal(7), of_a_stranger(8)] {
             append(&writer, entry).await;
         }
         let found = store.ledger().minted_prefixes().await.unwrap();

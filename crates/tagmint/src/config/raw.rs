@@ -133,7 +133,8 @@ pub struct RawListen {
     #[schemars(example = "www-data")]
     pub socket_group: Option<String>,
     /// More DNS names by which requests may call this issuer, beside its own host and `tls.acme.names`: where a load balancer or CDN has
-    /// a name for the machine behind it. What is sent to any other name is refused (421), so that no proxy hands out the keys of the wrong issuer.
+    /// a name for the machine behind it. What was sent to any other name, by `Host` or `X-Forwarded-Host`, is refused (421), so that a
+    /// proxy's site that leads to the wrong issuer hands out none of its keys.
     #[schemars(example = ["origin.broker.example.org"])]
     pub names: Vec<String>,
     /// The address and port of `/metrics`. Loopback unless `admin_anywhere` is set.

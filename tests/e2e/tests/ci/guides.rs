@@ -374,3 +374,26 @@ fn what_the_guides_show_of_our_files_is_there() -> TestResult {
     }
     Ok(())
 }
+
+/// `nightly` runs the commands of these sections: the copying, the roles, and the platforms' providers.
+#[test]
+fn no_command_of_the_guides_is_left_to_the_reader() -> TestResult {
+    for (name, sections) in [
+        ("github.md", [("For a test issuer", 2), ("Straight to AWS", 1)]),
+        ("gitlab.md", [("For a test issuer", 0), ("Straight to AWS", 1)]),
+    ] {
+        let guide = Guide::read(name)?;
+        let shown = guide
+            .blocks
+            .iter()
+            .filter(|block| ["sh", "bash", "shell", "console", ""].contains(&block.language.as_str()));
+        let mut run = 0;
+        for (section, expected) in sections {
+            let found = commands(name, section)?.len();
+            assert_eq!(found, expected, "{name}, `{section}`: nightly runs so many blocks");
+            run += found;
+        }
+        assert_eq!(shown.count(), run, "{name} has commands that no test runs");
+    }
+    Ok(())
+}

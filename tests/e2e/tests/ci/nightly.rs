@@ -99,10 +99,15 @@ impl Night {
         Ok(policy.replace("test-broker.litentry.org", self.stage.url()?.trim_start_matches("https://")))
     }
 
-    /// The platform's provider in the account.
-    fn provider(&self, url: &str) -> TestResult {
-        let make = ["iam", "create-open-id-connect-provider", "--client-id-list", "sts.amazonaws.com", "--url", url];
-        self.stage.aws_command(&make)?;
+    /// The platform's provider in the account, by the command of its guide.
+    fn provider(&self, guide: &str, url: &str) -> TestResult {
+        let make = guides::commands(guide, "Straight to AWS")?.pop().ok_or("no command")?;
+        let (before, after) = make.split_once("--url https://").ok_or("no --url")?;
+        let rest = after.split_once(' ').ok_or("nothing after --url")?.1;
+        let mut command = Command::new("bash");
+        command.args(["-ec", &format!("{before}--url {url} {rest}")]);
+        let output = self.stage.as_operator(command)?;
+        assert!(output.status.success(), "{make}\n{}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
 

@@ -1,10 +1,17 @@
 //! The configurations of deploy/prod and deploy/test on a host that runs, as docs/cloud-setup.md and docs/test-environment.md bring them there.
 
+use std::time::Duration;
+
+use tagmint_e2e::wait_until;
+
 use super::{
     TestResult,
     machine::{Booted, Machine},
     repository,
 };
+
+/// Time for five starts that fail, and for systemd to give up.
+const GIVEN_UP: Duration = Duration::from_mins(1);
 
 /// The steps of the guides on the host of a world, whose configuration lies in /root.
 fn set_up(host: &Booted, world: &str, more_units: &str) -> TestResult {
@@ -38,6 +45,25 @@ fn the_shipped_configurations_start_under_the_shipped_units() -> TestResult {
     let alarms = "CREDENTIALS_DIRECTORY=/etc/tagmint/prod tagmint --config /etc/tagmint/prod.toml alarms list";
     let alarms = host.run(alarms)?.well()?;
     assert!(alarms.contains("certificate-unservable") && alarms.contains("provider-keys-stale (github)"), "{alarms}");
+
+    // What docs/runbook.md says of a wrong configuration: connections start it again until systemd has enough, and then it is put right.
+    let units = "tagmint-http@prod.socket tagmint@prod.socket tagmint@prod.service";
+    let mistake =
+        "sed -i 's/^strict = true/strict = maybe/' /etc/tagmint/prod.toml; systemctl restart tagmint@prod.service";
+    host.run(mistake)?.badly(1)?;
+    let given_up = "systemctl is-failed tagmint@prod.socket tagmint@prod.service";
+    let asked = || host.run("curl --silent --max-time 1 https://127.0.0.1/").is_ok();
+    assert!(
+        wait_until(GIVEN_UP, || asked() && host.run(given_up).is_ok_and(|said| said.code == Some(0))),
+        "{:?}",
+        host.run(given_up)?
+    );
+    let why = host.run("journalctl -o cat -u tagmint@prod -n 50 | grep -m 1 'problem in'")?.well()?;
+    assert!(why.contains("1 problem in /etc/tagmint/prod.toml"), "{why}");
+    let mended = "sed -i 's/^strict = maybe/strict = true/' /etc/tagmint/prod.toml";
+    host.run(&format!("{mended}; systemctl start tagmint@prod.service"))?.badly(1)?;
+    host.run(&format!("systemctl reset-failed {units} && systemctl start {units}"))?.well()?;
+    assert_eq!(host.run("systemctl is-active tagmint@prod.service")?.well()?, "active\n");
 
     // Both want port 443. The timer must not start prod again through its socket.
     host.run("systemctl disable --now tagmint-http@prod.socket tagmint@prod.socket tagmint@prod.service")?.well()?;

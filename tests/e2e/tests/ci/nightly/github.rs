@@ -23,7 +23,7 @@ impl Night {
     fn on_github(stage: Stage) -> TestResult<Self> {
         let night = Self::falls(stage)?;
         let url = night.stage.github.issuer();
-        night.provider(url)?;
+        night.provider("github.md", url)?;
         let trust = guides::policy("github.md", "nightly-trust.json")?;
         let trust = trust.replace("token.actions.githubusercontent.com", url.trim_start_matches("https://"));
         let mut trust: Value = serde_json::from_str(&trust)?;

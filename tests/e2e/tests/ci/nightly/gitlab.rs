@@ -116,7 +116,7 @@ impl Night {
     fn on_gitlab(stage: Stage) -> TestResult<Self> {
         let night = Self::falls(stage)?;
         let url = night.stage.gitlab.issuer();
-        night.provider(url)?;
+        night.provider("gitlab.md", url)?;
         let trust =
             guides::policy("gitlab.md", "branch.json")?.replace("gitlab.com", url.trim_start_matches("https://"));
         night.make_the_roles(&trust)?;
