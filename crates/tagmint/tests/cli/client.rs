@@ -113,7 +113,9 @@ async fn without_a_credential_the_issuer_is_asked_openly_but_not_in_ci() {
     wrong.env("TAGMINT_CREDENTIAL", stage.bearer.replace("tmb_test_", "tmb_test_0"));
     assert!(stage.failed(wrong, 1).contains("401 credential-invalid"));
     // A job whose secret is unset does not go on with less.
-    for (name, value) in [("CI", "true"), ("GITHUB_ACTIONS", "true")] {
+    for (name, value) in
+        [("CI", "true"), ("CI", "woodpecker"), ("GITHUB_ACTIONS", "true"), ("JENKINS_URL", "https://ci")]
+    {
         let mut job = stage.command(&["token"]);
         job.env(name, value).env("TAGMINT_CREDENTIAL", "");
         assert!(stage.failed(job, 2).contains("TAGMINT_CREDENTIAL"), "{name}");

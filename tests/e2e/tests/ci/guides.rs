@@ -238,7 +238,10 @@ fn the_nightly_role_is_for_one_file_of_one_branch() -> TestResult {
     let claims = from(ci_claims::github_push(), "sweep.yml@refs/heads/main");
     let claims = ci_claims::at(claims, ci_claims::GITHUB_ISSUER, "sts.amazonaws.com");
     for (action, key, allowed) in [
-        ("s3:ListBucketVersions", "", true),
+        ("s3:ListBucketVersions", "?pr-", true),
+        ("s3:ListBucketVersions", "?bearer-jenkins/", true),
+        ("s3:ListBucketVersions", "?0x7a6ed1c0ffee5eed00000000000000000000d00d/", false),
+        ("s3:ListBucketVersions", "?", false),
         ("s3:ListBucketMultipartUploads", "", true),
         ("s3:DeleteObject", "/pr-7/run-1/result", true),
         ("s3:DeleteObjectVersion", "/branch-main/run-1/deep/result", true),
@@ -251,9 +254,12 @@ fn the_nightly_role_is_for_one_file_of_one_branch() -> TestResult {
         ("s3:PutObject", "/pr-7/run-1/result", false),
         ("s3:DeleteBucket", "", false),
     ] {
+        // What is listed is below a prefix.
+        let (key, prefix) = key.split_once('?').unwrap_or((key, ""));
         let resource = format!("arn:aws:s3:::agentkeys-mail-test-111122223333{key}");
+        let context = [("s3:prefix".to_owned(), prefix.to_owned())];
         let access =
-            AccessQuestion { action, resource: &resource, role_policies: &own, bucket_policy: None, context: &[] };
+            AccessQuestion { action, resource: &resource, role_policies: &own, bucket_policy: None, context: &context };
         let said = judge(&policy, &claims, Some(access))?;
         let access = said.checks.iter().find(|check| check.check == "access").ok_or("no access check")?;
         assert_eq!(access.passed, allowed, "{action} {key}");

@@ -13,6 +13,9 @@ use super::{
 /// A command of the built binary on a developer's machine that has no credential.
 fn developer(stage: &Stage, arguments: &[&str]) -> TestResult<Command> {
     let mut command = TagmintProcess::command(arguments)?;
+    for variable in ["CODEBUILD_BUILD_ID", "JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD"] {
+        command.env_remove(variable);
+    }
     for variable in ["CI", "GITHUB_ACTIONS", "ACTIONS_ID_TOKEN_REQUEST_URL", "TAGMINT_CREDENTIAL", "TAGMINT_ID_TOKEN"] {
         command.env_remove(variable);
     }

@@ -63,6 +63,12 @@ impl Shell {
         command.arg(&repository).args([world, state]).env("PATH", path);
         // An administrator's own settings are not the stage's.
         command.env_remove("TAGMINT_CONFIG").env_remove("AWS_PROFILE").env_remove("CREDENTIALS_DIRECTORY");
+        // On it somebody types, whatever runs the test: in a CI job the commands ask for more.
+        for name in
+            ["CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "JENKINS_URL", "TEAMCITY_VERSION", "CODEBUILD_BUILD_ID"]
+        {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(fs::File::create(dir.path().join("stderr"))?);
         let mut child = command.spawn().map_err(|error| format!("unshare: {error}; install the package util-linux"))?;
         let (stdin, stdout) = (child.stdin.take().ok_or("no stdin")?, child.stdout.take().ok_or("no stdout")?);

@@ -35,7 +35,7 @@ roles = ["arn:aws:iam::${aws.account}:role/agentkeys-data-role-test"]
 shared = "fixtures"
 "#;
 /// What whoever runs the tests may have set.
-const VARIABLES: [&str; 23] = [
+const VARIABLES: [&str; 27] = [
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "AWS_CA_BUNDLE",
@@ -46,6 +46,10 @@ const VARIABLES: [&str; 23] = [
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
     "CI",
+    "CODEBUILD_BUILD_ID",
+    "JENKINS_URL",
+    "TEAMCITY_VERSION",
+    "TF_BUILD",
     "GITHUB_ACTIONS",
     "GITHUB_ENV",
     "HTTPS_PROXY",
