@@ -37,11 +37,17 @@ fn a_report_is_shown_and_no_command_of_the_runner() -> TestResult {
     let word =
         outcome.stdout.lines().next().and_then(|line| line.strip_prefix("::stop-commands::")).ok_or("no stop")?;
     let (inside, after) = outcome.stdout.split_once(&format!("\n::{word}::\n")).ok_or("no end")?;
-    let expected = "::add-mask::a\n</pre><img src=x>&amp;\n✗ one: 7% is wrong\n  ? two\n[31mred[0m";
+    let expected = "::add-mask::a\n</pre><img src=x>&amp;\n✗ one: 7% is wrong\n  ? two\n[31mred[0m\n";
     assert_eq!(inside.split_once('\n').map(|(_, said)| said), Some(expected));
     assert_eq!(after, "::error title=A title  of it::✗ one: 7%25 is wrong%0A  ? two\n");
     let escaped = "::add-mask::a\n&lt;/pre&gt;&lt;img src=x&gt;&amp;amp;\n✗ one: 7% is wrong\n  ? two\n[31mred[0m\n";
     assert_eq!(summary, format!("### A title: of it: failed (exit code 7)\n\n<pre>\n{escaped}</pre>\n\n"));
+    // What dies in the middle of a line leaves the commands of the runner on.
+    let (cut, _) = report("printf '✗ cut'; exit 7", true)?;
+    assert!(
+        cut.stdout.ends_with("::\n::error title=A title  of it::✗ cut\n") && cut.stdout.contains("✗ cut\n::"),
+        "{cut:?}"
+    );
     // Each time another word.
     let (again, _) = report("true", true)?;
     assert!(again.code == Some(0) && !again.stdout.contains(word) && !again.stdout.contains("::error"), "{again:?}");

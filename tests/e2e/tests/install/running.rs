@@ -92,12 +92,17 @@ fn the_bucket_of_a_test_issuer_is_swept_every_night_and_no_other() -> TestResult
     let said = host.run("journalctl --unit=tagmint-sweep@prod --output=cat")?.well()?;
     assert!(said.contains("only a test issuer's bucket is ever swept"), "{said}");
 
-    // What the sweep's user puts in the place of its figures, root does not follow to where it alone may read.
-    let planted = "sed --in-place 's/^strict/strikt/' /etc/tagmint/test.toml
-        ln --symbolic --force /etc/shadow /var/lib/tagmint/test/tagmint-sweep.prom; systemctl start tagmint-sweep@test.service";
-    host.run(planted)?.badly(1)?;
-    let kinds = "stat --format='%F %a' /var/lib/prometheus/node-exporter/tagmint-sweep-test.prom /etc/shadow";
-    assert_eq!(host.run(kinds)?.well()?, "symbolic link 777\nregular file 640\n");
+    // What the sweep's user puts in the place of its figures, root takes neither from where it alone may read nor from a pipe that never ends.
+    host.run("sed --in-place 's/^strict/strikt/' /etc/tagmint/test.toml")?.well()?;
+    for planted in ["ln --symbolic /etc/shadow", "mkfifo"] {
+        let figures = "/var/lib/tagmint/test/tagmint-sweep.prom";
+        let script = format!(
+            "rm {figures}; {planted} {figures} || exit 9; timeout 30 systemctl start tagmint-sweep@test.service"
+        );
+        host.run(&script)?.badly(1)?;
+        let kinds = "stat --format='%F %a' /var/lib/prometheus/node-exporter/tagmint-sweep-test.prom /etc/shadow";
+        assert_eq!(host.run(kinds)?.well()?, "regular file 644\nregular file 640\n", "{planted}");
+    }
     Ok(())
 }
 
