@@ -16,11 +16,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::problem::{MISDIRECTED, Problem};
+use super::{
+    health::PROBES,
+    problem::{MISDIRECTED, Problem},
+};
 use crate::app::App;
-
-/// Routes that answer by whatever name they are called: probes know a machine by its own name or address.
-const PROBES: [&str; 3] = ["/livez", "/readyz", "/healthz"];
 
 /// What a proxy was asked for.
 const FORWARDED_HOST: &str = "x-forwarded-host";
@@ -28,6 +28,7 @@ const FORWARDED_HOST: &str = "x-forwarded-host";
 /// Refuses what was sent to a name that is none of this issuer's (RFC 9110 §15.5.20).
 pub async fn meant_for_us(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    // Probes know a machine by its own name or address.
     if PROBES.iter().any(|probe| route.ends_with(probe)) {
         return next.run(request).await;
     }

@@ -13,6 +13,9 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 
+/// The probes' routes: they answer by whatever name and as often as they are asked.
+pub const PROBES: [&str; 3] = ["/livez", "/readyz", "/healthz"];
+
 /// The state of one part.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Check {

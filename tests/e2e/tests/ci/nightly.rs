@@ -157,3 +157,14 @@ fn package(stage: &Stage) -> TestResult<Vec<u8>> {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     Ok(fs::read(package)?)
 }
+
+/// What is run here of the guides: the copying, the roles, and the platforms' providers.
+#[test]
+fn no_command_of_the_guides_is_left_to_the_reader() -> TestResult {
+    for (guide, of_the_jobs) in [("github.md", 2), ("gitlab.md", 0)] {
+        let run = [guides::commands(guide, SECTION)?.len(), guides::commands(guide, "Straight to AWS")?.len()];
+        assert_eq!(run, [of_the_jobs, 1], "{guide}: so many blocks are run");
+        assert_eq!(guides::shown(guide)?, of_the_jobs + 1, "{guide} has commands that no test runs");
+    }
+    Ok(())
+}
