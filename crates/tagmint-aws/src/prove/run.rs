@@ -215,7 +215,7 @@ impl Run<'_> {
         match answered(self.assume(&self.plan.tokens.good).await)? {
             Ok(Assumed { keys, arn, provider }) => {
                 let client = self.connection.session_s3(&keys);
-                self.session = Some(Store::new(client, &self.plan.bucket, self.connection.named(Service::S3)));
+                self.session = Some(Store::new(client, &self.plan.bucket));
                 self.explainer.opened(&arn, &provider);
                 Ok(Seen::passed(arn))
             }
@@ -427,7 +427,7 @@ impl Run<'_> {
             other => format!("the operator's credentials may not write one ({})", other.short()),
         };
         let client = self.connection.operator_s3().await.map_err(told)?;
-        let store = Store::new(client, &self.plan.bucket, self.connection.named(Service::S3));
+        let store = Store::new(client, &self.plan.bucket);
         self.litter.expect(&key);
         let outcome = store.put(&key, BODY).await;
         self.litter.settle(&outcome);
