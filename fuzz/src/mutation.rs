@@ -48,7 +48,8 @@ impl Mutations {
 
     /// A word, or a piece of a long one.
     fn word(&mut self) -> Option<Vec<u8>> {
-        let word = self.words.get(self.below(self.words.len().max(1)))?.clone();
+        let index = self.below(self.words.len());
+        let word = self.words.get(index)?.clone();
         let from = if word.len() > 32 { self.below(word.len()) } else { 0 };
         let to = from + (word.len() - from).min(32);
         Some(word[from..to].to_vec())

@@ -9,7 +9,7 @@ use std::{
 use tagmint_fuzz::{mutation, mutation::Mutations, targets};
 
 /// How many changed inputs each target runs.
-const CHANGES: usize = 2_000;
+const CHANGES: usize = 4_000;
 /// Where the changes begin.
 const SEED: u64 = 1;
 

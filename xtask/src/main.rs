@@ -6,7 +6,7 @@
 //! - [`disk`], [`architecture`], [`sizes`] and [`migrations`] are checks of our own
 //! - [`fuzz`] runs the fuzz targets
 //! - [`package`] makes the Debian package
-//! - [`judge`] brings a second opinion on policies
+//! - [`judge`] installs a second opinion on policies
 //! - [`deny`], [`debian`], [`npm`], [`python`], [`root`] and [`tools`] bring what other checks need
 //! - [`process`] starts programs; [`workspace`] knows the paths
 
