@@ -19,12 +19,13 @@ use tagmint_core::{
 pub use self::values::{BearerName, Named, Since};
 use self::values::{any_duration, head, issuer_url, named, plain_name, prefix_scope, rule_name, secret};
 pub(crate) use self::values::{attribute, duration};
+#[cfg(feature = "localaws")]
+use crate::commands::localaws::LocalawsArgs;
 use crate::{
     commands::{
         aws::AwsCommand,
         client::{EnvArgs, ExecArgs, RoleArgs, TokenArgs},
         explain::ExplainArgs,
-        localaws::LocalawsArgs,
         prove::ProveArgs,
         sweep::SweepArgs,
     },
@@ -72,6 +73,7 @@ pub enum Command {
     /// Shows the whole path in this one process: session, token, refusals, STS, S3 with its own and foreign prefixes, ledger.
     ///
     /// Needs no network and leaves nothing behind. Fails (exit code 1) when a step does not hold.
+    #[cfg(feature = "localaws")]
     Demo,
     /// Runs the stand-in for a session backend, for test issuers.
     ///
@@ -82,6 +84,7 @@ pub enum Command {
     /// One endpoint for all three (S3 by path). Tokens are verified against the issuer's documents, policies decide as on AWS.
     /// With `--format json` it prints one line when it is ready:
     /// `{"endpoint", "access_key_id", "secret_access_key", "account", "region"}`; the keys are the administrator's.
+    #[cfg(feature = "localaws")]
     Localaws(LocalawsArgs),
     /// Checks the configuration and the files that it names; with --remote a running issuer, with --against that two share nothing.
     ///

@@ -115,6 +115,7 @@ pub enum CliError {
     #[error(transparent)]
     Acme(#[from] tagmint_server::acme::ManagerError),
     /// The stand-in for AWS does not start.
+    #[cfg(feature = "localaws")]
     #[error(transparent)]
     Localaws(#[from] tagmint_localaws::aws::StartError),
 }
@@ -169,6 +170,7 @@ impl CliError {
             Self::Aws(_) => "aws",
             Self::Random(_) => "randomness",
             Self::Acme(_) => "acme",
+            #[cfg(feature = "localaws")]
             Self::Localaws(_) => "localaws",
         }
     }

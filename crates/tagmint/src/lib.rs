@@ -91,8 +91,10 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
     match command {
         Command::Serve => commands::serve::run(file, output).await,
         Command::Dev(args) => commands::dev::run(args, output).await,
+        #[cfg(feature = "localaws")]
         Command::Demo => Box::pin(commands::demo::run(output)).await,
         Command::MockBackend(args) => commands::mock_backend::run(args, output).await,
+        #[cfg(feature = "localaws")]
         Command::Localaws(args) => commands::localaws::run(args, output).await,
         Command::Check(mut args) => {
             logging::init_quiet(output.is_json());
