@@ -51,6 +51,7 @@ struct Row {
 /// Runs all steps, also after a failure, so that one run shows every problem. The output of each goes to the terminal as it comes, that of
 /// steps beside others into a file; the summary repeats what failed.
 pub(crate) fn run_steps(workspace: &Workspace, mode: Mode, steps: &[&Step]) -> Result<(), Failure> {
+    let start = Instant::now();
     let beside: Vec<&Step> = steps.iter().copied().filter(|step| step.when == When::Beside).collect();
     let rows = thread::scope(|scope| {
         let prepare = || {
@@ -69,13 +70,14 @@ pub(crate) fn run_steps(workspace: &Workspace, mode: Mode, steps: &[&Step]) -> R
                 rows.extend(preparations.take().into_iter().flat_map(join));
             }
             println!("==> {}", step.name);
-            rows.push(run(workspace, mode, step));
-            rows.iter().rev().take(1).for_each(tell);
+            let row = run(workspace, mode, step);
+            tell(&row);
+            rows.push(row);
         }
         rows.extend(preparations.take().into_iter().flat_map(join));
         rows
     });
-    print!("{}", summary(&rows));
+    print!("{}", summary(&rows, start.elapsed()));
     match rows.iter().filter(|row| row.result.is_err()).count() {
         0 => Ok(()),
         failed => Err(Failure::new(format!("{failed} of {} steps failed", rows.len()))),
@@ -117,8 +119,8 @@ pub(crate) fn print_notes(notes: Notes) {
     }
 }
 
-/// One line per step, with its notes or the first line of its failure.
-fn summary(rows: &[Row]) -> String {
+/// One line per step, with its notes or the first line of its failure. `total` is the time by the clock on the wall.
+fn summary(rows: &[Row], total: Duration) -> String {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
     let mut lines = vec![String::new(), "summary".to_owned()];
     for row in rows {
@@ -132,7 +134,8 @@ fn summary(rows: &[Row]) -> String {
         lines.push(format!("  {word} {:width$} {:>9}", row.name, seconds(row.took)));
         lines.extend(details.iter().map(|detail| format!("         {detail}")));
     }
-    lines.join("\n") + "\n"
+    lines.push(format!("  total  {:width$} {:>9}\n", "", seconds(total)));
+    lines.join("\n")
 }
 
 fn seconds(duration: Duration) -> String {
@@ -156,8 +159,9 @@ summary
          a note
   FAILED bcd     1.2 s
          broken
+  total          2.5 s
 ";
-        assert_eq!(summary(&rows), expected);
+        assert_eq!(summary(&rows, took * 2), expected);
     }
 
     #[test]
