@@ -18,7 +18,7 @@ use tagmint_core::{
 
 pub use self::values::{BearerName, Named, Since};
 use self::values::{any_duration, head, issuer_url, named, plain_name, prefix_scope, rule_name, secret};
-pub(crate) use self::values::{attribute, duration};
+pub(crate) use self::values::{attribute, duration, region};
 #[cfg(feature = "localaws")]
 use crate::commands::localaws::LocalawsArgs;
 use crate::{
@@ -29,6 +29,7 @@ use crate::{
         prove::ProveArgs,
         sweep::SweepArgs,
     },
+    completion,
     output::Format,
 };
 
@@ -189,7 +190,11 @@ pub enum Command {
 
 /// How a local issuer runs.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DevArgs {
+    /// What to do with a local issuer that runs. Default: run one.
+    #[command(subcommand)]
+    pub command: Option<DevCommand>,
     /// The folder for its files. Default: `tagmint-dev` in your data folder (`$XDG_DATA_HOME` or `~/.local/share`).
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
@@ -199,6 +204,20 @@ pub struct DevArgs {
     /// The algorithm of the signing keys. Default: what the folder's issuer had, or ES256.
     #[arg(long, value_name = "ES256|RS256")]
     pub algorithm: Option<Algorithm>,
+}
+
+/// What can be done with a local issuer that runs.
+#[derive(Debug, Subcommand)]
+pub enum DevCommand {
+    /// Print the variables that other commands need to use the running local issuer.
+    ///
+    /// `eval "$(tagmint dev env)"` sets them in a POSIX shell: the issuer, its certificate authority, a session, the role, and the
+    /// endpoints of `tagmint localaws`.
+    Env {
+        /// The folder that the local issuer was started with. Default: as `tagmint dev`.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// What the mock accepts and answers.
@@ -289,12 +308,15 @@ pub enum KeysCommand {
     /// A key that signs, or whose tokens may still live, is refused unless `--compromised` is given.
     Withdraw {
         /// The key's id, as `keys list` shows it.
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, add = completion::keys())]
         kid: KeyId,
         /// The private key is in wrong hands: withdraw it at once, whatever its phase. Its tokens are refused from the
         /// moment that relying parties read the key set again.
         #[arg(long)]
         compromised: bool,
+        /// Withdraws without asking. On a terminal `--compromised` asks first where minting would stop.
+        #[arg(long, requires = "compromised")]
+        yes: bool,
     },
 }
 
@@ -337,7 +359,7 @@ pub enum BearerCommand {
         #[arg(long, value_name = "NAME")]
         name: String,
         /// The only rule that it may use. Default: any rule that lets it.
-        #[arg(long, value_name = "RULE", value_parser = rule_name)]
+        #[arg(long, value_name = "RULE", value_parser = rule_name, add = completion::rules())]
         rule: Option<RuleName>,
         /// How long it is good. Default: until it is revoked.
         #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -356,7 +378,7 @@ pub enum BearerCommand {
     /// is refused.
     Rotate {
         /// Its name.
-        #[arg(value_name = "NAME", value_parser = plain_name)]
+        #[arg(value_name = "NAME", value_parser = plain_name, add = completion::bearers())]
         name: String,
         /// How long the old secret still works, unless it ends sooner by itself. `0s`: no longer.
         #[arg(long, value_name = "DURATION", value_parser = any_duration)]
@@ -383,7 +405,10 @@ pub enum BearerCommand {
     /// arguments of every command, and shells keep them.
     Revoke {
         /// Its id (`brr_…`), its name, or its secret (`tmb_…`; better with `--secret-stdin`).
-        #[arg(value_name = "BEARER", value_parser = named::<BearerName>, required_unless_present = "secret_stdin")]
+        #[arg(
+            value_name = "BEARER", value_parser = named::<BearerName>, required_unless_present = "secret_stdin",
+            add = completion::bearers()
+        )]
         bearer: Option<Named<BearerName>>,
         /// Reads its secret from the first line of stdin.
         #[arg(long, conflicts_with = "bearer")]
@@ -409,7 +434,10 @@ pub enum SessionCommand {
     /// arguments of every command, and shells keep them.
     Revoke {
         /// Its id (`ses_…`) or its secret (`tms_…`; better with `--secret-stdin`).
-        #[arg(value_name = "SESSION", value_parser = named::<SessionId>, required_unless_present = "secret_stdin")]
+        #[arg(
+            value_name = "SESSION", value_parser = named::<SessionId>, required_unless_present = "secret_stdin",
+            add = completion::sessions()
+        )]
         session: Option<Named<SessionId>>,
         /// Reads its secret from the first line of stdin.
         #[arg(long, conflicts_with = "session")]

@@ -96,6 +96,34 @@ pub enum CliError {
     /// Something that was named is not there.
     #[error("{0}")]
     NotFound(String),
+    /// A file of the command line failed.
+    #[error("could not {verb} {}: {source}", file.display())]
+    NamedFile {
+        /// What was tried, as `write`.
+        verb: &'static str,
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The command after `--` cannot be run.
+    #[error("`{program}` cannot be run: {source}")]
+    Program {
+        /// The program.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The issuer answered with a problem.
+    #[error("{message}")]
+    Problem {
+        /// The problem's own code, as `no-rule`.
+        code: String,
+        /// Whether the issuer failed, and did not refuse.
+        outage: bool,
+        /// What it said.
+        message: String,
+    },
     /// It cannot be done as things are.
     #[error("{0}")]
     Refused(String),
@@ -147,9 +175,15 @@ fn listen_hint(error: &std::io::Error) -> &'static str {
 }
 
 impl CliError {
-    /// The stable name of the error's kind, in JSON.
-    pub const fn code(&self) -> &'static str {
+    /// A file of the command line that failed.
+    pub fn file(verb: &'static str, file: &std::path::Path, source: std::io::Error) -> Self {
+        Self::NamedFile { verb, file: file.to_owned(), source }
+    }
+
+    /// The stable name of the error's kind, in JSON; for an issuer's answer the problem's own code.
+    pub fn code(&self) -> &str {
         match self {
+            Self::Problem { code, .. } => code,
             Self::Usage(_) => "usage",
             Self::Config(_) | Self::Check(_) => "config",
             Self::File(_) => "file",
@@ -162,7 +196,8 @@ impl CliError {
             Self::Start(_) => "start",
             Self::Certificate(_) => "certificate",
             Self::Listen { .. } => "listen",
-            Self::Io { .. } => "io",
+            Self::Io { .. } | Self::NamedFile { .. } => "io",
+            Self::Program { .. } => "program",
             Self::NotFound(_) => "not_found",
             Self::Refused(_) => "refused",
             Self::Upstream(_) => "provider_client",
@@ -175,9 +210,13 @@ impl CliError {
         }
     }
 
-    /// 1 refused or failed, 2 usage, 3 configuration, 4 something could not be reached.
+    /// 1 refused or failed, 2 usage, 3 configuration, 4 something could not be reached; of a command that cannot be run what shells answer:
+    /// 127 not found, 126 otherwise.
     pub fn status(&self) -> u8 {
         match self {
+            Self::Program { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
+            Self::Program { .. } => 126,
+            Self::Problem { outage: true, .. } => 4,
             Self::Usage(_) | Self::Aws(ConnectionError::NoRegion | ConnectionError::Endpoint { .. }) => 2,
             Self::Unreachable(_) => 4,
             Self::Config(_)

@@ -10,12 +10,14 @@
 //! | [`local`] | an issuer on this machine with nothing configured, for `dev` and `demo` |
 //! | [`output`], [`error`], [`logging`] | data on stdout, talk and logs on stderr, exit codes |
 //! | [`redact`] | secrets that were typed where they do not belong |
+//! | `completion` | answers for shells that complete a command line |
 //! | [`docs`] | the reference pages, made from the code |
 //! | [`surroundings`], [`durations`] | the process's environment; durations as people write them |
 
 pub mod certificate;
 pub mod cli;
 pub mod commands;
+mod completion;
 pub mod compose;
 pub mod config;
 pub mod docs;
@@ -44,6 +46,9 @@ use crate::{
 /// Runs the program with these arguments, the first being its name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
+    if completion::answer(&args) {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &args),

@@ -4,6 +4,7 @@
 //! same way as `serve` does, so the admin commands work with it.
 
 mod aws;
+pub mod env;
 mod files;
 
 use std::{
@@ -126,6 +127,7 @@ pub async fn start(options: LocalOptions) -> Result<LocalIssuer, CliError> {
         .await
         .map_err(|error| CliError::Refused(format!("the first session could not be opened: {error}")))?;
     let bearer = fresh_bearer(&issuer).await?;
+    env::write(&layout.dir, &url, &layout.ca, &layout.config, &opened.secret)?;
     Ok(LocalIssuer {
         issuer,
         url,

@@ -122,6 +122,11 @@ pub fn data_home() -> Option<PathBuf> {
     variable("XDG_DATA_HOME").filter(absolute).or_else(|| Some(variable("HOME").filter(absolute)?.join(".local/share")))
 }
 
+/// The configuration file that commands read (`TAGMINT_CONFIG`), for completions: elsewhere the command line reads it.
+pub fn config_file() -> Option<OsString> {
+    variable("TAGMINT_CONFIG").map(PathBuf::into_os_string)
+}
+
 /// A bundle of certificate authorities for AWS (`AWS_CA_BUNDLE`). Its other variables the SDK reads by itself.
 pub fn aws_ca_bundle() -> Option<PathBuf> {
     variable("AWS_CA_BUNDLE")

@@ -136,6 +136,11 @@ struct Seen {
     explanation: Option<String>,
 }
 
+/// Why a check that needs the session was not made.
+pub const NO_SESSION: &str = "no session was opened";
+/// Why a check of a bad token was not made.
+pub const NO_COMPARISON: &str = "the good token is refused, too: this refusal would prove nothing";
+
 impl Seen {
     fn passed(observed: impl Into<String>) -> Self {
         Self { outcome: Outcome::Passed, observed: observed.into(), explanation: None }
@@ -195,7 +200,7 @@ impl Run<'_> {
         match kind {
             Kind::Assume => Ok(self.assume_good().await?),
             Kind::Token(which) => Ok(self.refuse_token(which).await?),
-            _ if self.session.is_none() => Ok(Seen::unknown("no session was opened")),
+            _ if self.session.is_none() => Ok(Seen::unknown(NO_SESSION)),
             Kind::OwnList => self.own_list().await,
             Kind::OwnWrite => self.own_write().await,
             Kind::OwnWriteRefused => {
@@ -243,7 +248,7 @@ impl Run<'_> {
             Offered::Missing(why) => return Ok(Seen::unknown(why)),
         };
         if self.session.is_none() {
-            return Ok(Seen::unknown("the good token is refused, too: this refusal would prove nothing"));
+            return Ok(Seen::unknown(NO_COMPARISON));
         }
         let now = self.clock.now();
         if let Some(why) = unfit(self.plan, which, &token, now) {

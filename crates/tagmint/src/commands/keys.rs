@@ -2,11 +2,14 @@
 
 mod fetches;
 
+use std::io::{self, IsTerminal};
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tagmint_core::{
     clock::{Clock, SystemClock},
-    key_schedule::KeyState,
+    key_schedule::{KeyPhase, KeyState},
+    signing_key::KeyId,
     witness::FetchClass,
 };
 use tagmint_server::flows::keys::KeyContext;
@@ -18,7 +21,7 @@ use crate::{
     config::Config,
     durations,
     error::CliError,
-    output::{Output, table},
+    output::{self, Output, table},
 };
 
 /// Lists, rotates or withdraws keys.
@@ -58,12 +61,55 @@ async fn change(command: KeysCommand, keys: &KeyContext, config: &Config, output
             talk_of_refresh(config, output);
             Ok(())
         }
-        KeysCommand::Withdraw { kid, compromised } => {
-            show(&keys.withdraw(&kid, compromised).await?, &keys.fetches_of_keys().await?, output)?;
+        KeysCommand::Withdraw { kid, compromised, yes } => {
+            if compromised && !yes {
+                confirm(&kid, keys, config).await?;
+            }
+            let states = keys.withdraw(&kid, compromised).await?;
+            show(&states, &keys.fetches_of_keys().await?, output)?;
             talk_of_refresh(config, output);
+            if let Some(from) = gap(&states, SystemClock.now()) {
+                output.talk(&format!("Nothing is minted until {}.", durations::moment(from, SystemClock.now())));
+            }
             Ok(())
         }
     }
+}
+
+/// Asks on a terminal before minting stops.
+async fn confirm(kid: &KeyId, keys: &KeyContext, config: &Config) -> Result<(), CliError> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Ok(());
+    }
+    let now = SystemClock.now();
+    let left = keys.list().await?.into_iter().map(|record| record.state).filter(|state| state.kid != *kid);
+    let left: Vec<KeyState> = left.collect();
+    let stops = match gap(&left, now) {
+        None if left.iter().any(|state| signs_at(state, now)) => return Ok(()),
+        Some(from) => format!("until {}", durations::moment(from, now)),
+        None => {
+            let ahead = config.settings.rotation.publish_ahead;
+            format!("for up to {}, until a new key may sign", durations::in_words(ahead))
+        }
+    };
+    output::write_note(&format!(
+        "Withdrawing {kid} ends its tokens, and minting stops {stops}. Type `yes` to withdraw it (--yes does not ask):"
+    ));
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(|source| CliError::Io { what: "stdin", source })?;
+    if answer.trim() == "yes" { Ok(()) } else { Err(CliError::Refused("the key was not withdrawn".to_owned())) }
+}
+
+/// From when a key signs again, where none does now.
+fn gap(states: &[KeyState], now: Timestamp) -> Option<Timestamp> {
+    if states.iter().any(|state| signs_at(state, now)) {
+        return None;
+    }
+    states.iter().filter(|state| state.schedule.withdrawn_at.is_none()).filter_map(|state| signs(state).0).min()
+}
+
+fn signs_at(state: &KeyState, now: Timestamp) -> bool {
+    state.schedule.phase(now) == KeyPhase::Active
 }
 
 fn talk_of_refresh(config: &Config, output: Output) {

@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     durations,
     error::CliError,
-    output::{Output, table},
+    output::{Output, is_stdout, table},
 };
 
 /// Rows that are read at a time for an export.
@@ -141,14 +141,14 @@ async fn holds(expected: &LedgerHead, report: &VerifyReport, config: &Config, st
 
 async fn export(out: Option<&Path>, store: &Store, output: Output) -> Result<(), CliError> {
     let failed = |source| CliError::Io { what: "the export", source };
-    let mut sink: Box<dyn Write + Send> = match out {
+    let mut sink: Box<dyn Write + Send> = match out.filter(|file| !is_stdout(file)) {
         Some(file) => {
             let options = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
             let opened = options.map_err(|source| match source.kind() {
                 io::ErrorKind::AlreadyExists => {
                     CliError::Refused(format!("{} exists; name another file", file.display()))
                 }
-                _ => failed(source),
+                _ => CliError::file("write", file, source),
             })?;
             Box::new(BufWriter::new(opened))
         }

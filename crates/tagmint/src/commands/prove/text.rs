@@ -3,7 +3,7 @@
 use std::fmt::{Arguments, Write};
 
 use anstyle::{AnsiColor, Style};
-use tagmint_aws::prove::{Outcome, Plan, Report, Row};
+use tagmint_aws::prove::{NO_COMPARISON, NO_SESSION, Outcome, Plan, Report, Row};
 
 use crate::{
     error::CliError,
@@ -31,7 +31,12 @@ impl<'a> Table<'a> {
     }
 
     /// One check.
+    ///
+    /// Those that were not made because no session was opened follow from one failure, which is shown: the conclusion counts them.
     pub(super) fn row(&self, row: &Row) -> Result<(), CliError> {
+        if row.outcome == Outcome::NotChecked && follows_from_no_session(row) {
+            return Ok(());
+        }
         self.line(&line(row, self.widths))
     }
 
@@ -60,6 +65,10 @@ fn line(row: &Row, (names, proofs): (usize, usize)) -> String {
     text
 }
 
+fn follows_from_no_session(row: &Row) -> bool {
+    [NO_SESSION, NO_COMPARISON].contains(&row.observed.as_str())
+}
+
 /// What was proved, what was not, what is left.
 pub(super) fn conclusion(report: &Report) -> String {
     let (failed, passed) = (report.count(Outcome::Failed), report.count(Outcome::Passed));
@@ -68,7 +77,12 @@ pub(super) fn conclusion(report: &Report) -> String {
         (0, passed) => format!("\n✓ Proved: all {passed} checks that were made hold."),
         (failed, passed) => format!("\n✗ Not proved: {} failed, {passed} hold.", checks(failed)),
     };
-    let open = report.count(Outcome::NotChecked);
+    let skipped = report.rows.iter().filter(|row| row.outcome == Outcome::NotChecked && follows_from_no_session(row));
+    let skipped = skipped.count();
+    if skipped > 0 {
+        add(&mut text, format_args!("\n– {} not made: {NO_SESSION}.", were(skipped)));
+    }
+    let open = report.count(Outcome::NotChecked) - skipped;
     if open > 0 {
         add(&mut text, format_args!("\n– {open} were not checked; --require-all makes these failures."));
     }
@@ -81,6 +95,10 @@ pub(super) fn conclusion(report: &Report) -> String {
 
 fn add(text: &mut String, more: Arguments<'_>) {
     text.write_fmt(more).expect("a string takes any text");
+}
+
+fn were(count: usize) -> String {
+    if count == 1 { "1 check was".to_owned() } else { format!("{count} checks were") }
 }
 
 /// So many checks.
