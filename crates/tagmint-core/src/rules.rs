@@ -121,6 +121,17 @@ impl RuleSet {
         &self.warnings
     }
 
+    /// The session tags that rules set or leave to the caller, each once, in the order of the rules.
+    pub fn tag_keys(&self) -> Vec<&str> {
+        let mut keys: Vec<&str> = Vec::new();
+        for key in self.rules.iter().flat_map(|rule| &rule.tags).map(|tag| tag.key.as_str()) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys
+    }
+
     /// Whether there is no rule. Such a set refuses everything.
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()

@@ -240,6 +240,9 @@ pub struct MockBackendArgs {
 /// What is checked.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// Checks only the configuration file: not the files that it names, and not the database. For a workstation and for CI.
+    #[arg(long, conflicts_with_all = ["remote", "against"])]
+    pub config_only: bool,
     /// Looks at a running issuer: at this URL, or at the one of the configuration.
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = issuer_url)]
     pub remote: Option<Option<IssuerUrl>>,

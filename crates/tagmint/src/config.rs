@@ -63,6 +63,8 @@ pub struct Config {
     pub log: Log,
     /// What is allowed, but hardly meant.
     pub warnings: Vec<String>,
+    /// Whether `check` refuses what it would warn of in a set-up that is not finished.
+    pub strict: bool,
 }
 
 /// Where the public surface listens.

@@ -106,7 +106,7 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
             match (args.against.take(), &args.remote) {
                 (Some(other), _) => commands::check::against::run(&args, &other, file, output).await,
                 (None, Some(_)) => commands::check::remote::run(args, file, output).await,
-                (None, None) => commands::check::run(&Config::load(file)?, output).await,
+                (None, None) => commands::check::run(&Config::load(file)?, args.config_only, output).await,
             }
         }
         Command::Alarms(command) => commands::alarms::run(command, &quiet()?, output).await,

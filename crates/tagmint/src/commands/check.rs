@@ -2,6 +2,7 @@
 
 pub mod against;
 pub mod remote;
+mod unfinished;
 
 use std::path::Path;
 
@@ -27,23 +28,33 @@ use crate::{
 };
 
 /// Says what a configuration means and whether its files can be used.
-pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
-    let mut files = files::inspect(config, surroundings::credentials_directory().as_deref());
-    if let Some(other) = &config.isolated_from {
+pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(), CliError> {
+    let now = SystemClock.now();
+    let mut files = if config_only {
+        Vec::new()
+    } else {
+        files::inspect(config, surroundings::credentials_directory().as_deref(), now)
+    };
+    if let Some(other) = config.isolated_from.as_ref().filter(|_| !config_only) {
         let found = isolation::refuse_shared(config);
         let (ok, file) = (found.is_ok(), other.display().to_string());
         let state = found.map_or_else(|error| error.to_string(), |()| "shares nothing with this one".to_owned());
         files.push(FileState { what: "the other world", file, ok, state });
     }
     let bad_before = files.iter().filter(|file| !file.ok).count();
-    let found = database(config).await;
-    let status = found.as_ref().err().map(CliError::status);
-    files.push(FileState {
-        what: "database",
-        file: config.database.display().to_string(),
-        ok: found.is_ok(),
-        state: found.map_or_else(|error| error.to_string(), str::to_owned),
-    });
+    let mut unfinished = unfinished::in_configuration(config);
+    let mut status = None;
+    if !config_only {
+        let found = database(config).await;
+        status = found.as_ref().err().map(CliError::status);
+        files.push(FileState {
+            what: "database",
+            file: config.database.display().to_string(),
+            ok: found.is_ok(),
+            state: found.map_or_else(|error| error.to_string(), str::to_owned),
+        });
+        unfinished.extend(unfinished::in_database(config, now).await);
+    }
     let bad = bad_before + usize::from(status.is_some());
     let settings = &config.settings;
     let rotation = &settings.rotation;
@@ -58,10 +69,10 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         json!({"name": name, "kind": kind.as_str(), "issuer": issuer.as_str(), "audiences": audiences})
     };
     let providers: Vec<_> = config.providers.iter().map(provider).collect();
-    let private_authority = files::private_authority(config, SystemClock.now());
-    let warnings: Vec<&String> = config.warnings.iter().chain(&private_authority).collect();
+    let private_authority = if config_only { None } else { files::private_authority(config, now) };
+    let warnings: Vec<&String> = config.warnings.iter().chain(&private_authority).chain(&unfinished).collect();
     let data = json!({
-        "ok": bad == 0,
+        "ok": bad == 0 && (unfinished.is_empty() || !config.strict),
         "config": config.file,
         "issuer": settings.stamp.issuer,
         "environment": settings.stamp.environment,
@@ -99,12 +110,20 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         let mark = |ok| if ok { "ok" } else { "WRONG" }.to_owned();
         let parts =
             files.iter().map(|file| [mark(file.ok), file.what.to_owned(), file.file.clone(), file.state.clone()]);
-        format!("{summary}\n\n{}\n\n{}", table(["rule", "for"], rules), table(["", "file", "where", "state"], parts))
+        let rules = table(["rule", "for"], rules);
+        if config_only {
+            return format!("{summary}\n\n{rules}");
+        }
+        format!("{summary}\n\n{rules}\n\n{}", table(["", "file", "where", "state"], parts))
     })?;
     for warning in warnings {
         output.warn(warning);
     }
     let message = match bad {
+        0 if config.strict && !unfinished.is_empty() => {
+            let text = format!("`strict` is on, and the set-up is not finished: {}", unfinished.join("; "));
+            return Err(CliError::Check(text));
+        }
         0 => return Ok(()),
         1 => "one file cannot be used".to_owned(),
         several => format!("{several} files cannot be used"),

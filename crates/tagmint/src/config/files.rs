@@ -9,6 +9,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use jiff::Timestamp;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -94,6 +95,9 @@ pub enum FileError {
         .0.display()
     )]
     SelfSigned(PathBuf),
+    /// Certificate and key can be served, and no client would take them.
+    #[error("{}: {faults}", .0.display(), faults = .1)]
+    Unfit(PathBuf, String),
     /// No list of networks.
     #[error("{AWS_NETWORKS} {} {source}", file.display())]
     Networks {
@@ -134,8 +138,9 @@ pub struct FileState {
     pub state: String,
 }
 
-/// Looks at every file that a configuration names but the database. `credentials` is systemd's folder of credentials.
-pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
+/// Looks at every file that a configuration names but the database. `credentials` is systemd's folder of credentials; certificates are
+/// judged at `now`.
+pub fn inspect(config: &Config, credentials: Option<&Path>, now: Timestamp) -> Vec<FileState> {
     let mut states = Vec::new();
     let mut note = |what, file: String, found: Result<&str, FileError>| {
         let ok = found.is_ok();
@@ -146,8 +151,15 @@ pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
     note("key file", config.key_file.to_string(), master_key.map(|_| "holds a key, readable by its owner alone"));
     if let Tls::Files { certificate, key } = &config.tls {
         let both = format!("{}, {}", certificate.display(), key.display());
-        let found = tls::tls_of(config.environment(), certificate, key);
-        note("TLS", both, found.map(|_| "certificate and key belong together"));
+        let found = tls::tls_of(config.environment(), certificate, key).and_then(|read| {
+            let faults = read.faults(config.settings.stamp.issuer.host(), now);
+            if faults.is_empty() { Ok(()) } else { Err(FileError::Unfit(certificate.clone(), faults.join("; "))) }
+        });
+        note(
+            "TLS",
+            both,
+            found.map(|()| "certificate and key belong together, and fit the issuer's host and the time"),
+        );
     }
     if let Tls::Acme(acme) = &config.tls {
         if let Some(ca_file) = &acme.ca_file {
@@ -223,9 +235,12 @@ fn secret_file(what: &'static str, source: &SecretSource, credentials: Option<&P
             private(what, file, GROUP_AND_OTHERS)?;
             Ok(file.clone())
         }
-        // systemd keeps credentials in a folder that the unit alone can enter.
+        // systemd keeps credentials in a folder that only the unit can enter; an access control list shows as group bits.
         SecretSource::Credential(name) => {
-            Ok(credentials.ok_or_else(|| FileError::NoCredentials(name.clone()))?.join(name))
+            let folder = credentials.ok_or_else(|| FileError::NoCredentials(name.clone()))?;
+            let file = folder.join(name);
+            private(what, &file, if is_of_systemd(folder) { OTHERS } else { GROUP_AND_OTHERS })?;
+            Ok(file)
         }
     }
 }
@@ -293,6 +308,12 @@ fn secret(
     let file = secret_file(what, source, credentials)?;
     let bytes = Zeroizing::new(read(what, &file)?);
     Ok((file, bytes))
+}
+
+/// Whether a folder of credentials is one that systemd makes for a unit: `/run/credentials/UNIT`, or a user's.
+fn is_of_systemd(folder: &Path) -> bool {
+    folder.starts_with("/run/credentials")
+        || (folder.starts_with("/run/user") && folder.iter().any(|name| name == "credentials"))
 }
 
 fn private(what: &'static str, file: &Path, forbidden: u32) -> Result<(), FileError> {
@@ -388,9 +409,16 @@ mod tests {
     fn a_credential_is_found_in_systemds_folder() {
         let folder = tempfile::tempdir().unwrap();
         let text = MasterKey::generate_file(&SystemRandom).unwrap();
-        key_file(folder.path(), 0o440, &text);
         let source = SecretSource::Credential("key".to_owned());
-        assert!(master_key(&source, Some(folder.path())).is_ok());
+        for (mode, good) in [(0o600, true), (0o400, true), (0o440, false), (0o644, false)] {
+            let _ = fs::remove_file(folder.path().join("key"));
+            key_file(folder.path(), mode, &text);
+            let found = master_key(&source, Some(folder.path()));
+            assert_eq!(found.is_ok(), good, "{mode:o}");
+        }
+        assert!(is_of_systemd(Path::new("/run/credentials/tagmint@prod.service")));
+        assert!(is_of_systemd(Path::new("/run/user/1000/credentials/x.service")));
+        assert!(!is_of_systemd(Path::new("/etc/tagmint/prod")) && !is_of_systemd(folder.path()));
         assert!(matches!(master_key(&source, None), Err(FileError::NoCredentials(_))));
     }
 }

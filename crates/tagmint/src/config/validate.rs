@@ -108,6 +108,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
         alarm_sinks,
         isolated_from: raw.isolation.against.as_ref().map(|file| folder.join(&file.0)),
         log,
+        strict: raw.strict,
     })
 }
 

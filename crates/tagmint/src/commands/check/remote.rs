@@ -26,7 +26,7 @@ const HTTP: u16 = 80;
 
 /// Looks at a running issuer as STS would.
 pub async fn run(args: CheckArgs, file: &Path, output: Output) -> Result<(), CliError> {
-    let CheckArgs { remote, ca_file, timeout, http_port, against: _, against_credentials: _ } = args;
+    let CheckArgs { remote, ca_file, timeout, http_port, against: _, against_credentials: _, config_only: _ } = args;
     // With a URL no configuration is needed.
     let (url, inside, needs_http) = if let Some(url) = remote.flatten() {
         (url, None, false)

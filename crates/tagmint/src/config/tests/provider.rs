@@ -66,7 +66,7 @@ fn every_key_is_taken() {
     assert_eq!(settings.ca_pem.as_deref(), Some(made.ca_pem.as_bytes()));
     assert_eq!((settings.refresh, settings.stale_after), (Duration::from_mins(1), Duration::from_mins(2)));
     assert_eq!((settings.unknown_key_interval, settings.allow_private_addresses), (Duration::from_secs(5), true));
-    let states = files::inspect(&config, None);
+    let states = files::inspect(&config, None, jiff::Timestamp::UNIX_EPOCH);
     assert!(states.iter().any(|state| state.what == "provider CA" && state.ok), "{states:?}");
 }
 
