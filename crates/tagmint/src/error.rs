@@ -216,9 +216,8 @@ impl CliError {
         match self {
             Self::Program { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
             Self::Program { .. } => 126,
-            Self::Problem { outage: true, .. } => 4,
             Self::Usage(_) | Self::Aws(ConnectionError::NoRegion | ConnectionError::Endpoint { .. }) => 2,
-            Self::Unreachable(_) => 4,
+            Self::Unreachable(_) | Self::Problem { outage: true, .. } => 4,
             Self::Config(_)
             | Self::File(_)
             | Self::Check(_)

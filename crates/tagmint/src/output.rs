@@ -153,7 +153,7 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
         table.add_row(row);
     }
     // Ids are copied: they stay whole.
-    let first = if header[0].is_empty() { 1 } else { 0 };
+    let first = usize::from(header[0].is_empty());
     for index in 0..=first {
         if let Some(column) = table.column_mut(index) {
             column.set_constraint(ColumnConstraint::ContentWidth);

@@ -204,7 +204,7 @@ impl Authorized {
             Ok(issued) => issued,
             Err(error) => return Err(refuse(app, &command, now, known, error).await),
         };
-        let (rule, role) = (known.rule.clone(), entry.roles.join(" "));
+        let (rule, roles) = (known.rule.clone(), entry.roles.join(" "));
         let row = row(&command, now, known, Outcome::Minted(entry));
         if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
             app.figures.ledger_failed();
@@ -213,7 +213,7 @@ impl Authorized {
         }
         tracing::debug!(
             mint_id = %minted.mint_id, route = command.route, subject = %minted.subject, audience = %minted.audience,
-            rule = rule.as_deref().unwrap_or_default(), role, expires_at = %minted.expires_at, "token minted"
+            rule = rule.as_deref().unwrap_or_default(), roles, expires_at = %minted.expires_at, "token minted"
         );
         app.figures.minted(command.route);
         if identity.source == IdentitySource::Open {

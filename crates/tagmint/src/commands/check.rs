@@ -6,7 +6,7 @@ mod unfinished;
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tagmint_core::{
     clock::{Clock as _, SystemClock},
     federation::Provider,
@@ -64,11 +64,7 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
         Tls::Proxy => "proxy",
     };
     let backend = config.session_backend.as_ref().map(|backend| backend.url.as_str());
-    let provider = |config: &ProviderConfig| {
-        let Provider { name, kind, issuer, audiences, .. } = &config.provider;
-        json!({"name": name, "kind": kind.as_str(), "issuer": issuer.as_str(), "audiences": audiences})
-    };
-    let providers: Vec<_> = config.providers.iter().map(provider).collect();
+    let providers: Vec<_> = config.providers.iter().map(provider_as_json).collect();
     let private_authority = if config_only { None } else { files::private_authority(config, now) };
     let warnings: Vec<&String> = config.warnings.iter().chain(&private_authority).chain(&unfinished).collect();
     let data = json!({
@@ -130,6 +126,11 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
     };
     // `serve` would end with the same code.
     if bad_before == 0 && status == Some(1) { Err(CliError::Unusable(message)) } else { Err(CliError::Check(message)) }
+}
+
+fn provider_as_json(config: &ProviderConfig) -> Value {
+    let Provider { name, kind, issuer, audiences, .. } = &config.provider;
+    json!({"name": name, "kind": kind.as_str(), "issuer": issuer.as_str(), "audiences": audiences})
 }
 
 /// "github (https://…), gitlab (https://…)".

@@ -372,7 +372,7 @@ mod tests {
     fn a_ca_file_holds_certificates() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");
-        let made = tagmint_server::x509::local_certificates(jiff::Timestamp::from_second(1_790_000_000).unwrap(), 1);
+        let made = tagmint_server::x509::local_certificates(Timestamp::from_second(1_790_000_000).unwrap(), 1);
         let made = made.unwrap();
         for (text, good) in [
             (made.ca_pem.clone(), true),

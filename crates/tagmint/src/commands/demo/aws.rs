@@ -11,7 +11,6 @@ use tagmint_aws::{
 };
 use tagmint_core::{
     clock::SystemClock,
-    jws::VerifiedToken,
     random::SystemRandom,
     signing_key::{KeyId, Signer},
 };
@@ -23,6 +22,7 @@ use tagmint_localaws::{
 };
 use tokio::task::JoinHandle;
 
+use super::relying_party::VerifiedToken;
 use crate::{
     compose,
     config::Config,
