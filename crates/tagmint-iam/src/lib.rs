@@ -12,6 +12,7 @@
 //! | [`evaluate`] | policies against a request: allowed or not, by which statement |
 //! | [`arn`] | Amazon Resource Names |
 //! | [`provider`] | IAM's OIDC providers: what can be registered, and how it is kept |
+//! | [`service`] | S3's, STS's and IAM's actions with their resource types and condition keys |
 //! | [`trust_policy`] | what IAM refuses to store as a role's trust policy |
 //! | [`advice`] | why a token is refused or unsafe, and what to do about it |
 //! | [`web_identity`] | `AssumeRoleWithWebIdentity`: every check in order, and the answer |
@@ -24,6 +25,7 @@ pub mod evaluate;
 pub mod pattern;
 pub mod policy;
 pub mod provider;
+pub mod service;
 pub mod template;
 pub mod trust_policy;
 pub mod web_identity;
