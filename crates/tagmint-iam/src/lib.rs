@@ -15,6 +15,7 @@
 //! | [`service`] | S3's, STS's and IAM's actions with their resource types and condition keys |
 //! | [`trust_policy`] | what IAM refuses to store as a role's trust policy |
 //! | [`advice`] | why a token is refused or unsafe, and what to do about it |
+//! | [`validate`] | what S3 and IAM refuse to store, and what they store in vain |
 //! | [`web_identity`] | `AssumeRoleWithWebIdentity`: every check in order, and the answer |
 
 pub mod advice;
@@ -28,4 +29,5 @@ pub mod provider;
 pub mod service;
 pub mod template;
 pub mod trust_policy;
+pub mod validate;
 pub mod web_identity;

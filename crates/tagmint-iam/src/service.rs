@@ -51,6 +51,29 @@ const NOT_WITH_WEB_IDENTITY: [&str; 27] = [
 /// request" and "Properties of the resource").
 const PER_ACTION: [&str; 3] = ["aws:RequestTag/", "aws:ResourceTag/", "aws:TagKeys"];
 
+/// Operations of S3 that have no action of their own name, and the action that they need (S3 user guide, "Required permissions for Amazon S3
+/// API operations").
+const PERMISSIONS: [(&str, &str); 18] = [
+    ("HeadObject", "s3:GetObject"),
+    ("SelectObjectContent", "s3:GetObject"),
+    ("GetBucketCors", "s3:GetBucketCORS"),
+    ("CopyObject", "s3:PutObject"),
+    ("PostObject", "s3:PutObject"),
+    ("UploadPart", "s3:PutObject"),
+    ("UploadPartCopy", "s3:PutObject"),
+    ("CreateMultipartUpload", "s3:PutObject"),
+    ("CompleteMultipartUpload", "s3:PutObject"),
+    ("DeleteObjects", "s3:DeleteObject"),
+    ("HeadBucket", "s3:ListBucket"),
+    ("ListObject", "s3:ListBucket"),
+    ("ListObjects", "s3:ListBucket"),
+    ("ListObjectsV2", "s3:ListBucket"),
+    ("ListBuckets", "s3:ListAllMyBuckets"),
+    ("ListObjectVersions", "s3:ListBucketVersions"),
+    ("ListMultipartUploads", "s3:ListBucketMultipartUploads"),
+    ("ListParts", "s3:ListMultipartUploadParts"),
+];
+
 /// A service's part of the reference.
 #[derive(Debug)]
 struct Service {
@@ -97,6 +120,12 @@ pub fn action(name: &str) -> Option<&'static Action> {
 pub fn covered(pattern: &str) -> impl Iterator<Item = &'static Action> {
     let actions = TABLE.services.iter().flat_map(|service| &service.actions);
     actions.filter(move |action| pattern::matches_ignoring_case(pattern, &action.to_string()))
+}
+
+/// The action that an operation of S3 needs, where it has another name: `s3:HeadObject` needs `s3:GetObject`.
+pub fn permission_of(operation: &str) -> Option<&'static str> {
+    let name = operation.split_once(':').map_or(operation, |(_, name)| name);
+    PERMISSIONS.iter().find(|(operation, _)| operation.eq_ignore_ascii_case(name)).map(|(_, action)| *action)
 }
 
 /// Whether the reference lists the service of an action or key: `s3`.
