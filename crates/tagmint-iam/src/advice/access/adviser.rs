@@ -42,9 +42,6 @@ impl Adviser<'_> {
         {
             return (self.denied(decision, at), None);
         }
-        if let Some(fix) = self.wrong_kind_of_resource() {
-            return (fix, None);
-        }
         let allows = decision.statements.iter().filter(|statement| statement.effect == Effect::Allow);
         let nearest = allows.min_by_key(|statement| {
             let failed = statement.conditions.iter().filter(|condition| !condition.passed).count();
@@ -195,7 +192,7 @@ impl Adviser<'_> {
     }
 
     /// Objects' actions on a bucket, or the reverse.
-    fn wrong_kind_of_resource(&self) -> Option<String> {
+    pub(super) fn wrong_kind_of_resource(&self) -> Option<String> {
         let AccessQuestion { action, resource, .. } = *self.question;
         let known = service::action(action).filter(|action| action.service() == "s3")?;
         if known.applies_to(resource) {
