@@ -11,6 +11,15 @@ use crate::{
 
 /// Keys of requests that list objects.
 const OF_LISTS: [&str; 3] = ["s3:prefix", "s3:delimiter", "s3:max-keys"];
+/// The actions that are named first.
+const COMMON: [&str; 6] = [
+    "s3:ListBucket",
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:GetObjectVersion",
+    ASSUME_WITH_WEB_IDENTITY,
+];
 /// How many actions a text names.
 const NAMED_ACTIONS: usize = 3;
 
@@ -117,7 +126,8 @@ pub(super) fn never(action: &str, key: &str) -> Option<String> {
         KeyKind::Foreign => return None,
         KeyKind::Global | KeyKind::OfActions => {}
     }
-    let with: Vec<String> = service::actions_with(key).map(ToString::to_string).collect();
+    let mut with: Vec<String> = service::actions_with(key).map(ToString::to_string).collect();
+    with.sort_by_key(|action| COMMON.iter().position(|common| common == action).unwrap_or(COMMON.len()));
     let who = match with.as_slice() {
         [] => String::new(),
         [only] => format!(" ({only} has it)"),

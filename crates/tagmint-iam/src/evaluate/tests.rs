@@ -384,7 +384,7 @@ fn keys_that_the_action_never_has_are_absent() {
         ("S3:getobject", "S3:PREFIX", false),
         ("s3:PutObject", "s3:ExistingObjectTag/a", false),
         ("s3:PutObject", "s3:RequestObjectTag/a", true),
-        ("s3:GetObject", "aws:RequestTag/a", false),
+        ("s3:GetObject", "sts:ExternalId", false),
         ("s3:GetObject", "aws:SourceIp", true),
         ("s3:GetObject", "team", true),
         ("sqs:SendMessage", "s3:prefix", true),
