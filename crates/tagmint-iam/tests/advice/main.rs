@@ -1,5 +1,7 @@
 //! What `tagmint explain` and `tagmint prove` advise.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
 mod keys;
 mod not_principal;
 mod partition;

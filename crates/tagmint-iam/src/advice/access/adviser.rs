@@ -98,24 +98,19 @@ impl Adviser<'_> {
                 element.name()
             );
         }
-        if let Some(variable) = version::literal(policy) {
+        if let Some(variable) = version::literal_in(policy, statement) {
             return format!("{whose} denies it: {}", version::fix(owner(at.source), &variable));
         }
         let trace = decision.statements.iter().find(|trace| trace.at == *at);
-        let conditions = trace.into_iter().flat_map(|trace| &trace.conditions);
-        for condition in conditions.filter(|condition| is_absent(condition) && condition.operator != "Null") {
-            if let Some(never) = keys::never(action, &condition.key) {
-                return format!(
-                    "{whose} denies it: its {} on {} is true for a request without the key, and {never}. {}",
-                    condition.operator,
-                    condition.key,
-                    keys::instead(action, &condition.key)
-                );
-            }
-            let telling = self.asker.telling(&condition.key);
+        let mut conditions = trace.into_iter().flat_map(|trace| &trace.conditions);
+        if let Some(condition) = conditions.find(|condition| is_absent(condition) && condition.operator != "Null") {
+            let ConditionTrace { operator, key, .. } = condition;
+            let why = match keys::never(action, key) {
+                Some(never) => format!("{never}. {}", keys::instead(action, key)),
+                None => format!("this one has none{}", self.asker.telling(key)),
+            };
             return format!(
-                "{whose} denies it: its {} on {} is true for a request without the key, and this one has none{telling}",
-                condition.operator, condition.key
+                "{whose} denies it: its {operator} on {key} is true for a request without the key, and {why}"
             );
         }
         format!("{whose} denies it, and a denial wins over every Allow: change its conditions, or what is asked for")
