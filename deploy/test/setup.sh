@@ -114,9 +114,7 @@ TRUST=$(document <<'JSON'
         "StringNotLike": {
           "aws:RequestTag/agentkeys_user_wallet": [
             "*/*",
-            "*..*",
-            "-",
-            "-/*"
+            "*..*"
           ]
         },
         "ForAllValues:StringEquals": {
@@ -239,6 +237,23 @@ GUARD=$(document <<'JSON'
             "${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
             "${aws:PrincipalTag/prefix, '-'}/*"
           ]
+        }
+      }
+    },
+    {
+      "Sid": "NobodysPrefix",
+      "Effect": "Deny",
+      "Action": "s3:*",
+      "Resource": "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/-/*"
+    },
+    {
+      "Sid": "NobodysList",
+      "Effect": "Deny",
+      "Action": "s3:ListBucket",
+      "Resource": "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@",
+      "Condition": {
+        "StringLike": {
+          "s3:prefix": "-/*"
         }
       }
     },

@@ -81,7 +81,7 @@ resource "aws_iam_role" "agentkeys_data_role_test" {
             "aws:RequestTag/agentkeys_user_wallet" = "?*"
           }
           StringNotLike = {
-            "aws:RequestTag/agentkeys_user_wallet" = ["*/*", "*..*", "-", "-/*"]
+            "aws:RequestTag/agentkeys_user_wallet" = ["*/*", "*..*"]
           }
           "ForAllValues:StringEquals" = {
             "aws:TagKeys" = "agentkeys_user_wallet"
@@ -159,6 +159,23 @@ resource "aws_iam_role_policy" "agentkeys_data_role_test" {
         Condition = {
           StringNotLike = {
             "s3:prefix" = ["$${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*", "$${aws:PrincipalTag/prefix, '-'}/*"]
+          }
+        }
+      },
+      {
+        Sid      = "NobodysPrefix"
+        Effect   = "Deny"
+        Action   = "s3:*"
+        Resource = "arn:aws:s3:::agentkeys-mail-test-${var.account}/-/*"
+      },
+      {
+        Sid      = "NobodysList"
+        Effect   = "Deny"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::agentkeys-mail-test-${var.account}"
+        Condition = {
+          StringLike = {
+            "s3:prefix" = "-/*"
           }
         }
       },

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use tagmint_core::rules::{Piece, RuleOutline, Shape, TagValues};
-use tagmint_iam::{context::Context, template::Template};
 
-use super::{plan::PlanError, policies::NO_PREFIX, settings::RoleSettings};
+use super::{plan::PlanError, settings::RoleSettings};
 
 /// Rules whose tokens have the same tags: one statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,10 +51,6 @@ pub(super) fn of(role: &RoleSettings, rules: &[RuleOutline], problems: &mut Vec<
             Some(other) => other.join(group),
             None => groups.push(group),
         }
-    }
-    for prefix in groups.iter_mut().flat_map(|group| &mut group.prefixes) {
-        let more = no_prefix(prefix);
-        add(&mut prefix.unlike, more);
     }
     groups
 }
@@ -152,19 +147,6 @@ fn of_shapes(tag: &str, shapes: &[Shape]) -> Prefix {
     // One slash more than the rule writes: a value that brings slashes of its own would lie in somebody else's prefix.
     let depth = "*/".repeat(slashes.max().unwrap_or(0) + 1) + "*";
     Prefix { tag: tag.to_owned(), like, unlike: vec![depth, "*..*".to_owned()] }
-}
-
-/// Patterns for values that would be, or lie below, the prefix which denials name for a session without the tag: those that the tag's other
-/// patterns let through.
-fn no_prefix(prefix: &Prefix) -> Vec<String> {
-    let fits = |patterns: &[String], value: &str| {
-        // The variables in these patterns stand for single characters.
-        let patterns = patterns.iter().map(|pattern| Template::parse(pattern, true).resolve(&Context::new()));
-        patterns.flatten().any(|pattern| tagmint_iam::pattern::matches(&pattern, value))
-    };
-    let values = [(NO_PREFIX.to_owned(), NO_PREFIX.to_owned()), (format!("{NO_PREFIX}/x"), format!("{NO_PREFIX}/*"))];
-    let open = values.into_iter().filter(|(value, _)| fits(&prefix.like, value) && !fits(&prefix.unlike, value));
-    open.map(|(_, pattern)| pattern).collect()
 }
 
 /// A pattern for a text, with `filler` for what an expression gives.

@@ -20,7 +20,7 @@ const READ: [&str; 1] = ["s3:GetObject"];
 const WRITE: [&str; 4] = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
 const LIST: &str = "s3:ListBucket";
 /// What stands in denials for the prefix of a session that has none.
-pub(super) const NO_PREFIX: &str = "-";
+const NO_PREFIX: &str = "-";
 
 /// A role's trust policy: one statement for the rules whose tokens have the same tags.
 pub(super) fn trust(provider: &ProviderPlan, host: &str, groups: &[Group], settings: &Settings) -> Value {
@@ -169,6 +169,19 @@ pub(super) fn guard(bucket: &str, access: &[Access]) -> Value {
             "Resource": bucket,
             "Condition": {"StringNotLike": {"s3:prefix": one_or_many(&lists)}},
         }),
+        json!({
+            "Sid": "NobodysPrefix",
+            "Effect": "Deny",
+            "Action": "s3:*",
+            "Resource": format!("{bucket}/{NO_PREFIX}/*"),
+        }),
+        json!({
+            "Sid": "NobodysList",
+            "Effect": "Deny",
+            "Action": LIST,
+            "Resource": bucket,
+            "Condition": {"StringLike": {"s3:prefix": format!("{NO_PREFIX}/*")}},
+        }),
     ];
     let writable = prefixes(&|access| access.mode == Mode::ReadWrite);
     if !writable.is_empty() && writable.len() < access.len() {
@@ -188,7 +201,7 @@ fn below(access: &Access) -> String {
 }
 
 /// The same in a denial, which must hold for a session without the tag. IAM's documentation leaves open whether a Deny whose variable has no
-/// value denies or is dropped; with a default both readings deny. The default is no session's prefix: trust policies refuse it as a value.
+/// value denies or is dropped; with a default both readings deny. The default is no session's prefix: it is denied by itself.
 fn below_or_nothing(access: &Access) -> String {
     format!("${{aws:PrincipalTag/{}, '{NO_PREFIX}'}}/*", access.tag)
 }

@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
+use tagmint_core::rules::MintRequest;
 use tagmint_iam::{
     advice::{AccessQuestion, Explanation, Question},
     partition::PARTITIONS,
@@ -20,7 +21,8 @@ fn config(partition: &str, region: &str) -> Config {
     let text = std::fs::read_to_string(folder("test").join("tagmint.toml")).unwrap();
     let text = text
         .replace("arn:aws:", &format!("arn:{partition}:"))
-        .replace("region = \"eu-central-1\"", &format!("region = \"{region}\"\npartition = \"{partition}\""));
+        .replace("region = \"eu-central-1\"", &format!("region = \"{region}\""))
+        .replace("partition = \"aws\"", &format!("partition = \"{partition}\""));
     Config::parse(&text, Path::new("tagmint.toml")).unwrap_or_else(|error| panic!("{partition}: {error}"))
 }
 
@@ -74,7 +76,7 @@ fn every_partitions_policies_are_accepted() {
         let bucket = aws.bucket();
         assert!(bucket.starts_with(&format!("arn:{name}:s3:::")), "{bucket}");
         for (identity, prefix) in [(wallet(WALLET), WALLET), (pull_request(7, "11"), "pr-7/run-11")] {
-            let claims = aws.claims(&identity, &Default::default());
+            let claims = aws.claims(&identity, &MintRequest::default());
             let own = format!("{bucket}/{prefix}/mail.txt");
             // With the role's ARN, and with the one that the token is pinned to.
             for role in [Some(aws.plan.roles[0].arn.as_str()), None] {
@@ -105,7 +107,10 @@ fn every_partitions_policies_are_accepted() {
 fn the_partition_is_the_regions() {
     let text = std::fs::read_to_string(folder("test").join("tagmint.toml")).unwrap();
     for (region, partition) in [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("eu-west-3", "aws")] {
-        let text = text.replace("arn:aws:", &format!("arn:{partition}:")).replace("eu-central-1", region);
+        let text = text
+            .replace("arn:aws:", &format!("arn:{partition}:"))
+            .replace("eu-central-1", region)
+            .replace("partition = \"aws\"\n", "");
         let config = Config::parse(&text, Path::new("tagmint.toml")).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(settings(&config).unwrap().partition, partition);
     }

@@ -1,6 +1,7 @@
 //! Both readings of a denial whose variable has no value: IAM's documentation leaves open whether it denies, and an evaluator may drop it.
 
 use serde_json::json;
+use tagmint_core::rules::MintRequest;
 use tagmint_iam::{
     context::Context,
     evaluate::{Policies, Request, access},
@@ -53,7 +54,7 @@ fn foreign_accesses_are_refused_under_both_readings() {
         let mut sessions: Vec<Session> = identities
             .iter()
             .map(|identity| {
-                aws.assume(&aws.claims(identity, &Default::default())).unwrap_or_else(|error| panic!("{error}"))
+                aws.assume(&aws.claims(identity, &MintRequest::default())).unwrap_or_else(|error| panic!("{error}"))
             })
             .collect();
         let own: Vec<String> = sessions.iter().map(|session| prefix(session)).collect();
@@ -93,15 +94,22 @@ fn prefix(session: &Session) -> String {
     session.tags.iter().find(|(key, _)| opens(key)).map(|(_, value)| value.clone()).unwrap_or_default()
 }
 
-/// A token cannot bring the denials' default prefix as its own.
+/// A session whose tag has the denials' default prefix as its value reaches nothing.
 #[test]
-fn the_default_prefix_is_no_tags_value() {
+fn the_default_prefix_is_nobodys() {
     for environment in ["prod", "test"] {
         let aws = Aws::of(environment);
+        let mut session = aws.assume(&aws.claims(&wallet(WALLET), &MintRequest::default())).unwrap();
         for value in ["-", "-/x"] {
-            let mut claims = aws.claims(&wallet(WALLET), &Default::default());
-            claims["https://aws.amazon.com/tags"]["principal_tags"]["agentkeys_user_wallet"] = json!([value]);
-            assert!(aws.assume(&claims).is_err(), "{environment} {value}");
+            session.tags = vec![("agentkeys_user_wallet".to_owned(), value.to_owned())];
+            let object = format!("{}/{value}/mail.txt", aws.bucket());
+            let listing = format!("{value}/");
+            for outcome in [
+                allowed(&aws, &session, "s3:GetObject", &object, None),
+                allowed(&aws, &session, "s3:ListBucket", &aws.bucket(), Some(&listing)),
+            ] {
+                assert_eq!(outcome, [false, false], "{environment} {value}");
+            }
         }
     }
 }
