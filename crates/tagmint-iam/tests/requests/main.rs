@@ -1,4 +1,4 @@
-//! What `tagmint explain` and `tagmint prove` advise.
+//! What is advised about the keys, versions, partitions and principals of a request that is refused.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
