@@ -13,6 +13,7 @@ use aws_sigv4::{
 };
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tagmint_iam::partition;
 use tokio::sync::OnceCell;
 
 use crate::failure::{Failure, causes};
@@ -64,7 +65,7 @@ impl Topic {
         timeout: Duration,
         ca_pem: Option<&[u8]>,
     ) -> Result<Self, reqwest::Error> {
-        let suffix = if arn.starts_with("arn:aws-cn:") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let suffix = partition::dns_suffix(partition::of_arn(&arn).unwrap_or(partition::DEFAULT));
         let endpoint = endpoint.unwrap_or_else(|| format!("https://sns.{region}.{suffix}"));
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         let mut builder = reqwest::Client::builder()

@@ -11,6 +11,7 @@
 //! | [`condition`] | one condition: every operator, with the reason for its outcome |
 //! | [`evaluate`] | policies against a request: allowed or not, by which statement |
 //! | [`arn`] | Amazon Resource Names |
+//! | [`partition`] | AWS's partitions: ARNs, hosts, STS's audiences |
 //! | [`provider`] | IAM's OIDC providers: what can be registered, and how it is kept |
 //! | [`service`] | S3's, STS's and IAM's actions with their resource types and condition keys |
 //! | [`trust_policy`] | what IAM refuses to store as a role's trust policy |
@@ -23,6 +24,7 @@ pub mod arn;
 pub mod condition;
 pub mod context;
 pub mod evaluate;
+pub mod partition;
 pub mod pattern;
 pub mod policy;
 pub mod provider;

@@ -20,6 +20,10 @@ pub enum PolicyKind {
 
 /// What differs: kind and words. Nothing where both mean the same.
 pub fn compare(kind: PolicyKind, wanted: &Policy, found: &Policy) -> Vec<(&'static str, String)> {
+    let mut told = Vec::new();
+    if wanted.version != found.version {
+        told.push(words::version(kind, found.version));
+    }
     let mut wanted = normal(wanted);
     let mut found = normal(found);
     wanted.retain(|statement| match found.iter().position(|other| other.same(statement)) {
@@ -29,7 +33,6 @@ pub fn compare(kind: PolicyKind, wanted: &Policy, found: &Policy) -> Vec<(&'stat
         }
         None => true,
     });
-    let mut told = Vec::new();
     let mut lonely = Vec::new();
     // By name first, then by likeness.
     for statement in wanted {

@@ -9,6 +9,7 @@ use tagmint_core::{
     environment::Environment,
     rules::{Piece, RuleOutline, RuleSet, Shape, TagOutline, TagValues},
 };
+use tagmint_iam::partition;
 use tagmint_server::settings::{OpenMint, Rate};
 
 use super::{Check, MINUTE};
@@ -20,8 +21,8 @@ use crate::config::{
 
 /// How the subject of such a token begins: CloudTrail and trust policies tell it from others by it.
 const SUBJECT: &str = "open:";
-/// Whom such a token may be for: what another audience's services allow cannot be looked at here.
-const STS: [&str; 2] = ["sts.amazonaws.com", "sts.amazonaws.com.cn"];
+/// Whom such a token may be for, in most partitions: what another audience's services allow cannot be looked at here.
+const STS: &str = "sts.amazonaws.com";
 
 impl Check<'_> {
     /// The section. What it allows a rule is in [`Self::open_rules`].
@@ -111,8 +112,8 @@ fn too_much(rule: &RuleOutline, most: SignedDuration, aws: Option<&AwsConfig>) -
         tell("subject", format!("must begin with `{SUBJECT}`, so that nobody takes such a token for another"));
     }
     for (index, audience) in rule.audiences.iter().enumerate() {
-        if audience.literal().is_none_or(|audience| !STS.contains(&audience)) {
-            tell(&format!("audiences[{index}]"), format!("must be `{}`: such a token is for STS alone", STS[0]));
+        if audience.literal().is_none_or(|audience| !partition::is_sts_audience(audience)) {
+            tell(&format!("audiences[{index}]"), format!("must be `{STS}`: such a token is for STS alone"));
         }
     }
     let longest = rule.longest_lifetime.map(|lifetime| SignedDuration::from_secs(lifetime.seconds().into()));
