@@ -26,6 +26,7 @@ use tagmint_localaws::{
     aws::{Aws, Settings},
     front,
     query::{Params, QueryError},
+    scope::ScopeChoice,
 };
 use tower::ServiceExt;
 
@@ -46,6 +47,7 @@ static AWS: LazyLock<(Arc<Aws>, Account)> = LazyLock::new(|| {
         seed: None,
         explain: true,
         secure_transport: false,
+        scope: ScopeChoice::default(),
         clock: Arc::new(Still),
         random: Arc::new(SystemRandom),
     };

@@ -235,7 +235,10 @@ impl Role {
 impl Providers {
     /// Those of an account that has none yet.
     fn none(scope: &Scope) -> Self {
-        Self { registry: ProviderRegistry::new(&scope.account), created: BTreeMap::new() }
+        Self {
+            registry: ProviderRegistry::new(&scope.account).in_partition(&scope.partition),
+            created: BTreeMap::new(),
+        }
     }
 
     /// Registers a provider. Unlike on AWS, an issuer on this machine may have a port.

@@ -9,6 +9,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use serde_json::Value;
 use tagmint_iam::{
     arn::{Arn, RoleArn, is_account},
+    partition::PARTITIONS,
     policy::Policy,
     validate::{self, Named, PrincipalKind},
 };
@@ -22,8 +23,8 @@ pub type Bound = BTreeMap<String, String>;
 const PUBLIC_PROVIDERS: [&str; 4] =
     ["accounts.google.com", "cognito-identity.amazonaws.com", "graph.facebook.com", "www.amazon.com"];
 
-/// The ends of the names of AWS's services.
-const SERVICES: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".aws.internal"];
+/// The end of the names of services that have none of their partition's.
+const INTERNAL_SERVICES: &str = ".aws.internal";
 
 /// Looks the principals of a policy up, as AWS does before it stores one. Fails with the first that does not exist. What other accounts have
 /// is not known here, and taken for existing.
@@ -96,9 +97,15 @@ fn look_up(account: &Account, named: Named<'_>) -> Option<Option<String>> {
             Some(_) => exists(account.providers.registry.get(name).is_ok()),
             None => exists(name == "*" || PUBLIC_PROVIDERS.contains(&name)),
         },
-        PrincipalKind::Service => exists(name == "*" || SERVICES.iter().any(|end| name.ends_with(end))),
+        PrincipalKind::Service => exists(name == "*" || is_service(name)),
         PrincipalKind::CanonicalUser => exists(true),
     }
+}
+
+/// Whether a name is one of AWS's services. Which services there are is not known here.
+fn is_service(name: &str) -> bool {
+    let of_partition = |suffix: &str| name.strip_suffix(suffix).is_some_and(|service| service.ends_with('.'));
+    PARTITIONS.iter().any(|partition| of_partition(partition.dns_suffix)) || name.ends_with(INTERNAL_SERVICES)
 }
 
 #[expect(clippy::option_option, reason = "as above")]

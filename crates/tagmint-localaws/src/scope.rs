@@ -1,6 +1,7 @@
 //! Which account the stand-in plays, and where.
 
 use serde::{Deserialize, Serialize};
+use tagmint_iam::partition;
 
 /// Account, region and partition, in which everything is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ impl Scope {
 /// What the stand-in is to play. What is left open is what its folder was made for, or the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScopeChoice {
-    /// The partition.
+    /// The partition; left open, the region's.
     pub partition: Option<String>,
     /// The account's number.
     pub account: Option<String>,
@@ -63,22 +64,13 @@ pub struct OtherScope {
     pub asked: String,
 }
 
-/// The partition that a region belongs to (AWS General Reference, "Service endpoints").
-fn partition_of(region: &str) -> &'static str {
-    match region.split('-').collect::<Vec<_>>()[..] {
-        ["cn", ..] => "aws-cn",
-        ["us", "gov", ..] => "aws-us-gov",
-        _ => "aws",
-    }
-}
-
 impl ScopeChoice {
     /// The scope of a new folder.
     pub fn fresh(&self) -> Scope {
         let default = Scope::default();
         let region = self.region.clone().unwrap_or(default.region);
         Scope {
-            partition: self.partition.clone().unwrap_or_else(|| partition_of(&region).to_owned()),
+            partition: self.partition.clone().unwrap_or_else(|| partition::of_region(&region).name.to_owned()),
             account: self.account.clone().unwrap_or(default.account),
             region,
         }
