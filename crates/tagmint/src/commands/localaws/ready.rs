@@ -79,7 +79,6 @@ The AWS side of {config}:
 
   tagmint aws render --config {config}{account} --format cli --out aws && aws/setup.sh
   tagmint aws diff --config {config}{account}
-  tagmint sweep --config {config}{account}
 "
         )
     }
