@@ -114,7 +114,9 @@ TRUST=$(document <<'JSON'
         "StringNotLike": {
           "aws:RequestTag/agentkeys_user_wallet": [
             "*/*",
-            "*..*"
+            "*..*",
+            "-",
+            "-/*"
           ]
         },
         "ForAllValues:StringEquals": {
@@ -203,8 +205,8 @@ GUARD=$(document <<'JSON'
       "Action": "*",
       "NotResource": [
         "arn:aws:s3:::agentkeys-mail-@ACCOUNT@",
-        "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/agentkeys_user_wallet}/*",
-        "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/prefix}/*"
+        "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+        "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/prefix, '-'}/*"
       ]
     },
     {
@@ -228,8 +230,8 @@ GUARD=$(document <<'JSON'
       "Condition": {
         "StringNotLike": {
           "s3:prefix": [
-            "${aws:PrincipalTag/agentkeys_user_wallet}/*",
-            "${aws:PrincipalTag/prefix}/*"
+            "${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+            "${aws:PrincipalTag/prefix, '-'}/*"
           ]
         }
       }
@@ -243,7 +245,7 @@ GUARD=$(document <<'JSON'
         "s3:AbortMultipartUpload",
         "s3:ListMultipartUploadParts"
       ],
-      "NotResource": "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/prefix}/*"
+      "NotResource": "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/prefix, '-'}/*"
     }
   ]
 }
@@ -396,8 +398,8 @@ POLICY=$(document <<'JSON'
       "Condition": {
         "StringNotLike": {
           "s3:prefix": [
-            "${aws:PrincipalTag/agentkeys_user_wallet}/*",
-            "${aws:PrincipalTag/prefix}/*"
+            "${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+            "${aws:PrincipalTag/prefix, '-'}/*"
           ]
         }
       }

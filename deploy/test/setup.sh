@@ -114,7 +114,9 @@ TRUST=$(document <<'JSON'
         "StringNotLike": {
           "aws:RequestTag/agentkeys_user_wallet": [
             "*/*",
-            "*..*"
+            "*..*",
+            "-",
+            "-/*"
           ]
         },
         "ForAllValues:StringEquals": {
@@ -209,8 +211,8 @@ GUARD=$(document <<'JSON'
       "Action": "*",
       "NotResource": [
         "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@",
-        "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/agentkeys_user_wallet}/*",
-        "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/prefix}/*"
+        "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+        "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/prefix, '-'}/*"
       ]
     },
     {
@@ -234,8 +236,8 @@ GUARD=$(document <<'JSON'
       "Condition": {
         "StringNotLike": {
           "s3:prefix": [
-            "${aws:PrincipalTag/agentkeys_user_wallet}/*",
-            "${aws:PrincipalTag/prefix}/*"
+            "${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+            "${aws:PrincipalTag/prefix, '-'}/*"
           ]
         }
       }
@@ -249,7 +251,7 @@ GUARD=$(document <<'JSON'
         "s3:AbortMultipartUpload",
         "s3:ListMultipartUploadParts"
       ],
-      "NotResource": "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/prefix}/*"
+      "NotResource": "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/prefix, '-'}/*"
     }
   ]
 }
@@ -438,8 +440,8 @@ POLICY=$(document <<'JSON'
       "Condition": {
         "StringNotLike": {
           "s3:prefix": [
-            "${aws:PrincipalTag/agentkeys_user_wallet}/*",
-            "${aws:PrincipalTag/prefix}/*"
+            "${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+            "${aws:PrincipalTag/prefix, '-'}/*"
           ]
         }
       }

@@ -128,6 +128,9 @@ pub struct RoleArn(String);
 impl RoleArn {
     /// Longest role name and longest path, both its outer slashes counted (service model of IAM, `roleNameType` and `pathType`).
     const MAX_NAME_AND_PATH: (usize, usize) = (64, 512);
+    /// AWS's partitions (`partitions.json` of botocore).
+    const PARTITIONS: [&str; 8] =
+        ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"];
 
     /// Checks `arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME`.
     pub fn parse(text: &str) -> Result<Self, InvalidClaim> {
@@ -144,7 +147,7 @@ impl RoleArn {
                 && path_and_name.split('/').all(|part| !part.is_empty() && part.bytes().all(name_character))
         });
         let fits = arn == "arn"
-            && matches!(partition, "aws" | "aws-cn" | "aws-us-gov")
+            && Self::PARTITIONS.contains(&partition)
             && service == "iam"
             && region.is_empty()
             && account.len() == 12
@@ -291,9 +294,12 @@ mod tests {
 
     #[test]
     fn role_arns_are_exact() {
-        for good in
-            ["arn:aws:iam::123456789012:role/agentkeys-data-role", "arn:aws-us-gov:iam::123456789012:role/a/b/c"]
-        {
+        for good in [
+            "arn:aws:iam::123456789012:role/agentkeys-data-role",
+            "arn:aws-us-gov:iam::123456789012:role/a/b/c",
+            "arn:aws-cn:iam::123456789012:role/x",
+            "arn:aws-iso-b:iam::123456789012:role/x",
+        ] {
             assert!(RoleArn::parse(good).is_ok(), "{good}");
         }
         for bad in [
@@ -304,6 +310,7 @@ mod tests {
             "arn:aws:iam::12345678901:role/x",
             "arn:aws:iam:us-east-1:123456789012:role/x",
             "arn:aws:sts::123456789012:role/x",
+            "arn:aws-mars:iam::123456789012:role/x",
             "arn:aws:iam::123456789012:role/x;arn:aws:iam::123456789012:role/y",
             "arn:aws:iam::123456789012:role//x",
         ] {

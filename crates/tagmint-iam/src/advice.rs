@@ -284,8 +284,8 @@ impl Question<'_> {
     /// The role's partition; without a role that of the provider in the trust policy, else of the roles in the token.
     fn partition(&self, claims: &Claims) -> String {
         let roles = claims.roles().unwrap_or_default();
-        let arns = self.role_arn.into_iter().chain(federated(self.trust_policy)).chain(roles);
-        arns.filter_map(partition::of_arn).next().unwrap_or(partition::DEFAULT).to_owned()
+        let mut arns = self.role_arn.into_iter().chain(federated(self.trust_policy)).chain(roles);
+        arns.find_map(partition::of_arn).unwrap_or(partition::DEFAULT).to_owned()
     }
 
     /// The role's account, because a role trusts the providers of its own account alone; without a role, that of the provider in the trust

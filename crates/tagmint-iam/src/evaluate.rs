@@ -161,10 +161,12 @@ pub fn access(policies: Policies<'_>, request: Request<'_>) -> Decision {
     evaluation.decide(allowed)
 }
 
-/// The keys that a request of the action can have. Of actions and keys that the reference does not list nothing is known: they stay.
+/// The keys that a request of the action can have. A service's own keys are dropped where the reference does not give them to the action;
+/// those of `aws:`, and keys and actions that it does not list, stay: the context's maker knows.
 fn sent<'a>(action: &str, context: &'a Context) -> Cow<'a, Context> {
     let Some(action) = service::action(action) else { return Cow::Borrowed(context) };
-    let never = |key: &str| !action.has_key(key) && service::key_kind(key) == KeyKind::OfActions;
+    let is_aws = |key: &str| key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"));
+    let never = |key: &str| !action.has_key(key) && !is_aws(key) && service::key_kind(key) == KeyKind::OfActions;
     if context.iter().any(|(key, _)| never(key)) {
         Cow::Owned(context.clone().only(|key| !never(key)))
     } else {

@@ -178,7 +178,7 @@ pub struct AwsConfig {
     pub ca_file: Option<PathBuf>,
     /// The account of the roles and the bucket.
     pub account: Option<String>,
-    /// `aws`, `aws-cn` or `aws-us-gov`.
+    /// The partition's name in ARNs: `aws`.
     pub partition: String,
     /// The bucket to set up.
     pub bucket: Option<BucketSettings>,

@@ -53,6 +53,10 @@ pub(super) fn of(role: &RoleSettings, rules: &[RuleOutline], problems: &mut Vec<
             None => groups.push(group),
         }
     }
+    for prefix in groups.iter_mut().flat_map(|group| &mut group.prefixes) {
+        let more = no_prefix(prefix);
+        add(&mut prefix.unlike, more);
+    }
     groups
 }
 
@@ -63,21 +67,14 @@ impl Group {
         for (prefix, more) in self.prefixes.iter_mut().zip(other.prefixes) {
             add(&mut prefix.like, more.like);
             // What one of the rules may write must not be refused for the other.
-            // The prefix that stands for none is nobody's.
-            let kept = |pattern: &String| is_depth(pattern) || is_no_prefix(pattern);
-            prefix.unlike.retain(|pattern| more.unlike.contains(pattern) || kept(pattern));
-            for pattern in more.unlike.into_iter().filter(kept) {
+            prefix.unlike.retain(|pattern| more.unlike.contains(pattern) || is_depth(pattern));
+            for pattern in more.unlike.into_iter().filter(|pattern| is_depth(pattern)) {
                 add(&mut prefix.unlike, vec![pattern]);
             }
             let deepest = prefix.unlike.iter().filter(|pattern| is_depth(pattern)).map(String::len).max();
             prefix.unlike.retain(|pattern| !is_depth(pattern) || Some(pattern.len()) == deepest);
         }
     }
-}
-
-/// Whether a pattern is one of [`no_prefix`].
-fn is_no_prefix(pattern: &str) -> bool {
-    pattern.strip_prefix(NO_PREFIX).is_some_and(|rest| rest.is_empty() || rest == "/*")
 }
 
 /// Whether a pattern counts slashes.
@@ -119,7 +116,7 @@ fn single(role: &RoleSettings, outline: &RuleOutline) -> Result<Group, Vec<PlanE
             TagValues::Condition => prefixes.push(Prefix {
                 tag: tag.key.clone(),
                 like: vec!["?*".to_owned()],
-                unlike: ["*..*", "/*", "*/", "*//*"].map(str::to_owned).into_iter().chain(no_prefix(&["?*"])).collect(),
+                unlike: ["*..*", "/*", "*/", "*//*"].map(str::to_owned).to_vec(),
             }),
             TagValues::Shapes(shapes) => prefixes.push(of_shapes(&tag.key, shapes)),
         }
@@ -154,20 +151,20 @@ fn of_shapes(tag: &str, shapes: &[Shape]) -> Prefix {
     });
     // One slash more than the rule writes: a value that brings slashes of its own would lie in somebody else's prefix.
     let depth = "*/".repeat(slashes.max().unwrap_or(0) + 1) + "*";
-    let unlike = [depth, "*..*".to_owned()].into_iter().chain(no_prefix(&like)).collect();
-    Prefix { tag: tag.to_owned(), like, unlike }
+    Prefix { tag: tag.to_owned(), like, unlike: vec![depth, "*..*".to_owned()] }
 }
 
-/// Patterns for values that would be, or lie in, the prefix which denials name for a session without the tag; those that the tag's own patterns
-/// take.
-fn no_prefix(like: &[impl AsRef<str>]) -> impl Iterator<Item = String> {
-    let takes = |value: &str| {
+/// Patterns for values that would be, or lie below, the prefix which denials name for a session without the tag: those that the tag's other
+/// patterns let through.
+fn no_prefix(prefix: &Prefix) -> Vec<String> {
+    let fits = |patterns: &[String], value: &str| {
         // The variables in these patterns stand for single characters.
-        let patterns = like.iter().map(|pattern| Template::parse(pattern.as_ref(), true).resolve(&Context::new()));
+        let patterns = patterns.iter().map(|pattern| Template::parse(pattern, true).resolve(&Context::new()));
         patterns.flatten().any(|pattern| tagmint_iam::pattern::matches(&pattern, value))
     };
     let values = [(NO_PREFIX.to_owned(), NO_PREFIX.to_owned()), (format!("{NO_PREFIX}/x"), format!("{NO_PREFIX}/*"))];
-    values.into_iter().filter(|(value, _)| takes(value)).map(|(_, pattern)| pattern).collect::<Vec<_>>().into_iter()
+    let open = values.into_iter().filter(|(value, _)| fits(&prefix.like, value) && !fits(&prefix.unlike, value));
+    open.map(|(_, pattern)| pattern).collect()
 }
 
 /// A pattern for a text, with `filler` for what an expression gives.

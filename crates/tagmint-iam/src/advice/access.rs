@@ -41,20 +41,25 @@ pub(super) fn explain(question: &AccessQuestion<'_>, session: &Session, explanat
     }
     let request = Request { caller: &caller, action: question.action, resource: question.resource, context: &context };
     let decision = decide(question.role_policies, question.bucket_policy, request);
-    let allowed = decision.is_allowed();
+    let adviser = Adviser { question, caller: &caller, context: &context, asker };
+    let impossible = adviser.wrong_kind_of_resource();
+    let allowed = decision.is_allowed() && impossible.is_none();
     let mut check = Check {
         check: "access",
         passed: allowed,
         expected: format!("{} on {} is allowed", question.action, question.resource),
-        actual: described(&decision),
+        actual: if impossible.is_some() {
+            "the action is never asked on such a resource".to_owned()
+        } else {
+            described(&decision)
+        },
         fix: None,
     };
     if allowed {
         explanation.warnings.extend(keys::in_vain(question.action, &decision));
         explanation.warnings.extend(policies(question).filter_map(|(owner, policy)| version::warning(owner, policy)));
     } else {
-        let adviser = Adviser { question, caller: &caller, context: &context, asker };
-        let (fix, comparison) = adviser.advice(&decision);
+        let (fix, comparison) = impossible.map_or_else(|| adviser.advice(&decision), |fix| (fix, None));
         check.fix = Some(fix);
         explanation.comparison = comparison;
         explanation.accepted = false;

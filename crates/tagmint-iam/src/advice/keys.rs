@@ -11,6 +11,15 @@ use crate::{
 
 /// Keys of requests that list objects.
 const OF_LISTS: [&str; 3] = ["s3:prefix", "s3:delimiter", "s3:max-keys"];
+/// The actions that are named first.
+const COMMON: [&str; 6] = [
+    "s3:ListBucket",
+    "s3:GetObject",
+    "s3:PutObject",
+    "s3:DeleteObject",
+    "s3:GetObjectVersion",
+    ASSUME_WITH_WEB_IDENTITY,
+];
 /// How many actions a text names.
 const NAMED_ACTIONS: usize = 3;
 
@@ -18,10 +27,10 @@ const NAMED_ACTIONS: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
     /// There is no such key.
-    #[error("there is no condition key `{0}`: correct its name")]
+    #[error("`{0}`: there is no such condition key; correct its name")]
     Unknown(String),
     /// The token decides.
-    #[error("`{0}` comes from the token, and cannot be given: change the token's claims")]
+    #[error("`{0}`: the key comes from the token and cannot be given; change the token's claims")]
     OfToken(String),
     /// Requests of other actions have it.
     #[error("{0}")]
@@ -46,21 +55,26 @@ pub fn check_context(action: Option<&str>, keys: &[(String, String)]) -> Result<
             return Err(ContextError::Action { action: action.to_owned(), hint });
         }
     }
-    for (key, _) in keys {
+    for (key, value) in keys {
         if is_sent_to_sts(key) || action.is_some_and(|action| is_sent(action, key)) {
             continue;
         }
         if service::key_kind(key) == KeyKind::Unknown {
-            return Err(ContextError::Unknown(key.clone()));
+            return Err(ContextError::Unknown(given(key, value)));
         }
         if action.is_none() && is_of_token(key) {
-            return Err(ContextError::OfToken(key.clone()));
+            return Err(ContextError::OfToken(given(key, value)));
         }
         let action = action.unwrap_or(ASSUME_WITH_WEB_IDENTITY);
         let text = never(action, key).unwrap_or_else(|| format!("requests of {action} never have {key}"));
-        return Err(ContextError::OfOtherActions(format!("{text}. {}", instead(action, key))));
+        let instead = instead(action, key);
+        return Err(ContextError::OfOtherActions(format!("`{}`: {text}. Leave it out. {instead}", given(key, value))));
     }
     Ok(())
+}
+
+fn given(key: &str, value: &str) -> String {
+    format!("{key}={value}")
 }
 
 /// Whether the call to STS can have a key that is neither the token's nor put in by STS.
@@ -112,7 +126,8 @@ pub(super) fn never(action: &str, key: &str) -> Option<String> {
         KeyKind::Foreign => return None,
         KeyKind::Global | KeyKind::OfActions => {}
     }
-    let with: Vec<String> = service::actions_with(key).map(ToString::to_string).collect();
+    let mut with: Vec<String> = service::actions_with(key).map(ToString::to_string).collect();
+    with.sort_by_key(|action| COMMON.iter().position(|common| common == action).unwrap_or(COMMON.len()));
     let who = match with.as_slice() {
         [] => String::new(),
         [only] => format!(" ({only} has it)"),

@@ -46,8 +46,8 @@ pub(super) fn is_outside(key: &str) -> bool {
 /// The call's own keys that the trust policy asks for and nobody told.
 pub(super) fn unknown(decisions: &[(String, Decision)], asker: Asker) -> Option<Warning> {
     let statements = decisions.iter().flat_map(|(_, decision)| &decision.statements);
-    let asked = statements.filter(|statement| statement.action && statement.principal != Some(false));
-    let absent = asked.flat_map(|statement| &statement.conditions).filter(|condition| condition.actual.is_none());
+    let consulted = statements.filter(|statement| statement.action && statement.principal != Some(false));
+    let absent = consulted.flat_map(|statement| &statement.conditions).filter(|condition| condition.actual.is_none());
     let mut keys: Vec<&str> =
         absent.map(|condition| condition.key.as_str()).filter(|key| is_of_the_call(key)).collect();
     keys.sort_unstable();

@@ -1,7 +1,7 @@
 //! Policies of the older version, in which a policy variable is plain text.
 
 use super::Warning;
-use crate::policy::Policy;
+use crate::policy::{Policy, Statement, Version};
 
 /// That a policy's version is why a variable was not filled in.
 pub(super) fn fix(owner: &str, variable: &str) -> String {
@@ -14,12 +14,15 @@ pub(super) fn fix(owner: &str, variable: &str) -> String {
 /// The first variable of a policy of the older version.
 pub(super) fn literal(policy: &Policy) -> Option<String> {
     policy.with_variables()?;
-    let statements = policy.statements.iter();
-    let mut texts = statements.flat_map(|statement| {
-        let arns = statement.resource.iter().flat_map(|element| &element.arns);
-        arns.chain(statement.conditions.iter().flat_map(|condition| &condition.values))
-    });
-    texts.find_map(|text| variable(text.source())).map(str::to_owned)
+    policy.statements.iter().find_map(|statement| literal_in(policy, statement))
+}
+
+/// The first variable of a statement of such a policy.
+pub(super) fn literal_in(policy: &Policy, statement: &Statement) -> Option<String> {
+    let arns = statement.resource.iter().flat_map(|element| &element.arns);
+    let mut texts = arns.chain(statement.conditions.iter().flat_map(|condition| &condition.values));
+    let variable = texts.find_map(|text| variable(text.source()))?;
+    (policy.version == Version::V2008).then(|| variable.to_owned())
 }
 
 /// The first variable of a text, as it is written.

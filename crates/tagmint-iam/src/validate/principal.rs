@@ -140,11 +140,10 @@ fn is_aws(name: &str, partition: &str) -> bool {
         && match (arn.service, arn.resource.split_once('/')) {
             ("iam", None) => arn.resource == "root",
             ("iam", Some(("role", _))) => RoleArn::parse(name).is_some(),
-            ("iam", Some(("user", user))) => name_fits(user),
+            ("iam", Some(("user", user))) | ("sts", Some(("federated-user", user))) => name_fits(user),
             ("sts", Some(("assumed-role", session))) => {
                 session.split('/').count() == 2 && session.split('/').all(name_fits)
             }
-            ("sts", Some(("federated-user", user))) => name_fits(user),
             _ => false,
         }
 }

@@ -28,7 +28,7 @@ pub async fn run(args: ExplainArgs, output: Output) -> Result<(), CliError> {
     }
     check_context(args.action.as_deref(), &args.context).map_err(|error| match error {
         ContextError::Action { .. } => CliError::Usage(format!("--action: {error}")),
-        _ => CliError::Usage(format!("--context: {error}")),
+        _ => CliError::Usage(format!("--context {error}")),
     })?;
     let token = input::token("--token", &args.token)?;
     let mut known = Known::from_files(&args)?;

@@ -42,9 +42,6 @@ impl Adviser<'_> {
         {
             return (self.denied(decision, at), None);
         }
-        if let Some(fix) = self.wrong_kind_of_resource() {
-            return (fix, None);
-        }
         let allows = decision.statements.iter().filter(|statement| statement.effect == Effect::Allow);
         let nearest = allows.min_by_key(|statement| {
             let failed = statement.conditions.iter().filter(|condition| !condition.passed).count();
@@ -101,24 +98,19 @@ impl Adviser<'_> {
                 element.name()
             );
         }
-        if let Some(variable) = version::literal(policy) {
+        if let Some(variable) = version::literal_in(policy, statement) {
             return format!("{whose} denies it: {}", version::fix(owner(at.source), &variable));
         }
         let trace = decision.statements.iter().find(|trace| trace.at == *at);
-        let conditions = trace.into_iter().flat_map(|trace| &trace.conditions);
-        for condition in conditions.filter(|condition| is_absent(condition) && condition.operator != "Null") {
-            if let Some(never) = keys::never(action, &condition.key) {
-                return format!(
-                    "{whose} denies it: its {} on {} is true for a request without the key, and {never}. {}",
-                    condition.operator,
-                    condition.key,
-                    keys::instead(action, &condition.key)
-                );
-            }
-            let telling = self.asker.telling(&condition.key);
+        let mut conditions = trace.into_iter().flat_map(|trace| &trace.conditions);
+        if let Some(condition) = conditions.find(|condition| is_absent(condition) && condition.operator != "Null") {
+            let ConditionTrace { operator, key, .. } = condition;
+            let why = match keys::never(action, key) {
+                Some(never) => format!("{never}. {}", keys::instead(action, key)),
+                None => format!("this one has none{}", self.asker.telling(key)),
+            };
             return format!(
-                "{whose} denies it: its {} on {} is true for a request without the key, and this one has none{telling}",
-                condition.operator, condition.key
+                "{whose} denies it: its {operator} on {key} is true for a request without the key, and {why}"
             );
         }
         format!("{whose} denies it, and a denial wins over every Allow: change its conditions, or what is asked for")
@@ -195,7 +187,7 @@ impl Adviser<'_> {
     }
 
     /// Objects' actions on a bucket, or the reverse.
-    fn wrong_kind_of_resource(&self) -> Option<String> {
+    pub(super) fn wrong_kind_of_resource(&self) -> Option<String> {
         let AccessQuestion { action, resource, .. } = *self.question;
         let known = service::action(action).filter(|action| action.service() == "s3")?;
         if known.applies_to(resource) {
