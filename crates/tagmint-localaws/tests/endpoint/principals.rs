@@ -163,9 +163,9 @@ async fn a_role_made_anew_gets_nothing_of_a_buckets_policy() {
         assert_eq!(stage.s3("GET", &own, Some(&session), "").await.code(), (403, "AccessDenied"), "{name}");
         let shown = stage.s3("GET", &policy, Some(&stage.admin()), "").await.body;
         let shown: Value = serde_json::from_str(&shown).unwrap();
-        let stale = shown["Statement"][0]["Principal"]["AWS"][0].as_str().unwrap();
-        assert!(stale.starts_with("AROA"), "{shown}");
-        assert_eq!(stale.ends_with(":test"), name.contains("assumed-role"), "{shown}");
+        let gone = shown["Statement"][0]["Principal"]["AWS"][0].as_str().unwrap();
+        assert!(gone.starts_with("AROA"), "{shown}");
+        assert_eq!(gone.ends_with(":test"), name.contains("assumed-role"), "{shown}");
         assert_eq!(shown["Statement"][0]["Principal"]["AWS"][1], "123456789012");
         // What is shown cannot be stored again; the same text as before means the new role.
         assert_eq!(put(&stage, &shown).await.code(), (400, "MalformedPolicy"));
