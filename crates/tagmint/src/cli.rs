@@ -84,7 +84,7 @@ pub enum Command {
     ///
     /// One endpoint for all three (S3 by path). Tokens are verified against the issuer's documents, policies decide as on AWS.
     /// With `--format json` it prints one line when it is ready:
-    /// `{"endpoint", "access_key_id", "secret_access_key", "account", "region"}`; the keys are the administrator's.
+    /// `{"endpoint", "access_key_id", "secret_access_key", "account", "region", "partition"}`; the keys are the administrator's.
     #[cfg(feature = "localaws")]
     Localaws(LocalawsArgs),
     /// Checks the configuration and the files that it names; with --remote a running issuer, with --against that two share nothing.

@@ -34,7 +34,7 @@ pub mod surroundings;
 
 use std::{borrow::Cow, ffi::OsString, io::Write, path::Path, process::ExitCode};
 
-use clap::{Parser, error::ErrorKind};
+use clap::{CommandFactory, Parser, error::ErrorKind, parser::ValueSource};
 
 use crate::{
     cli::{Cli, Command},
@@ -54,12 +54,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return usage(&error, &args),
     };
     let output = Output::new(cli.format);
+    let named = config_is_named(&args).then(|| cli.config.clone());
     tagmint_server::tls::install_provider();
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|source| CliError::Io { what: "the runtime", source })
-        .and_then(|runtime| runtime.block_on(dispatch(cli.command, &cli.config, output)));
+        .and_then(|runtime| runtime.block_on(dispatch(cli.command, &cli.config, named.as_deref(), output)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -88,7 +89,14 @@ fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
     error.exit_code()
 }
 
-async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), CliError> {
+/// Whether a configuration was named, for commands that also run without one.
+fn config_is_named(args: &[OsString]) -> bool {
+    let matches = Cli::command().try_get_matches_from(args);
+    matches.is_ok_and(|matches| matches.value_source("config") != Some(ValueSource::DefaultValue))
+}
+
+/// `file` is the configuration; `named` the same where it was not left to the default.
+async fn dispatch(command: Command, file: &Path, named: Option<&Path>, output: Output) -> Result<(), CliError> {
     let quiet = || {
         logging::init_quiet(output.is_json());
         Config::load(file)
@@ -100,7 +108,7 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
         Command::Demo => Box::pin(commands::demo::run(output)).await,
         Command::MockBackend(args) => commands::mock_backend::run(args, output).await,
         #[cfg(feature = "localaws")]
-        Command::Localaws(args) => commands::localaws::run(args, output).await,
+        Command::Localaws(args) => commands::localaws::run(args, named, output).await,
         Command::Check(mut args) => {
             logging::init_quiet(output.is_json());
             match (args.against.take(), &args.remote) {

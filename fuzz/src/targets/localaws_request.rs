@@ -24,6 +24,7 @@ use tagmint_localaws::{
     aws::{Aws, Settings},
     front,
     query::{Params, QueryError},
+    scope::ScopeChoice,
 };
 use tower::ServiceExt;
 
@@ -44,6 +45,7 @@ static AWS: LazyLock<(Arc<Aws>, Account)> = LazyLock::new(|| {
         seed: None,
         explain: true,
         secure_transport: false,
+        scope: ScopeChoice::default(),
         clock: Arc::new(Still),
         random: Arc::new(SystemRandom),
     };

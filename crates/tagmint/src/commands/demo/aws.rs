@@ -18,6 +18,7 @@ use tagmint_localaws::{
     account::REGION,
     aws::{Aws, Settings},
     front,
+    scope::ScopeChoice,
     seed::Seed,
 };
 use tokio::task::JoinHandle;
@@ -62,6 +63,7 @@ impl LocalAws {
             seed: Some(seed),
             explain: false,
             secure_transport: false,
+            scope: ScopeChoice::default(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
         };
