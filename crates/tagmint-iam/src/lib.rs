@@ -24,6 +24,7 @@ pub mod evaluate;
 pub mod pattern;
 pub mod policy;
 pub mod provider;
+mod subject;
 pub mod template;
 pub mod trust_policy;
 pub mod web_identity;
