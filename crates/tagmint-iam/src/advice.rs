@@ -6,6 +6,7 @@
 mod access;
 mod claims;
 mod diff;
+mod known_keys;
 mod provider;
 mod request;
 mod subject;

@@ -6,7 +6,7 @@ use super::{
     Advice,
     claims::Claims,
     diff::{Comparison, likeness},
-    request,
+    known_keys, request,
 };
 use crate::{
     arn::Arn,
@@ -96,7 +96,7 @@ pub(super) fn advice(
     };
     let at = place(&statement.at);
     if decision.outcome == Outcome::ExplicitDeny {
-        return denied(statement, &at, action);
+        return denied(statement, &at, action, provider.url());
     }
     if !statement.action {
         return missing_action(action, &at, claims, provider);
@@ -172,9 +172,17 @@ fn is_of_another_account(named: &str, arn: &str) -> bool {
 }
 
 /// A denial, and the trap that a negated operator is true for a missing key.
-fn denied(statement: &StatementTrace, at: &str, action: &str) -> Advice {
+fn denied(statement: &StatementTrace, at: &str, action: &str, url: &str) -> Advice {
     let absent = |condition: &&ConditionTrace| condition.actual.is_none() && condition.operator.contains("Not");
     if let Some(trap) = statement.conditions.iter().find(absent) {
+        if !known_keys::exists(&trap.key, url) {
+            return plain(format!(
+                "{at} denies {action} to every token: its {} on {} is true for a request without the key, and {}",
+                trap.operator,
+                trap.key,
+                known_keys::reason(&trap.key, url)
+            ));
+        }
         if let Some(advice) = request::advice(&trap.key) {
             return plain(format!("{at} denies {action} to a request without {}; {advice}", trap.key));
         }
