@@ -8,6 +8,7 @@ mod asker;
 mod claims;
 mod diff;
 mod keys;
+mod known_keys;
 mod provider;
 mod request;
 mod subject;

@@ -29,6 +29,7 @@ pub mod pattern;
 pub mod policy;
 pub mod provider;
 pub mod service;
+mod subject;
 pub mod template;
 pub mod trust_policy;
 pub mod validate;

@@ -8,6 +8,7 @@ mod claims;
 mod error;
 mod extensions;
 mod keys;
+pub(crate) mod provider_keys;
 mod request;
 mod token;
 mod trust;

@@ -34,6 +34,15 @@ impl Claims {
         self.0.get(name)?.as_str()
     }
 
+    /// A text or a number as a text.
+    pub(super) fn scalar(&self, name: &str) -> Option<String> {
+        match self.0.get(name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
     /// A time in seconds, in either form that STS takes.
     pub(super) fn seconds(&self, name: &str) -> Option<i64> {
         let value = self.0.get(name)?;

@@ -1,6 +1,6 @@
-//! GitHub's and GitLab's subjects, and patterns of them.
+//! GitHub's subjects with names and ids, and patterns of them.
 
-use crate::pattern;
+use crate::{condition::Test, pattern, subject::Spelling};
 
 /// The day from which GitHub puts ids into the subjects of repositories that are created, renamed or transferred.
 pub(super) const IDS_SINCE: &str = "15 July 2026";
@@ -20,6 +20,10 @@ impl<'a> RepositorySubject<'a> {
     pub(super) fn parse(subject: &'a str) -> Option<Self> {
         let (owner, rest) = subject.strip_prefix("repo:")?.split_once('/')?;
         let (name, rest) = rest.split_once(':').unwrap_or((rest, ""));
+        // No repository's name has a slash: such a text has another form.
+        if name.contains('/') {
+            return None;
+        }
         let ((owner, owner_id), (name, name_id)) = (name_and_id(owner), name_and_id(name));
         Some(Self { owner, owner_id, name, name_id, rest })
     }
@@ -98,45 +102,14 @@ fn is_id(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// How much a subject's pattern lets in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Breadth {
-    /// Everything.
-    All,
-    /// Several repositories or projects.
-    Several,
-    /// One repository with all its branches, tags, environments and pull requests.
-    AnyRef,
-    /// Less.
-    Narrow,
-}
-
-/// Judges a value of a condition on the subject. `like` says whether wildcards are wildcards.
-pub(super) fn breadth(value: &str, like: bool) -> Breadth {
-    if !like {
-        return Breadth::Narrow;
+/// How a condition's test compares texts; none where it compares something else.
+pub(super) const fn spelling(test: Test) -> Option<Spelling> {
+    match test {
+        Test::StringEquals => Some(Spelling { like: false, fold: false }),
+        Test::StringEqualsIgnoreCase => Some(Spelling { like: false, fold: true }),
+        Test::StringLike => Some(Spelling { like: true, fold: false }),
+        _ => None,
     }
-    let wild = |text: &str| text.contains(['*', '?']);
-    // The part before the first `:` says what kind of subject it is: a wildcard in it takes all kinds.
-    if wild(value.split(':').next().unwrap_or(value)) {
-        return Breadth::All;
-    }
-    for prefix in ["repo:", "project_path:"] {
-        let Some(path) = value.strip_prefix(prefix) else { continue };
-        // An id is bound only where `:` ends the path: otherwise a branch could have the same letters.
-        let with_ids = path.contains(':') && RepositorySubject::parse(value).is_some_and(|subject| subject.binds_ids());
-        let (path, rest) = path.split_once(':').unwrap_or((path, ""));
-        if !with_ids && path.trim_start_matches('?').starts_with('*') {
-            return Breadth::All;
-        }
-        if !with_ids && wild(path) {
-            return Breadth::Several;
-        }
-        if wild(rest) && rest.chars().all(|c| matches!(c, '*' | '?' | ':')) {
-            return Breadth::AnyRef;
-        }
-    }
-    Breadth::Narrow
 }
 
 #[cfg(test)]
@@ -163,41 +136,6 @@ mod tests {
         assert!(!RepositorySubject::parse("repo:acme@12/app@*:*").unwrap().other_ids(&new, true));
         assert_eq!(RepositorySubject::parse("project_path:a/b"), None);
         assert_eq!(RepositorySubject::parse("repo:acme"), None);
-    }
-
-    #[test]
-    fn breadths() {
-        let cases = [
-            ("*", Breadth::All),
-            ("??*", Breadth::All),
-            ("*:acme", Breadth::All),
-            ("repo:*", Breadth::All),
-            ("repo:acme/*", Breadth::Several),
-            ("repo:acme/*:ref:refs/heads/main", Breadth::Several),
-            ("repo:acme/app*", Breadth::Several),
-            ("repo:acme*/app:*", Breadth::Several),
-            ("project_path:group/*", Breadth::Several),
-            ("repo:acme/app:*", Breadth::AnyRef),
-            ("repo:acme/app:ref:refs/heads/*", Breadth::Narrow),
-            ("wallet:*", Breadth::Narrow),
-            ("r*", Breadth::All),
-            ("repo*", Breadth::All),
-            ("repo?acme/*", Breadth::All),
-            ("re*:acme/app:*", Breadth::All),
-            ("w*", Breadth::All),
-            ("repo:?*/app:*", Breadth::All),
-            ("repo:acme/app:?*", Breadth::AnyRef),
-            ("repo:acme/app:**", Breadth::AnyRef),
-            ("project_path:g/p:?*", Breadth::AnyRef),
-            ("repo:*@12/*@34:*", Breadth::AnyRef),
-            ("repo:*@12/*@34:ref:refs/heads/main", Breadth::Narrow),
-            ("repo:*@12/*@34", Breadth::All),
-            ("repo:*@12/*@3*:*", Breadth::All),
-            ("repo:acme@12/*", Breadth::Several),
-        ];
-        for (value, expected) in cases {
-            assert_eq!(breadth(value, true), expected, "{value}");
-            assert_eq!(breadth(value, false), Breadth::Narrow);
-        }
+        assert_eq!(RepositorySubject::parse("repo:acme/app/*"), None);
     }
 }

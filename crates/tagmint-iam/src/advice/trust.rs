@@ -6,7 +6,7 @@ use super::{
     Advice, Asker,
     claims::Claims,
     diff::{Comparison, likeness},
-    keys, request, version,
+    keys, known_keys, request, version,
 };
 use crate::{
     arn::Arn,
@@ -98,7 +98,7 @@ pub(super) fn advice(
     };
     let at = place(&statement.at);
     if decision.outcome == Outcome::ExplicitDeny {
-        return denied(policy, statement, &at, action, asker);
+        return denied(policy, statement, &at, action, provider.url(), asker);
     }
     if !statement.action {
         return missing_action(action, &at, claims, provider);
@@ -193,7 +193,7 @@ fn is_of_another_account(named: &str, arn: &str) -> bool {
 }
 
 /// A denial, and the trap that a negated operator is true for a missing key.
-fn denied(policy: &Policy, statement: &StatementTrace, at: &str, action: &str, asker: Asker) -> Advice {
+fn denied(policy: &Policy, statement: &StatementTrace, at: &str, action: &str, url: &str, asker: Asker) -> Advice {
     if let Some(fix) = statement.conditions.iter().find_map(|condition| literal(policy, condition)) {
         return plain(format!("{at} denies {action}: {fix}"));
     }
@@ -204,6 +204,14 @@ fn denied(policy: &Policy, statement: &StatementTrace, at: &str, action: &str, a
             return plain(format!(
                 "{at} denies {action}: its {} on {} is true for a request without the key, and {never}. {instead}",
                 trap.operator, trap.key
+            ));
+        }
+        if !known_keys::exists(&trap.key, url) {
+            return plain(format!(
+                "{at} denies {action} to every token: its {} on {} is true for a request without the key, and {}",
+                trap.operator,
+                trap.key,
+                known_keys::reason(&trap.key, url)
             ));
         }
         if let Some(advice) = request::advice(&trap.key, asker) {

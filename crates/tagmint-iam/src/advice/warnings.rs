@@ -3,13 +3,16 @@
 use super::{
     Warning,
     claims::{Claims, Maker},
-    subject::{Breadth, IDS_SINCE, RepositorySubject, breadth},
+    known_keys,
+    subject::{IDS_SINCE, RepositorySubject, spelling},
 };
 use crate::{
     condition::{Set, Test},
     evaluate::Decision,
     policy::{Condition, Effect, Policy, Statement},
     provider::OidcProvider,
+    subject::{Breadth, Platform, breadth, breadth_of_claim, never_matches},
+    web_identity::provider_keys,
 };
 
 const ASSUME: &str = "sts:AssumeRoleWithWebIdentity";
@@ -44,8 +47,14 @@ pub(super) fn of(
         warnings.extend(tag_not_demanded(policy, claims));
     }
     for statement in deciding(None) {
+        warnings.extend(demanding_nothing(statement, provider.url()));
         warnings.extend(for_all_values(statement, provider.url()));
-        warnings.extend(not_equals_empty(statement));
+        warnings.extend(not_equals_empty(statement, provider.url()));
+    }
+    let denials = policy.statements.iter().filter(|statement| statement.effect == Effect::Deny);
+    let token = claims.text("sub").unwrap_or_default();
+    for statement in deciding(None).into_iter().chain(denials) {
+        warnings.extend(never_matching(statement, provider.url(), token));
     }
     warnings.dedup();
     warnings
@@ -84,40 +93,54 @@ impl Look<'_> {
         })
     }
 
-    /// The condition that says most about the subject says how much gets in.
+    /// The condition that says most about who gets in: on the subject, or on a claim that binds as it does.
     fn subject(&self) -> Option<Warning> {
-        let bound = ["repository_id", "repository", "job_workflow_ref"];
-        let elsewhere = self.claims.maker() == Maker::GitHub
-            && bound.iter().any(|claim| self.on(claim).any(|condition| width(condition) == Breadth::Narrow));
-        if elsewhere {
-            return None;
-        }
-        let widths = self.on("sub").map(|condition| {
-            let widest = condition.values.iter().max_by_key(|value| rank(one_width(condition, value.source())));
-            (width(condition), widest.map(|value| value.source().to_owned()).unwrap_or_default())
+        let token = self.claims.text("sub").unwrap_or_default();
+        let platform = Platform::of(self.url, token);
+        let of_subject =
+            self.on("sub").map(|condition| widest(condition, |value, like| breadth(self.url, token, value, like)));
+        let claims = platform.into_iter().flat_map(Platform::binding_claims);
+        let of_claims = claims.flat_map(|claim| {
+            let judge =
+                move |value: &str, like| breadth_of_claim(self.url, token, claim, value, like).unwrap_or(Breadth::All);
+            self.on(claim).map(move |condition| widest(condition, judge)).collect::<Vec<_>>()
         });
-        let narrowest = widths.min_by_key(|(width, _)| rank(*width));
+        let narrowest = of_subject.chain(of_claims).min_by_key(|(breadth, _)| *breadth);
+        let exact = |claims: &[&str]| claims.iter().any(|claim| self.on(claim).any(names_exactly));
         let key = format!("{}:sub", self.url);
+        let url = self.url;
+        let words = platform.map(|platform| (platform.name, &platform.words));
+        let project = words.map_or("subject", |(_, words)| words.project);
         let (id, text) = match narrowest {
-            None | Some((Breadth::All, _)) => (
+            None => (
                 "subject-unscoped",
                 format!(
-                    "the trust policy does not bind the subject: whoever gets a token from {} can assume the role. Add a condition on {key}",
-                    self.url
+                    "the trust policy does not bind the subject: whoever gets a token from {url} can assume the role. Add a condition on {key}"
                 ),
             ),
-            Some((Breadth::Several, value)) => (
-                "subject-broad",
+            Some((Breadth::All, value)) => (
+                "subject-unscoped",
                 format!(
-                    "{value:?} admits every repository or project that fits it, new ones too. Name the ones that may assume the role in {key}"
+                    "{value:?} does not bind the subject to a {project}: whoever gets a token from {url} can assume the role. Name the {project} in \
+                     {key}"
                 ),
             ),
-            Some((Breadth::AnyRef, value)) => (
-                "subject-any-ref",
-                format!(
-                    "{value:?} admits every branch, tag, environment and pull request. Name the branch or environment in {key}"
-                ),
-            ),
+            Some((Breadth::Several, value)) => {
+                if platform.is_some_and(|platform| exact(platform.project_claims())) {
+                    return None;
+                }
+                let text = format!(
+                    "{value:?} admits every {project} that fits it, new ones too. Name the ones that may assume the role in {key}"
+                );
+                ("subject-broad", text)
+            }
+            Some((Breadth::AnyRef, value)) => {
+                if platform.is_some_and(|platform| exact(platform.ref_claims())) {
+                    return None;
+                }
+                let (refs, name) = words.map_or(("", "subject"), |(_, words)| (words.refs, words.name_ref));
+                ("subject-any-ref", format!("{value:?} admits every {refs}. Name the {name} in {key}"))
+            }
             Some((Breadth::Narrow, _)) => return None,
         };
         Some(Warning { id, text })
@@ -137,6 +160,14 @@ impl Look<'_> {
                 if by_id || self.on("sub").any(in_subject) {
                     return None;
                 }
+                if !provider_keys::has(self.url, "repository_id") {
+                    let text = format!(
+                        "the trust policy binds names, which another repository can take over when they become free; AWS has no condition key for \
+                         repository_id of {}. Reserve the names on the server, or exchange the token at an issuer that binds repository_id",
+                        self.url
+                    );
+                    return Some(Warning { id: "names-not-ids", text });
+                }
                 let id = |claim: &str| self.claims.text(claim).unwrap_or("…").to_owned();
                 format!(
                     "the trust policy binds names, which another account can take over when they become free. Bind ids beside them: \
@@ -147,9 +178,20 @@ impl Look<'_> {
                     url = self.url,
                 )
             }
+            Maker::GitLab if provider_keys::has(self.url, "project_id") => {
+                if ["project_id", "namespace_id"].iter().any(|claim| self.on(claim).next().is_some()) {
+                    return None;
+                }
+                let id = self.claims.scalar("project_id").unwrap_or_else(|| "…".to_owned());
+                format!(
+                    "the trust policy binds names, which another group or project can take over when they become free. Bind the id beside them: \
+                     \"StringEquals\": {{\"{}:project_id\": \"{id}\"}}",
+                    self.url
+                )
+            }
             Maker::GitLab => "the trust policy binds names, which another group or project can take over when they become free; AWS has no \
-                              condition key for GitLab's project_id. Protect the path on GitLab, or exchange the token at an issuer that binds \
-                              project_id and ref_protected"
+                              condition key for project_id of a self-managed GitLab. Protect the path on GitLab, or exchange the token at an \
+                              issuer that binds project_id and ref_protected"
                 .to_owned(),
             Maker::Other => return None,
         };
@@ -177,22 +219,17 @@ fn tag_not_demanded(policy: &Policy, claims: &Claims) -> Option<Warning> {
 }
 
 /// The values of a condition are alternatives: the widest counts.
-fn width(condition: &Condition) -> Breadth {
-    let widths = condition.values.iter().map(|value| one_width(condition, value.source()));
-    widths.max_by_key(|width| rank(*width)).unwrap_or(Breadth::Narrow)
+fn widest(condition: &Condition, judge: impl Fn(&str, bool) -> Breadth) -> (Breadth, String) {
+    let like = condition.operator.test == Test::StringLike;
+    let judged = condition.values.iter().map(|value| (judge(value.source(), like), value.source()));
+    let widest = judged.max_by_key(|(breadth, _)| *breadth);
+    widest.map_or((Breadth::Narrow, String::new()), |(breadth, value)| (breadth, value.to_owned()))
 }
 
-fn one_width(condition: &Condition, value: &str) -> Breadth {
-    breadth(value, condition.operator.test == Test::StringLike)
-}
-
-const fn rank(breadth: Breadth) -> u8 {
-    match breadth {
-        Breadth::Narrow => 0,
-        Breadth::AnyRef => 1,
-        Breadth::Several => 2,
-        Breadth::All => 3,
-    }
+/// Whether a condition names its values without wildcards.
+fn names_exactly(condition: &Condition) -> bool {
+    let like = condition.operator.test == Test::StringLike;
+    !condition.values.is_empty() && condition.values.iter().all(|value| !like || !value.source().contains(['*', '?']))
 }
 
 /// Set operators are for keys that a request has in any case.
@@ -208,7 +245,11 @@ fn for_all_values(statement: &Statement, url: &str) -> Vec<Warning> {
         statement.conditions.iter().filter(same).any(|condition| demands(condition) || null(condition, "false"))
     };
     let open = statement.conditions.iter().filter(|condition| {
-        condition.operator.set == Some(Set::ForAllValues) && !there(&condition.key) && !guarded(&condition.key)
+        let exists = known_keys::exists(&condition.key, url);
+        condition.operator.set == Some(Set::ForAllValues)
+            && exists
+            && !there(&condition.key)
+            && !guarded(&condition.key)
     });
     open.map(|condition| Warning {
         id: "for-all-values",
@@ -220,11 +261,60 @@ fn for_all_values(statement: &Statement, url: &str) -> Vec<Warning> {
     .collect()
 }
 
+/// Conditions that are true without their key, on keys that no request has.
+fn demanding_nothing(statement: &Statement, url: &str) -> Vec<Warning> {
+    let vain = statement.conditions.iter().filter(|condition| {
+        let operator = condition.operator;
+        let true_without = operator.set == Some(Set::ForAllValues)
+            || operator.if_exists
+            || operator.negated && operator.set != Some(Set::ForAnyValue)
+            || null(condition, "true");
+        true_without && !known_keys::exists(&condition.key, url)
+    });
+    vain.map(|condition| {
+        let for_all = condition.operator.set == Some(Set::ForAllValues);
+        Warning {
+            id: if for_all { "for-all-values" } else { "condition-in-vain" },
+            text: format!(
+                "{} on {} demands nothing: it is true for a request without the key, and {}",
+                condition.operator,
+                condition.key,
+                known_keys::reason(&condition.key, url)
+            ),
+        }
+    })
+    .collect()
+}
+
+/// Values of a condition on the subject that no subject is like: in an Allow they admit nobody, in a denial or a negated condition they
+/// exclude nobody.
+fn never_matching(statement: &Statement, url: &str, token: &str) -> Vec<Warning> {
+    let key = format!("{url}:sub");
+    let on_subject = statement.conditions.iter().filter(|condition| condition.key.eq_ignore_ascii_case(&key));
+    on_subject
+        .flat_map(|condition| {
+            let Some(spelling) = spelling(condition.operator.test) else { return Vec::new() };
+            let excludes = condition.operator.negated || statement.effect == Effect::Deny;
+            let flaws = condition.values.iter().filter_map(|value| never_matches(url, token, value.source(), spelling));
+            flaws
+                .map(|flaw| {
+                    let effect = if excludes { " It excludes nobody as it is" } else { "" };
+                    let stop = if excludes { "." } else { "" };
+                    let text = format!("{} on {key}: {}{stop}{effect}", condition.operator, flaw.warning());
+                    Warning { id: "pattern-never-matches", text }
+                })
+                .collect()
+        })
+        .collect()
+}
+
 /// `StringNotEquals ""` looks as if it demanded a value.
-fn not_equals_empty(statement: &Statement) -> Vec<Warning> {
+fn not_equals_empty(statement: &Statement, url: &str) -> Vec<Warning> {
     let traps = statement.conditions.iter().filter(|condition| {
         let operator = condition.operator;
-        operator.negated && condition.values.iter().any(|value| value.source().is_empty())
+        operator.negated
+            && known_keys::exists(&condition.key, url)
+            && condition.values.iter().any(|value| value.source().is_empty())
     });
     traps
         .map(|condition| Warning {

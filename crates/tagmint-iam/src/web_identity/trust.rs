@@ -7,6 +7,7 @@ use super::{
     Role, Session, StsError, WebIdentityRequest,
     checks::{Checks, shown},
     extensions::Tags,
+    provider_keys,
     token::{ClaimText, Token},
 };
 use crate::{
@@ -22,20 +23,6 @@ const SET_SOURCE_IDENTITY: &str = "sts:SetSourceIdentity";
 
 /// Claims that are condition keys for every issuer (IAM user guide, "Available keys for AWS OIDC federation").
 const COMMON_CLAIMS: [&str; 2] = ["amr", "email"];
-
-/// Claims of GitHub's tokens that are condition keys since January 2026. Others, and those of private issuers, are not.
-const GITHUB_CLAIMS: [&str; 10] = [
-    "actor",
-    "actor_id",
-    "job_workflow_ref",
-    "repository",
-    "repository_id",
-    "repository_owner_id",
-    "workflow",
-    "ref",
-    "environment",
-    "enterprise_id",
-];
 
 /// Who the token says that its holder is.
 pub(super) struct Bearer<'a> {
@@ -77,9 +64,7 @@ impl Bearer<'_> {
         if has_azp && let Some(other) = self.token.claims.get("aud") {
             context = with_claim(context, &format!("{url}:oaud"), other);
         }
-        let github =
-            url == "token.actions.githubusercontent.com" || url.starts_with("token.actions.githubusercontent.com/");
-        let claims = COMMON_CLAIMS.iter().chain(if github { &GITHUB_CLAIMS[..] } else { &[] });
+        let claims = COMMON_CLAIMS.iter().chain(provider_keys::of(url));
         for name in claims {
             if let Some(value) = self.token.claims.get(*name).filter(|value| !value.is_null()) {
                 context = with_claim(context, &format!("{url}:{name}"), value);

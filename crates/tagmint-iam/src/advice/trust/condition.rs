@@ -5,14 +5,15 @@ use crate::{
     advice::{
         Asker,
         claims::{Claims, Maker},
-        keys, request,
-        subject::{IDS_SINCE, RepositorySubject},
+        keys, known_keys, request,
+        subject::{IDS_SINCE, RepositorySubject, spelling},
         version,
     },
-    condition::ConditionTrace,
+    condition::{ConditionTrace, Operator},
     pattern,
     provider::OidcProvider,
     service::ASSUME_WITH_WEB_IDENTITY,
+    subject::{Flaw, flaw},
 };
 
 /// What to change so that the condition becomes true.
@@ -44,9 +45,23 @@ pub(super) fn fix(condition: &ConditionTrace, provider: &OidcProvider, claims: &
     about
         .wildcard()
         .or_else(|| about.letters())
+        .or_else(|| malformed(condition, provider, value, expected))
         .or_else(|| about.repository(claims))
         .or_else(|| about.audience(provider))
         .unwrap_or_else(|| about.otherwise())
+}
+
+/// A value of the policy that no subject of the token's kind is like. One that is meant for this token goes before the nearest.
+fn malformed(condition: &ConditionTrace, provider: &OidcProvider, subject: &str, nearest: &str) -> Option<String> {
+    let on_subject = condition.key.eq_ignore_ascii_case(&format!("{}:sub", provider.url()));
+    let spelling = spelling(Operator::parse(&condition.operator).filter(|_| on_subject)?.test)?;
+    let flaws: Vec<Flaw> =
+        condition.expected.iter().filter_map(|value| flaw(provider.url(), subject, value, spelling)).collect();
+    let meant = flaws.iter().find(|flaw| flaw.admits && flaw.remark.is_empty());
+    let meant = meant
+        .or_else(|| flaws.iter().find(|flaw| flaw.value == nearest))
+        .or_else(|| flaws.iter().find(|flaw| flaw.admits));
+    meant.map(|flaw| flaw.fix(subject))
 }
 
 /// A value of the policy and one of the request that doesn't fit it.
@@ -243,11 +258,8 @@ fn absent(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims, 
         if claim == "environment" && claims.maker() == Maker::GitHub {
             return "the policy wants an environment, and the job names none: add `environment:` to the job".to_owned();
         }
-        return if claims.has(claim) {
-            format!(
-                "the token has the claim {claim:?}, but AWS makes no condition key of it for this issuer. What a policy must see has to be in \
-                 the subject or in a session tag"
-            )
+        return if !known_keys::exists(key, url) {
+            known_keys::reason(key, url)
         } else {
             format!("the token has no claim {claim:?}: correct the key's name, or have the issuer set it")
         };
