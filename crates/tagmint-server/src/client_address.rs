@@ -73,7 +73,7 @@ fn hop_address(element: &[u8]) -> Option<IpAddr> {
         let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
         return v6(address).filter(|_| is_port).map(|address| IpAddr::V6(address).to_canonical());
     }
-    if let Some((address, port)) = text.split_once(':').filter(|(_, port)| is_port(port))
+    if let Some((address, _)) = text.split_once(':').filter(|(_, port)| is_port(port))
         && let Ok(address) = address.parse::<Ipv4Addr>()
     {
         return Some(address.into());

@@ -1,8 +1,8 @@
 //! Who ends TLS.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use tagmint_core::{environment::Environment, issuer::IssuerUrl};
+use tagmint_core::{environment::Environment, issuer::IssuerUrl, witness::Networks};
 
 use super::{Check, backend::check_service_url};
 use crate::config::{
