@@ -280,7 +280,9 @@ mod tests {
         for odd in ["abc\ndef", "abcdef\0", " abcdef", "abcdef ", "abc\u{200b}def", "abc\u{202e}def", "abc\u{a0}def"] {
             assert!(matches!(Subject::parse(odd), Err(InvalidClaim::Character { .. })), "{odd:?}");
         }
-        for invisible in ['\u{ad}', '\u{34f}', '\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{fe0f}', '\u{2800}', '\u{e0100}'] {
+        for invisible in
+            ['\u{ad}', '\u{34f}', '\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{fe0f}', '\u{2800}', '\u{e0100}']
+        {
             let (subject, audience) = (format!("abc{invisible}def"), format!("sts{invisible}"));
             let expected = |claim| InvalidClaim::Character { claim, character: invisible };
             assert_eq!(Subject::parse(&subject), Err(expected("sub")));

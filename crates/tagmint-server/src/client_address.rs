@@ -155,9 +155,24 @@ mod tests {
     #[test]
     fn where_a_proxy_does_not_say_whom_it_serves_it_is_the_proxy() {
         for element in [
-            "unknown", "_hidden", "_SEVKISEK", "", "-", "proxy.example", "203.0.113.9:", "203.0.113.9:port", "203.0.113.9:123456",
-            "203.0.113.300", "[2001:db8::9", "[2001:db8::9]x", "[203.0.113.9]", "203.0.113.9;203.0.113.8", "\u{e9}",
-            "for=203.0.113.9", "0x7f000001", "203.0.113",
+            "unknown",
+            "_hidden",
+            "_SEVKISEK",
+            "",
+            "-",
+            "proxy.example",
+            "203.0.113.9:",
+            "203.0.113.9:port",
+            "203.0.113.9:123456",
+            "203.0.113.300",
+            "[2001:db8::9",
+            "[2001:db8::9]x",
+            "[203.0.113.9]",
+            "203.0.113.9;203.0.113.8",
+            "\u{e9}",
+            "for=203.0.113.9",
+            "0x7f000001",
+            "203.0.113",
         ] {
             let forwarded = format!("1.1.1.1, {element}");
             let expected = if element.is_empty() { "1.1.1.1" } else { "127.0.0.1" };

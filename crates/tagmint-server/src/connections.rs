@@ -145,8 +145,7 @@ impl OpenConnections {
     pub(crate) fn admit(self: &Arc<Self>, peer: Peer, handshake: bool) -> Option<Arc<Place>> {
         let address = peer.address().map(|address| address.to_canonical());
         // With IPv6 one caller has a whole network, and an address of it for each connection.
-        let limited =
-            address.filter(|address| !address.is_loopback() && !self.exempt.contains(*address)).map(network);
+        let limited = address.filter(|address| !address.is_loopback() && !self.exempt.contains(*address)).map(network);
         let mut counts = self.counts();
         let of_peer = limited.and_then(|address| counts.by_address.get(&address).copied()).unwrap_or(0);
         let mut evicted = 0;
@@ -193,6 +192,7 @@ impl OpenConnections {
             http2: AtomicBool::new(false),
             allowance: Mutex::new(Some(Allowance::default())),
             asked: Notify::new(),
+            unread: AtomicBool::new(false),
         }))
     }
 
@@ -224,6 +224,8 @@ pub(crate) struct Place {
     allowance: Mutex<Option<Allowance>>,
     /// A request has come.
     asked: Notify,
+    /// The body of the last request was not read to its end.
+    unread: AtomicBool,
 }
 
 struct Stands {
@@ -291,6 +293,26 @@ impl Place {
         Arc::new(Asked { place: Arc::clone(self), whole: AtomicBool::new(false) })
     }
 
+    /// So many bytes of a body have come.
+    pub(crate) fn earn(&self, bytes: usize) {
+        self.allowance().iter_mut().for_each(|allowance| allowance.earn_by_body(bytes as u64));
+    }
+
+    /// A request is answered, or about to be, whose body has not come to its end.
+    pub(crate) fn has_left_unread(&self) {
+        self.unread.store(true, Ordering::Relaxed);
+    }
+
+    /// The body has come to its end after all.
+    pub(crate) fn has_read_all(&self) {
+        self.unread.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the peer may still be sending a body that nobody reads.
+    pub(crate) fn leaves_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
+    }
+
     /// Returns when a request has come, perhaps before the call.
     pub(crate) async fn next_request(&self) {
         self.asked.notified().await;
@@ -353,7 +375,12 @@ pub(crate) struct Asked {
 impl Asked {
     /// So many bytes of its body have come.
     pub(crate) fn has_come(&self, bytes: usize) {
-        self.place.allowance().iter_mut().for_each(|allowance| allowance.earn_by_body(bytes as u64));
+        self.place.earn(bytes);
+    }
+
+    /// The place of its connection.
+    pub(crate) fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place)
     }
 
     /// Its body is here to the end: the connection does not wait any more.

@@ -67,9 +67,7 @@ pub fn public(app: &Arc<App>) -> Router {
     paths.push("/openapi.json".to_owned());
     let known = Arc::new(Routes { issuer: issuer.clone(), paths });
     let document = Arc::new(Document(serde_json::to_vec(&document).unwrap_or_default().into()));
-    let routes = routes
-        .with_state(Arc::clone(app))
-        .merge(openapi_route(document));
+    let routes = routes.with_state(Arc::clone(app)).merge(openapi_route(document));
     let routes = match issuer.path() {
         "" => routes,
         path => Router::new().nest(path, routes).merge(health_routes(app)).merge(inserted(path, app)),

@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tagmint_core::{claims::OptionalClaims, environment::Stamp, key_schedule::RotationPolicy, witness::{Networks, Recognition}};
+use tagmint_core::{
+    claims::OptionalClaims,
+    environment::Stamp,
+    key_schedule::RotationPolicy,
+    witness::{Networks, Recognition},
+};
 
 /// The settings of one issuer.
 #[derive(Debug, Clone)]

@@ -144,8 +144,8 @@ fn issued_prefix(text: &[u8], at: usize) -> Option<usize> {
 fn issued(text: &[u8], at: usize) -> Option<Hit> {
     let from = issued_prefix(text, at)?;
     let mut to = from;
-    while let Some(after) = underscore(text, to)
-        .or_else(|| text.get(to).is_some_and(u8::is_ascii_alphanumeric).then_some(to + 1))
+    while let Some(after) =
+        underscore(text, to).or_else(|| text.get(to).is_some_and(u8::is_ascii_alphanumeric).then_some(to + 1))
     {
         to = after;
     }
@@ -229,8 +229,20 @@ fn private_key(text: &[u8], at: usize) -> Option<Hit> {
 
 fn platform_token(text: &[u8], at: usize) -> Option<Hit> {
     const PREFIXES: [&[u8]; 14] = [
-        b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_", b"glpat-", b"gldt-", b"glcbt-", b"glrt-", b"xoxb-",
-        b"xoxp-", b"xoxa-", b"xapp-",
+        b"ghp_",
+        b"gho_",
+        b"ghu_",
+        b"ghs_",
+        b"ghr_",
+        b"github_pat_",
+        b"glpat-",
+        b"gldt-",
+        b"glcbt-",
+        b"glrt-",
+        b"xoxb-",
+        b"xoxp-",
+        b"xoxa-",
+        b"xapp-",
     ];
     let prefix = PREFIXES.into_iter().find(|prefix| text.get(at..).is_some_and(|rest| rest.starts_with(prefix)))?;
     let from = at + prefix.len();
@@ -286,11 +298,17 @@ mod tests {
             (format!("key={key}\n"), "key=[redacted]\n"),
             (format!("\"{key}\""), "\"[redacted]\""),
             ("FwoGZXIvYXdzEBYaDHqa0AP1lJm3Rr5vVSK7AQ5mB2lq+/x9==".to_owned(), "[redacted]"),
-            ("-----BEGIN EC PRIVATE KEY-----\nMHcCAQ\n-----END EC PRIVATE KEY-----".to_owned(), "-----BEGIN EC PRIVATE KEY-----[redacted]-----END EC PRIVATE KEY-----"),
+            (
+                "-----BEGIN EC PRIVATE KEY-----\nMHcCAQ\n-----END EC PRIVATE KEY-----".to_owned(),
+                "-----BEGIN EC PRIVATE KEY-----[redacted]-----END EC PRIVATE KEY-----",
+            ),
             ("-----BEGIN PRIVATE KEY----- MHcC".to_owned(), "-----BEGIN PRIVATE KEY-----[redacted]"),
             ("ghs_0123456789abcdefABCD glpat-0123456789abcdefABCD".to_owned(), "ghs_[redacted] glpat-[redacted]"),
             ("Authorization: bearer 0123456789abcdef".to_owned(), "Authorization: bearer [redacted]"),
-            ("send `Authorization: Bearer <session or bearer>`".to_owned(), "send `Authorization: Bearer <session or bearer>`"),
+            (
+                "send `Authorization: Bearer <session or bearer>`".to_owned(),
+                "send `Authorization: Bearer <session or bearer>`",
+            ),
             ("https://user:hunter2@example.org/x".to_owned(), "https://user:[redacted]@example.org/x"),
             ("https://example.org:8443/x@y".to_owned(), "https://example.org:8443/x@y"),
         ] {

@@ -103,8 +103,12 @@ fn other_form(content_type: Option<&str>, body: &[u8]) -> Option<String> {
     if body.is_empty() || is_form(body) {
         return None;
     }
-    let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase();
-    let json = media_type == "application/json" || media_type.ends_with("+json") || body.starts_with(b"{") || body.starts_with(b"[");
+    let media_type =
+        content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase();
+    let json = media_type == "application/json"
+        || media_type.ends_with("+json")
+        || body.starts_with(b"{")
+        || body.starts_with(b"[");
     let xml = media_type.ends_with("xml") || body.starts_with(b"<");
     if json {
         Some("JSON".to_owned())
@@ -211,7 +215,11 @@ mod tests {
             (Some("application/x-www-form-urlencoded"), " {\"grant_type\": \"x\"}", Some("JSON")),
             (Some("application/vnd.api+json"), "\"x\"", Some("JSON")),
             (None, "[1]", Some("JSON")),
-            (Some("multipart/form-data; boundary=x"), "--x\r\nContent-Disposition: form-data", Some("multipart form data")),
+            (
+                Some("multipart/form-data; boundary=x"),
+                "--x\r\nContent-Disposition: form-data",
+                Some("multipart form data"),
+            ),
             (None, "--x\r\nContent-Disposition: form-data", Some("multipart form data")),
             (Some("text/xml"), "<a/>", Some("XML")),
             (Some("text/plain"), "eyJ", Some("of the type `text/plain`")),

@@ -58,7 +58,10 @@ mod tests {
         for (header, expected) in [
             ("", Some(vec![])),
             ("for=192.0.2.43, for=198.51.100.17;by=203.0.113.60;proto=http;host=a.example", Some(vec!["a.example"])),
-            ("Host=\"a.example:80\",host=b.example;host=c.example", Some(vec!["a.example:80", "b.example", "c.example"])),
+            (
+                "Host=\"a.example:80\",host=b.example;host=c.example",
+                Some(vec!["a.example:80", "b.example", "c.example"]),
+            ),
             ("for=\"x;host=no.example,\";host=a.example", Some(vec!["a.example"])),
             ("for=\"x\\\"\";host=\"a\\.example\"", Some(vec!["a.example"])),
             ("host=\"a.example", None),

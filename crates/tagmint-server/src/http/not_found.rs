@@ -51,7 +51,9 @@ fn hint(routes: &Routes, path: &str) -> Option<String> {
         return Some(format!("{} `{prefix}` stands twice in the path of the request: a proxy adds it.", at(route)));
     }
     // RFC 8414 §3.1 puts the issuer's path behind the well-known one; only metadata is there.
-    if let Some(route) = Some(prefix).filter(|prefix| !prefix.is_empty()).and_then(|it| tidy.strip_suffix(it)).and_then(known) {
+    if let Some(route) =
+        Some(prefix).filter(|prefix| !prefix.is_empty()).and_then(|it| tidy.strip_suffix(it)).and_then(known)
+    {
         return Some(at(route));
     }
     // The longest that fits: `/b` does not stand for `/a/b`.
@@ -71,7 +73,10 @@ fn hint(routes: &Routes, path: &str) -> Option<String> {
         return Some(format!("The key set of this issuer is {}.", issuer.join(JWKS_PATH)));
     }
     (!prefix.is_empty()).then(|| {
-        format!("This issuer is {issuer}: its routes stand below `{prefix}`, and {} lists them.", issuer.join("/openapi.json"))
+        format!(
+            "This issuer is {issuer}: its routes stand below `{prefix}`, and {} lists them.",
+            issuer.join("/openapi.json")
+        )
     })
 }
 
@@ -122,7 +127,10 @@ mod tests {
     fn an_issuer_without_a_path_says_so_where_one_stands() {
         let routes = routes("https://host.example");
         let said = hint(&routes, "/auth/.well-known/openid-configuration").unwrap();
-        assert!(said.contains("https://host.example/.well-known/openid-configuration. The path of the request has"), "{said}");
+        assert!(
+            said.contains("https://host.example/.well-known/openid-configuration. The path of the request has"),
+            "{said}"
+        );
         assert!(hint(&routes, "/v1/tokens/").unwrap().contains("a slash too many"));
         assert!(hint(&routes, "/oauth2/jwks").unwrap().contains("https://host.example/.well-known/jwks.json"));
         for path in ["/", "/nothing", "/v1/tokens/x"] {

@@ -131,7 +131,8 @@ impl Form {
     /// second place can be replayed from there.
     fn request(&mut self) -> Result<MintRequest, Problem> {
         let audience = one("audience", "a token has one audience", std::mem::take(&mut self.audiences))?;
-        let role = one("resource", "a request names one role or leaves it to the rule", std::mem::take(&mut self.resources))?;
+        let role =
+            one("resource", "a request names one role or leaves it to the rule", std::mem::take(&mut self.resources))?;
         if let Some(role) = &role {
             misplaced::field("resource", role)?;
             if RoleArn::parse(role).is_err() {
@@ -165,8 +166,13 @@ fn one(name: &str, why: &str, values: Vec<String>) -> Result<Option<String>, Pro
         return Ok(values.into_iter().next());
     }
     values.iter().try_for_each(|value| misplaced::field(name, value))?;
-    let shown: Vec<String> = values.iter().take(5).map(|value| format!("`{}`", sanitize::shortened(value, 100))).collect();
-    Err(invalid_target(format!("The request has {} values of `{name}` ({}), and {why}. Send one.", values.len(), shown.join(", "))))
+    let shown: Vec<String> =
+        values.iter().take(5).map(|value| format!("`{}`", sanitize::shortened(value, 100))).collect();
+    Err(invalid_target(format!(
+        "The request has {} values of `{name}` ({}), and {why}. Send one.",
+        values.len(),
+        shown.join(", ")
+    )))
 }
 
 /// RFC 8693 §2.2.2: the target is what cannot be served.
@@ -220,7 +226,8 @@ fn unsupported_grant(app: &App, asked: &str) -> Problem {
         ""
     };
     let asked = sanitize::shortened(asked, 100);
-    Problem::new(&UNSUPPORTED_GRANT_TYPE).detail(format!("`grant_type` is `{asked}`, and this endpoint takes {takes}.{hint}"))
+    Problem::new(&UNSUPPORTED_GRANT_TYPE)
+        .detail(format!("`grant_type` is `{asked}`, and this endpoint takes {takes}.{hint}"))
 }
 
 /// What is exchanged, where the request is one that this endpoint can serve (RFC 8693 §2.1).

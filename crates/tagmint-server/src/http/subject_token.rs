@@ -28,7 +28,8 @@ pub(super) fn oddity(text: &str) -> Option<String> {
     if text.starts_with('\u{feff}') {
         return say("begins with a byte order mark (BOM): remove it");
     }
-    for (quote, name) in [('"', "double quotes"), ('\'', "single quotes"), ('`', "backquotes"), ('“', "curly quotes")] {
+    for (quote, name) in [('"', "double quotes"), ('\'', "single quotes"), ('`', "backquotes"), ('“', "curly quotes")]
+    {
         let end = if quote == '“' { '”' } else { quote };
         if text.starts_with(quote) || text.ends_with(end) {
             return Some(format!("stands in {name}: remove them"));
@@ -43,8 +44,11 @@ pub(super) fn oddity(text: &str) -> Option<String> {
     let lower: String = text.chars().take(24).collect::<String>().to_ascii_lowercase();
     for scheme in ["authorization:", "bearer", "basic", "token"] {
         let rest = lower.strip_prefix(scheme);
-        if rest.is_some_and(|rest| scheme.ends_with(':') || rest.starts_with([' ', '\t', '+']) || rest.starts_with("%20")) {
-            let shown = if scheme.ends_with(':') { "the name of a header" } else { "the name of an authentication scheme" };
+        if rest
+            .is_some_and(|rest| scheme.ends_with(':') || rest.starts_with([' ', '\t', '+']) || rest.starts_with("%20"))
+        {
+            let shown =
+                if scheme.ends_with(':') { "the name of a header" } else { "the name of an authentication scheme" };
             return Some(format!("begins with {shown} (`{scheme}`): remove it"));
         }
     }
@@ -55,7 +59,9 @@ pub(super) fn oddity(text: &str) -> Option<String> {
         return say("is a placeholder: put the token there");
     }
     if text.starts_with('@') {
-        return say("begins with `@`: the name of a file was sent and not its content (curl: `--data-urlencode subject_token@FILE`)");
+        return say(
+            "begins with `@`: the name of a file was sent and not its content (curl: `--data-urlencode subject_token@FILE`)",
+        );
     }
     if text.starts_with(['/', '~']) || text.starts_with("./") || lower.starts_with("file:") {
         return say("is the path of a file: send its content");
@@ -77,7 +83,9 @@ fn inner(text: &str) -> Option<String> {
     if text.contains(char::is_whitespace) {
         return Some("holds white space: remove it".to_owned());
     }
-    if let Some((name, _)) = text.split_once('=').filter(|(name, _)| ["token", "subject_token", "id_token"].contains(name)) {
+    if let Some((name, _)) =
+        text.split_once('=').filter(|(name, _)| ["token", "subject_token", "id_token"].contains(name))
+    {
         return Some(format!("begins with `{name}=`: remove that"));
     }
     let foreign = text.chars().find(|character| !character.is_ascii_graphic())?;
