@@ -7,8 +7,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::json;
 use tagmint_aws::render::Rendering;
+use tagmint_core::sanitize;
 
-use crate::{config::ConfigError, error::CliError, redact};
+use crate::{config::ConfigError, error::CliError};
 
 /// How data and errors are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -45,7 +46,7 @@ impl Output {
             Format::Json => {
                 let line = serde_json::to_string(data)
                     .map_err(|error| CliError::Io { what: "the output", source: error.into() })?;
-                write_line(&line)
+                write_line(&sanitize::escape_json(&line))
             }
             Format::Text | Format::Rendering(_) => write_line(&text()),
         }
@@ -61,7 +62,7 @@ impl Output {
     /// Tells an error.
     pub fn error(self, error: &CliError) {
         let message = error.to_string();
-        let message = redact::secrets(&message);
+        let message = sanitize::lines(&message);
         match self.format {
             Format::Json => {
                 let mut told = json!({"code": error.code(), "message": message});
@@ -72,7 +73,7 @@ impl Output {
                     told["seq"] = json!(seq);
                     told["rows_checked"] = json!(rows_checked);
                 }
-                tell(&json!({"error": told}).to_string());
+                tell(&sanitize::escape_json(&json!({"error": told}).to_string()));
             }
             Format::Text | Format::Rendering(_) => {
                 let red = anstyle::AnsiColor::Red.on_default().bold();
@@ -84,8 +85,9 @@ impl Output {
     /// Warns of something that does not stop the command.
     pub fn warn(self, message: &str) {
         match self.format {
-            Format::Json => tell(&json!({"warning": message}).to_string()),
+            Format::Json => tell(&sanitize::escape_json(&json!({"warning": message}).to_string())),
             Format::Text | Format::Rendering(_) => {
+                let message = sanitize::lines(message);
                 let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
                 tell(&format!("{yellow}warning:{yellow:#} {message}"));
             }
@@ -109,13 +111,13 @@ pub fn write_line(text: &str) -> Result<(), CliError> {
     }
 }
 
-/// A table without lines, so that it can be cut and searched.
+/// A table without lines, so that it can be cut and searched. A cell is one line, whatever a stranger wrote into it.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header.map(str::to_uppercase));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|cell| sanitize::text(&cell).into_owned()));
     }
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));
@@ -123,12 +125,12 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     trimmed(&table)
 }
 
-/// Names and values, one pair a line.
+/// Names and values, one pair a line. A secret that is shown to its owner is a value like others.
 pub fn pairs(rows: impl IntoIterator<Item = (String, String)>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     for (name, value) in rows {
-        table.add_row([name, value]);
+        table.add_row([name, sanitize::escape_lines(&value).into_owned()]);
     }
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));
@@ -138,4 +140,22 @@ pub fn pairs(rows: impl IntoIterator<Item = (String, String)>) -> String {
 
 fn trimmed(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_moves_no_cursor_and_forges_no_row() {
+        let secret = format!("tmb_test_{}", "a1".repeat(24));
+        let rows = [
+            ["1".to_owned(), "issuer `\u{1b}[2J\n2  forged\u{202e}` \u{9b}".to_owned()],
+            ["2".to_owned(), secret.clone()],
+        ];
+        let text = table(["seq", "what"], rows);
+        assert_eq!(text, "SEQ  WHAT\n1    issuer `\\u{1b}[2J\\n2  forged\\u{202e}` \\u{9b}\n2    tmb_[redacted]");
+        assert!(pairs([("bearer".to_owned(), secret.clone())]).contains(&secret), "its owner sees it once");
+        assert!(!pairs([("name".to_owned(), "\u{1b}[2J".to_owned())]).contains('\u{1b}'));
+    }
 }

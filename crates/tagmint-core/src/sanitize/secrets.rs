@@ -193,7 +193,8 @@ const fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
-/// 40 characters of base64 and no more, as irregular as 30 random bytes are. Hexadecimal (a commit) and names of paths are not.
+/// 40 characters of base64 and no more, as irregular as 30 random bytes are. Hexadecimal (a commit) and names in `CamelCase` are not. One key in a
+/// hundred has few digits and no sign, and passes for a name.
 fn aws_secret_key(text: &[u8], at: usize) -> Option<Hit> {
     if !is_base64(*text.get(at)?) || at.checked_sub(1).is_some_and(|before| is_base64(text[before])) {
         return None;
@@ -207,13 +208,10 @@ fn aws_secret_key(text: &[u8], at: usize) -> Option<Hit> {
         _ => 3,
     };
     let changes = word.windows(2).filter(|pair| class(&pair[0]) != class(&pair[1])).count();
-    let has = |wanted| word.iter().any(|byte| class(byte) == wanted);
+    let count = |wanted| word.iter().filter(|byte| class(byte) == wanted).count();
+    let irregular = changes >= 12 && (count(2) >= 3 || (count(2) >= 1 && count(3) >= 1));
     let path = [&b"role/"[..], b"user/", b"assumed-role/", b"/"].into_iter().any(|start| word.starts_with(start));
-    (has(0) && has(1) && has(2) && changes >= 12 && !path).then_some(Hit {
-        from: at,
-        to,
-        like: SecretLike::AwsSecretKey,
-    })
+    (count(0) > 0 && count(1) > 0 && irregular && !path).then_some(Hit { from: at, to, like: SecretLike::AwsSecretKey })
 }
 
 fn private_key(text: &[u8], at: usize) -> Option<Hit> {
@@ -223,7 +221,9 @@ fn private_key(text: &[u8], at: usize) -> Option<Hit> {
     let rest = text.get(at..).filter(|rest| rest.starts_with(BEGIN))?;
     let head = rest.get(..rest.len().min(64))?;
     let body = BEGIN.len() + head.get(BEGIN.len()..)?.windows(KEY.len()).position(|part| part == KEY)? + KEY.len();
-    let length = rest.get(body..)?.windows(END.len()).position(|part| part == END).unwrap_or(rest.len() - body);
+    // One without an end goes as far as the string that it stands in.
+    let open = || run(rest, body, |byte| byte != b'"') - body;
+    let length = rest.get(body..)?.windows(END.len()).position(|part| part == END).unwrap_or_else(open);
     (length > 0).then_some(Hit { from: at + body, to: at + body + length, like: SecretLike::PrivateKey })
 }
 
@@ -326,6 +326,7 @@ mod tests {
             "mnt_01K00000000000000000000000",
             "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
             "AROAEXAMPLEROLEID1234",
+            "MyTeamProdS3ReadOnlyAccessRoleForLambdaX",
             "https://token.actions.githubusercontent.com",
             "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
             "//example.com/some/Path/with/4/parts/here",

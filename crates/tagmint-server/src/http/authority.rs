@@ -3,7 +3,7 @@
 //! A proxy's site that leads to the wrong issuer is how one world would answer in the other's name. The worst of it: AWS takes whatever key set stands
 //! at the host of a provider, so a test issuer that answers for prod's host lends its keys to prod's tokens.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -15,6 +15,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tagmint_core::sanitize;
 
 use super::{
     forwarded,
@@ -71,14 +72,22 @@ fn host_of(authority: &str) -> Result<Option<String>, Unreadable> {
         return Ok(None);
     }
     let authority: Authority = authority.parse().map_err(|_: InvalidUri| Unreadable)?;
-    Ok(Some(authority.host().to_ascii_lowercase()))
+    Ok(Some(lower(authority.host())))
+}
+
+/// A host in lower case. What looks like a credential is redacted before its case is lost; it is no name of ours.
+fn lower(host: &str) -> String {
+    match sanitize::redact(host) {
+        Cow::Borrowed(host) => host.to_ascii_lowercase(),
+        Cow::Owned(redacted) => redacted,
+    }
 }
 
 /// The host that a request names, in lower case and without its port: of the target, where that has one (HTTP/2's `:authority`, and RFC 9112 §3.2.2),
 /// else of the header.
 fn named_host(target: &Uri, headers: &HeaderMap) -> Result<Option<String>, Unreadable> {
     if let Some(host) = target.host() {
-        return Ok(Some(host.to_ascii_lowercase()));
+        return Ok(Some(lower(host)));
     }
     let mut named = headers.get_all(HOST).iter();
     let (Some(host), None) = (named.next(), named.next()) else {

@@ -66,7 +66,8 @@ impl<S: Send + Sync> FromRequest<S> for StrictForm {
             )));
         }
         let mut parameters = parameters(&body, &REPEATABLE).map_err(malformed)?;
-        parameters.retain(|(_, value)| !value.is_empty());
+        // An empty token is one that is not good, to whoever asks about it.
+        parameters.retain(|(name, value)| !value.is_empty() || name == "token");
         Ok(Self(parameters))
     }
 }

@@ -59,8 +59,8 @@ async fn a_body_over_the_limit_gets_its_413_before_the_connection_closes() {
     }
     // The same holds for whatever else is answered early.
     for (path, status) in [("/nothing", "404"), ("/livez", "405")] {
-        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{length}\r\n\r\n");
-        let answer = send_first(&served, &head, &body).await;
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n");
+        let answer = send_first(&served, &head, &pieces).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
     served.running.shutdown().await;

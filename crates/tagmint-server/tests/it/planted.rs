@@ -67,6 +67,7 @@ struct Stage {
 const OPEN_TAGS: &str = r#"
 [[rule]]
 name = "open-tags"
+source = ["session", "bearer"]
 subject = "any:${identity.subject}"
 audiences = ["sts.amazonaws.com"]
 roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test"]
@@ -91,7 +92,7 @@ impl Stage {
         for body in [
             json!({"audience": planted}),
             json!({"role": planted}),
-            json!({"role": format!("arn:aws:iam::123456789012:role/{planted}")}),
+            json!({"role": format!("arn:aws:iam::123456789012:role {planted}")}),
             json!({"rule": planted}),
             json!({"tags": {"run": planted}}),
             json!({"tags": {planted: "x"}}),
