@@ -33,8 +33,8 @@ fn filter(level: &str) -> EnvFilter {
 pub fn init(log: &Log) {
     let filter = filter(&log.level);
     let registry = tracing_subscriber::registry().with(filter);
-    let colour = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
-        && io::stderr().is_terminal();
+    let colour =
+        anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never && io::stderr().is_terminal();
     let started = if log.json {
         let lines = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
         registry.with(lines.with_writer(|| CleanJson(io::stderr()))).try_init()

@@ -90,7 +90,7 @@ fn pairs(literals: &[&str]) -> impl Iterator<Item = [String; 2]> {
 fn collect<'a>(node: &'a IdedExpr, literals: &mut Vec<&'a str>) {
     match &node.expr {
         Expr::Literal(LiteralValue::String(text)) => literals.push(text.inner()),
-        Expr::Literal(_) | Expr::Ident(_) | Expr::Unspecified => {}
+        Expr::Literal(_) | Expr::Ident(_) | Expr::Struct(_) | Expr::Unspecified => {}
         Expr::Select(select) => collect(&select.operand, literals),
         Expr::Call(call) => {
             call.target.as_deref().into_iter().chain(&call.args).for_each(|node| collect(node, literals));
@@ -107,7 +107,6 @@ fn collect<'a>(node: &'a IdedExpr, literals: &mut Vec<&'a str>) {
                 collect(&entry.value, literals);
             }
         }),
-        Expr::Struct(_) => {}
     }
 }
 

@@ -60,6 +60,9 @@ struct Hit {
     like: SecretLike,
 }
 
+/// Finds what begins at a place.
+type Detector = fn(&[u8], usize) -> Option<Hit>;
+
 /// So many characters after the prefix of an issued secret are no word of a message any more.
 const LEAST_ISSUED: usize = 8;
 
@@ -98,7 +101,7 @@ pub fn looks_like_a_secret(text: &str) -> bool {
 }
 
 fn next(text: &[u8], from: usize) -> Option<Hit> {
-    const DETECTORS: [fn(&[u8], usize) -> Option<Hit>; 9] = [
+    const DETECTORS: [Detector; 9] = [
         issued,
         jwt,
         aws_access_key_id,

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, http::Request};
+use axum::{
+    body::Body,
+    http::{Method, Request},
+};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use tagmint_core::federation::ProviderKind;
@@ -238,7 +241,7 @@ async fn a_body_that_is_no_form_is_told_what_to_be() {
         "The body is compressed (`Content-Encoding: gzip`)",
     );
     let session = stage.issuer.open_session().await;
-    let form = stage.issuer.call(axum::http::Method::POST, "/v1/tokens", &session, "audience=x").await;
+    let form = stage.issuer.call(Method::POST, "/v1/tokens", &session, "audience=x").await;
     let told = form.problem(400, "malformed-body");
     assert_eq!(told["detail"], "The body is form data. Send JSON to this route.");
 }

@@ -177,17 +177,7 @@ impl Stage {
                 note(header, self.issuer.send(request.body(Body::from("<x/>")).unwrap()).await);
             }
         }
-        let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-        for (header, claims) in [
-            (json!({"alg": planted, "kid": "k"}), json!({"iss": "https://a.example"})),
-            (json!({"alg": "RS256", "kid": planted}), json!({"iss": "https://a.example"})),
-            (json!({"alg": "RS256", "kid": "k"}), json!({"iss": planted})),
-            (
-                json!({"alg": "RS256", "kid": "k", planted: 1}),
-                json!({"iss": "https://a.example", planted: 1, "aud": planted}),
-            ),
-        ] {
-            let token = format!("{}.{}.AAAA", encode(&header), encode(&claims));
+        for token in unsigned(planted) {
             note("ci token", self.issuer.mint(&token, json!({})).await);
         }
         answers
@@ -206,6 +196,21 @@ impl Stage {
         }
         kept
     }
+}
+
+/// Tokens of nobody, with a text in their header and claims.
+fn unsigned(planted: &str) -> Vec<String> {
+    let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let parts = [
+        (json!({"alg": planted, "kid": "k"}), json!({"iss": "https://a.example"})),
+        (json!({"alg": "RS256", "kid": planted}), json!({"iss": "https://a.example"})),
+        (json!({"alg": "RS256", "kid": "k"}), json!({"iss": planted})),
+        (
+            json!({"alg": "RS256", "kid": "k", planted: 1}),
+            json!({"iss": "https://a.example", planted: 1, "aud": planted}),
+        ),
+    ];
+    parts.map(|(header, claims)| format!("{}.{}.AAAA", encode(&header), encode(&claims))).to_vec()
 }
 
 fn files(folder: &Path) -> Vec<u8> {
