@@ -67,7 +67,7 @@ fn taken(condition: &Expression, scope: &Context<'_, '_>, key: &TagKey) -> Optio
 fn pairs(literals: &[&str]) -> impl Iterator<Item = [String; 2]> {
     let word = |half: &str, length: usize| -> String { half.chars().cycle().take(length).collect() };
     let both = move |make: &dyn Fn(&str) -> String| HALVES.map(make);
-    let lengths = (1..=LENGTHS).chain([50, 63, 64, 100, 127, 128, 200, 255, MAX_VALUE_LEN]);
+    let lengths = [8].into_iter().chain(1..=LENGTHS).chain([50, 63, 64, 100, 127, 128, 200, 255, MAX_VALUE_LEN]);
     let mut all: Vec<[String; 2]> = lengths.map(|length| both(&|half| word(half, length))).collect();
     all.push(both(&|half| word(half, 12).to_uppercase()));
     all.push(both(&|half| format!("{}7{}", word(half, 4).to_uppercase(), word(half, 5))));

@@ -199,10 +199,15 @@ const fn is_base64(byte: u8) -> bool {
 /// 40 characters of base64 and no more, as irregular as 30 random bytes are. Hexadecimal (a commit) and names in `CamelCase` are not. One key in a
 /// hundred has few digits and no sign, and passes for a name.
 fn aws_secret_key(text: &[u8], at: usize) -> Option<Hit> {
-    if !is_base64(*text.get(at)?) || at.checked_sub(1).is_some_and(|before| is_base64(text[before])) {
+    // The signs of base64url stand in ids and thumbprints: a part of one is no key.
+    let goes_on = |byte: u8| is_base64(byte) || matches!(byte, b'-' | b'_');
+    if !is_base64(*text.get(at)?) || at.checked_sub(1).is_some_and(|before| goes_on(text[before])) {
         return None;
     }
     let to = run(text, at, is_base64);
+    if text.get(to).is_some_and(|byte| goes_on(*byte)) {
+        return None;
+    }
     let word = text.get(at..to).filter(|word| word.len() == 40)?;
     let class = |byte: &u8| match byte {
         b'a'..=b'z' => 0,
@@ -328,6 +333,8 @@ mod tests {
             "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709",
             "mnt_01K00000000000000000000000",
             "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+            "Nz-bLsXh8uDCcd6MNwXF4W7noWXFZAfHkxZsRGC9Xs1",
+            "Nzb1LsXh8uDCcd6MNwXF4W7noWXFZAfHkxZsRGC9_Xs",
             "AROAEXAMPLEROLEID1234",
             "MyTeamProdS3ReadOnlyAccessRoleForLambdaX",
             "https://token.actions.githubusercontent.com",

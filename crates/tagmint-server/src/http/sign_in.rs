@@ -26,7 +26,7 @@ session, a bearer token or the ID token of a CI job.</p>
 
 /// Says that nobody signs in here: a page for browsers, a problem for programs.
 #[utoipa::path(get, path = AUTHORIZE_PATH, tag = "oauth", responses(
-    (status = 501, description = "nobody signs in at this issuer", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 404, description = "nobody signs in at this issuer", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub async fn authorize(headers: HeaderMap) -> Response {
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -41,5 +41,5 @@ pub async fn authorize(headers: HeaderMap) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
-    (StatusCode::NOT_IMPLEMENTED, headers, PAGE).into_response()
+    (StatusCode::NOT_FOUND, headers, PAGE).into_response()
 }

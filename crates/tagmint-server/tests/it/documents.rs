@@ -98,12 +98,12 @@ async fn the_authorization_endpoint_says_that_nobody_signs_in() {
     let discovery = issuer.get("/.well-known/openid-configuration").await.json();
     assert_eq!(discovery["authorization_endpoint"], "https://broker.example/oauth2/authorize");
     let query = "/oauth2/authorize?client_id=x&redirect_uri=https%3A%2F%2Fevil.example&state=planted";
-    issuer.get(query).await.problem(501, "no-sign-in");
-    issuer.send(Request::post(query).body(Body::empty()).unwrap()).await.problem(501, "no-sign-in");
+    issuer.get(query).await.problem(404, "no-sign-in");
+    issuer.send(Request::post(query).body(Body::empty()).unwrap()).await.problem(404, "no-sign-in");
     let browser = Request::get(query).header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
     let page = issuer.send(browser.body(Body::empty()).unwrap()).await;
     let text = String::from_utf8(page.body.clone()).unwrap();
-    assert_eq!((page.status.as_u16(), page.header("content-type")), (501, "text/html; charset=utf-8"));
+    assert_eq!((page.status.as_u16(), page.header("content-type")), (404, "text/html; charset=utf-8"));
     assert!(text.contains("This issuer has no sign-in") && !text.contains("evil") && !text.contains("planted"));
     assert_eq!((page.header("location"), page.header("cache-control")), ("", "no-store"));
     assert!(page.header("content-security-policy").contains("default-src 'none'"));

@@ -59,7 +59,7 @@ problems! {
         "The path is not one of this issuer's; `/openapi.json` lists them.";
     NO_SESSION_BACKEND = "no-session-backend", 404, "invalid_request", "This issuer opens no sessions",
         "The issuer is set up without a session backend. Use a bearer.";
-    NO_SIGN_IN = "no-sign-in", 501, "invalid_request", "This issuer has no sign-in",
+    NO_SIGN_IN = "no-sign-in", 404, "invalid_request", "This issuer has no sign-in",
         "Nobody signs in at this issuer with a browser. Get a token with a session, a bearer token or the ID token of a CI job: `/openapi.json` lists the routes.";
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "invalid_request", "The method is not allowed here",
         "The path exists, but not for this method; see the `Allow` header.";
