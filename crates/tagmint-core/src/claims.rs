@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::{id::MintId, issuer::IssuerUrl, tags::SessionTags};
+use crate::{id::MintId, issuer::IssuerUrl, sanitize::first_invisible, tags::SessionTags};
 
 /// Longest token that `AssumeRoleWithWebIdentity` takes, in characters (its service model, `WebIdentityToken`).
 pub const MAX_TOKEN_LEN: usize = 20_000;
@@ -31,8 +31,8 @@ pub enum InvalidClaim {
         /// The most.
         max: usize,
     },
-    /// A text claim with a control character or white space at an end.
-    #[error("{claim} holds {character:?}, which no log or policy shows plainly")]
+    /// A text claim with a control or invisible character, or white space at an end.
+    #[error("{claim} holds U+{:04X}, which no log or policy shows plainly", u32::from(*character))]
     Character {
         /// The claim.
         claim: &'static str,
@@ -59,8 +59,7 @@ fn check_text(claim: &'static str, text: &str, min: usize, max: usize) -> Result
     if !(min..=max).contains(&len) {
         return Err(InvalidClaim::Length { claim, len, min, max });
     }
-    let invisible = |c: &char| c.is_control() || (c.is_whitespace() && *c != ' ') || is_format_character(*c);
-    if let Some(character) = text.chars().find(invisible) {
+    if let Some(character) = first_invisible(text) {
         return Err(InvalidClaim::Character { claim, character });
     }
     if let Some(character) =
@@ -69,12 +68,6 @@ fn check_text(claim: &'static str, text: &str, min: usize, max: usize) -> Result
         return Err(InvalidClaim::Character { claim, character });
     }
     Ok(())
-}
-
-/// Zero-width and direction-changing characters (Unicode category Cf).
-fn is_format_character(character: char) -> bool {
-    use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
-    !character.is_ascii() && character.general_category() == GeneralCategory::Format
 }
 
 macro_rules! text_claim {
@@ -290,6 +283,16 @@ mod tests {
         for odd in ["abc\ndef", "abcdef\0", " abcdef", "abcdef ", "abc\u{200b}def", "abc\u{202e}def", "abc\u{a0}def"] {
             assert!(matches!(Subject::parse(odd), Err(InvalidClaim::Character { .. })), "{odd:?}");
         }
+        for invisible in
+            ['\u{ad}', '\u{34f}', '\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{fe0f}', '\u{2800}', '\u{e0100}']
+        {
+            let (subject, audience) = (format!("abc{invisible}def"), format!("sts{invisible}"));
+            let expected = |claim| InvalidClaim::Character { claim, character: invisible };
+            assert_eq!(Subject::parse(&subject), Err(expected("sub")));
+            assert_eq!(Audience::parse(&audience), Err(expected("aud")));
+        }
+        let told = Subject::parse("abc\u{3164}def").unwrap_err().to_string();
+        assert_eq!(told, "sub holds U+3164, which no log or policy shows plainly");
     }
 
     #[test]

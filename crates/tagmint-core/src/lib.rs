@@ -11,6 +11,7 @@
 //! | [`id`] | typed identifiers |
 //! | [`issued_secret`], [`sealing`] | the secrets that Tagmint hands out, and how it keeps its own |
 //! | [`identity`], [`rules`] | who asks, and what the configuration lets them have |
+//! | [`sanitize`] | text of strangers, made fit to show and to keep |
 //! | [`tags`], [`claims`] | session tags and token claims that cannot hold what AWS refuses |
 //! | [`signing_key`], [`key_schedule`], [`jwk`] | signing keys, their lifecycle, their published form |
 //! | [`jws`], [`json`] | making and checking tokens |
@@ -39,6 +40,7 @@ pub mod ledger;
 pub mod random;
 pub mod renewal;
 pub mod rules;
+pub mod sanitize;
 pub mod sealing;
 pub mod signing_key;
 pub mod sweep;

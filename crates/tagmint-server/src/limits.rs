@@ -127,7 +127,8 @@ fn take<K: Clone + std::hash::Hash + Eq>(
         .map_err(|not_until| TooMany { bucket, retry_after: not_until.wait_time_from(limiter.clock().now()) })
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// The network that one subscriber has: the address itself, or with IPv6 the /64, the least that a network hands to one of them.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

@@ -6,6 +6,7 @@
 
 mod accept;
 mod conversation;
+pub(crate) mod linger;
 mod listener;
 
 use std::{io, sync::Arc};

@@ -1,9 +1,14 @@
 //! What an issuer is set up with, checked. The binary makes these from its configuration; nothing in here reads a file.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use jiff::SignedDuration;
-use tagmint_core::{claims::OptionalClaims, environment::Stamp, key_schedule::RotationPolicy, witness::Recognition};
+use tagmint_core::{
+    claims::OptionalClaims,
+    environment::Stamp,
+    key_schedule::RotationPolicy,
+    witness::{Networks, Recognition},
+};
 
 /// The settings of one issuer.
 #[derive(Debug, Clone)]
@@ -26,8 +31,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Bounds on callers without proof; none: such callers get no token. Never with a prod issuer.
     pub open_mint: Option<OpenMint>,
-    /// Addresses whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Networks,
     /// Bounds on asking STS on callers' behalf.
     pub sts: StsLimits,
     /// Who is taken for STS where fetches of the key set are recorded, and how long the records are kept.
@@ -78,7 +83,7 @@ pub struct Limits {
     pub failed_per_address: Rate,
     /// Connections that are open at once, from all addresses.
     pub connections: usize,
-    /// Connections that are open at once from one address; loopback and trusted proxies are exempt.
+    /// Connections that are open at once from one address (of one /64 with IPv6); loopback and trusted proxies are exempt.
     pub connections_per_address: usize,
     /// TLS handshakes that are under way at once on one listener; beyond, the oldest is broken off.
     pub handshakes: usize,

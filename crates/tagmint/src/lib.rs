@@ -35,6 +35,7 @@ pub mod surroundings;
 use std::{borrow::Cow, ffi::OsString, io::Write, path::Path, process::ExitCode};
 
 use clap::{CommandFactory, Parser, error::ErrorKind, parser::ValueSource};
+use tagmint_core::sanitize;
 
 use crate::{
     cli::{Cli, Command},
@@ -45,6 +46,7 @@ use crate::{
 
 /// Runs the program with these arguments, the first being its name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    surroundings::hide_memory();
     let args: Vec<OsString> = args.into_iter().collect();
     if completion::answer(&args) {
         return ExitCode::SUCCESS;
@@ -77,7 +79,7 @@ fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
         || args.iter().any(|arg| arg == "--format=json");
     if informs || !json {
         // A closed pipe is nothing to report.
-        let _ = match redact::secrets(&error.render().to_string()) {
+        let _ = match sanitize::lines(&error.render().to_string()) {
             Cow::Borrowed(_) => error.print(),
             Cow::Owned(clean) => write!(anstream::stderr(), "{clean}"),
         };

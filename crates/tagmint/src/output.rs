@@ -11,8 +11,9 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::json;
 use tagmint_aws::render::Rendering;
+use tagmint_core::sanitize;
 
-use crate::{config::ConfigError, error::CliError, redact};
+use crate::{config::ConfigError, error::CliError};
 
 /// How data and errors are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,7 +50,7 @@ impl Output {
             Format::Json => {
                 let line = serde_json::to_string(data)
                     .map_err(|error| CliError::Io { what: "the output", source: error.into() })?;
-                write_line(&line)
+                write_line(&sanitize::escape_json(&line))
             }
             Format::Text => write_line(&coloured(&text())),
             Format::Rendering(_) => write_line(&text()),
@@ -66,7 +67,7 @@ impl Output {
     /// Tells an error.
     pub fn error(self, error: &CliError) {
         let message = error.to_string();
-        let message = redact::secrets(&message);
+        let message = sanitize::lines(&message);
         match self.format {
             Format::Json => {
                 let mut told = json!({"code": error.code(), "message": message});
@@ -77,7 +78,7 @@ impl Output {
                     told["seq"] = json!(seq);
                     told["rows_checked"] = json!(rows_checked);
                 }
-                tell(&json!({"error": told}).to_string());
+                tell(&sanitize::escape_json(&json!({"error": told}).to_string()));
             }
             Format::Text | Format::Rendering(_) => {
                 let red = AnsiColor::Red.on_default().bold();
@@ -89,8 +90,9 @@ impl Output {
     /// Warns of something that does not stop the command.
     pub fn warn(self, message: &str) {
         match self.format {
-            Format::Json => tell(&json!({"warning": message}).to_string()),
+            Format::Json => tell(&sanitize::escape_json(&json!({"warning": message}).to_string())),
             Format::Text | Format::Rendering(_) => {
+                let message = sanitize::lines(message);
                 let yellow = AnsiColor::Yellow.on_default().bold();
                 tell(&format!("{yellow}warning:{yellow:#} {message}"));
             }
@@ -144,13 +146,14 @@ fn coloured(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A table without lines, so that it can be cut and searched. On a terminal its columns are wrapped to the terminal's width.
+/// A table without lines, so that it can be cut and searched. A cell is one line, whatever a stranger wrote into it. On a
+/// terminal its columns are wrapped to the terminal's width.
 pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.map(str::to_uppercase));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|cell| sanitize::text(&cell).into_owned()));
     }
     // Ids are copied: they stay whole.
     let first = usize::from(header[0].is_empty());
@@ -165,12 +168,12 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     trimmed(&table)
 }
 
-/// Names and values, one pair a line.
+/// Names and values, one pair a line. A secret that is shown to its owner is a value like others.
 pub fn pairs(rows: impl IntoIterator<Item = (String, String)>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     for (name, value) in rows {
-        table.add_row([name, value]);
+        table.add_row([name, sanitize::escape_lines(&value).into_owned()]);
     }
     if let Some(first) = table.column_mut(0) {
         first.set_padding((0, 1));

@@ -16,6 +16,7 @@ use crate::{
     identity::{CredentialId, VerifiedIdentity},
     jws::compact::{Compact, seconds},
     rules::TagScope,
+    sanitize::first_invisible,
 };
 
 /// A token that nobody has verified. It says which issuer and which key it claims to be of, and nothing else: no decision can be made
@@ -45,8 +46,10 @@ impl UnverifiedToken {
     pub fn parse(token: &str) -> Result<Self, FederationError> {
         let compact = Compact::read(token)?;
         let alg = compact.header_text("alg");
+        plain("alg", alg)?;
         let algorithm = alg.parse().map_err(|_| FederationError::Algorithm(alg.chars().take(20).collect()))?;
         let kid = compact.header_text("kid");
+        plain("kid", kid)?;
         if !key_set::is_kid(kid) {
             let most = KeySet::MAX_KID_LEN;
             let why = format!("its header has no `kid` of 1 to {most} bytes without control characters");
@@ -58,6 +61,7 @@ impl UnverifiedToken {
         if issuer.is_empty() || issuer.len() > UpstreamIssuer::MAX_LEN {
             return Err(FederationError::Malformed("its `iss` is missing, empty or too long".to_owned()));
         }
+        plain("iss", issuer)?;
         Ok(Self {
             issuer: issuer.to_owned(),
             kid: kid.to_owned(),
@@ -175,6 +179,13 @@ impl UnverifiedToken {
         let good = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
         if good { Ok(text) } else { Err(FederationError::claim(name, "is missing, empty, too long or not plain text")) }
     }
+}
+
+/// Refuses a text of an unverified token that no log shows as it is: it would move a terminal's cursor, or forge a line.
+fn plain(name: &str, text: &str) -> Result<(), FederationError> {
+    let Some(character) = first_invisible(text) else { return Ok(()) };
+    let code = u32::from(character);
+    Err(FederationError::Malformed(format!("its `{name}` holds U+{code:04X}, a control or invisible character")))
 }
 
 /// What a token's uses are counted under: its provider, and SHA-256 of its `jti` (of what was signed, where it has none).

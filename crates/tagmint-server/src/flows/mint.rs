@@ -15,6 +15,7 @@ use tagmint_core::{
     ledger::{LedgerEntry, Minted as MintedEntry, Outcome, Refused},
     random::RandomUnavailable,
     rules::{Denial, Grant, MintRequest},
+    sanitize,
     tags::SessionTags,
 };
 use tagmint_store::{LedgerError, StoreError};
@@ -245,8 +246,10 @@ async fn refuse(app: &App, command: &MintCommand, now: Timestamp, known: Known, 
         Ok(id) => id,
         Err(error) => return error.into(),
     };
-    let refused = Refused { refusal_id, code: error.code().to_owned(), detail: error.to_string() };
-    tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), about = known.about, %error, "mint refused");
+    // The words may quote what a stranger wrote, and a row is for ever.
+    let detail = sanitize::text(&error.to_string()).into_owned();
+    tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), about = known.about, error = detail, "mint refused");
+    let refused = Refused { refusal_id, code: error.code().to_owned(), detail };
     let row = row(command, now, known, Outcome::Refused(refused));
     if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
         app.figures.ledger_failed();
@@ -306,7 +309,8 @@ fn about(identity: &VerifiedIdentity) -> Option<String> {
     ];
     let provider = identity.provider.as_ref()?;
     let told = TELLING.iter().filter_map(|name| Some(format!(" {name}={}", identity.attributes.get(*name)?)));
-    Some(std::iter::once(format!("provider={provider}")).chain(told).collect())
+    let about: String = std::iter::once(format!("provider={provider}")).chain(told).collect();
+    Some(sanitize::text(&about).into_owned())
 }
 
 /// Claims the CI token and signs.

@@ -20,7 +20,6 @@ use tokio::time::Instant;
 
 use super::{
     aws_credentials::CREDENTIALS_PATH,
-    discovery::{DISCOVERY_PATH, JWKS_PATH},
     health::PROBES,
     problem::{self, Problem},
 };
@@ -32,8 +31,8 @@ use crate::{
 /// Header that carries the request's id in every answer.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
-/// Routes that are never limited, beside the probes.
-const FREE_ROUTES: [&str; 3] = [DISCOVERY_PATH, JWKS_PATH, "/metrics"];
+/// Routes that are never limited, beside the documents and the probes.
+const FREE_ROUTES: [&str; 1] = ["/metrics"];
 
 /// What a handler knows about its request beside its content.
 #[derive(Debug, Clone, Copy)]
@@ -91,8 +90,9 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
 ///
 /// Fetches of keys and probes are for everybody and cost nothing: they are never limited, so that AWS always gets its keys.
 fn refused(app: &App, request: &Request, route: &str, remote: IpAddr) -> Option<Problem> {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let free = reads && FREE_ROUTES.iter().chain(&PROBES).any(|free| route.ends_with(free));
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let document = route.contains("/.well-known/");
+    let free = reads && (document || FREE_ROUTES.iter().chain(&PROBES).any(|free| route.ends_with(free)));
     if !free && let Err(too_many) = app.limits.check_address(remote) {
         return Some(app.too_many(too_many));
     }

@@ -12,7 +12,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tagmint_core::{federation::FederationError, id::RequestId, rules::DenialReason};
+use tagmint_core::{federation::FederationError, id::RequestId, rules::DenialReason, sanitize};
 
 pub use self::catalogue::*;
 use crate::{
@@ -81,11 +81,19 @@ impl Problem {
         Self { kind, more: Box::default() }
     }
 
-    /// Says more precisely what is wrong and what to do.
+    /// Says more precisely what is wrong and what to do. A detail may quote what strangers wrote: credentials in it are redacted, and control
+    /// characters are escaped.
     #[must_use]
-    pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.more.detail = Some(detail.into());
+    pub fn detail(mut self, detail: impl AsRef<str>) -> Self {
+        self.more.detail = Some(sanitize::text(detail.as_ref()).into_owned());
         self
+    }
+
+    /// Adds a sentence to what is said already.
+    #[must_use]
+    pub(super) fn also(self, sentence: &str) -> Self {
+        let detail = format!("{} {sentence}", self.more.detail.as_deref().unwrap_or(self.kind.meaning));
+        self.detail(detail)
     }
 
     /// Names the rule that decided.
@@ -97,7 +105,7 @@ impl Problem {
 
     /// Tells an OAuth client more precisely what was wrong.
     #[must_use]
-    fn oauth_error(mut self, error: &'static str) -> Self {
+    pub(super) fn oauth_error(mut self, error: &'static str) -> Self {
         self.more.oauth_error = Some(error);
         self
     }
@@ -119,7 +127,7 @@ impl Problem {
     /// Keeps an error for the log.
     #[must_use]
     fn log_as(mut self, error: &dyn std::fmt::Display) -> Self {
-        self.more.log = Some(error.to_string());
+        self.more.log = Some(sanitize::text(&error.to_string()).into_owned());
         self
     }
 

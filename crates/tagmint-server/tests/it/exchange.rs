@@ -197,7 +197,7 @@ async fn a_request_that_is_no_exchange_says_what_is_missing() {
         (without("subject_token"), "`subject_token` is missing"),
         (without("subject_token_type"), "`subject_token_type` is missing"),
         (with("actor_token", "x"), "actor_token"),
-        (with("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"), "requested_token_type"),
+        (with("requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), "requested_token_type"),
         (with("client_secret", "x"), "subject token is the proof"),
     ] {
         let answer = stage.post(&form).await;

@@ -30,10 +30,10 @@ use crate::issuer::{Setup, TestIssuer};
 trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
-struct Served {
+pub(crate) struct Served {
     issuer: TestIssuer,
-    running: Running,
-    certificates: LocalCertificates,
+    pub(crate) running: Running,
+    pub(crate) certificates: LocalCertificates,
 }
 
 fn config(dir: &std::path::Path, certificates: &LocalCertificates) -> Certificate {
@@ -49,7 +49,7 @@ fn certificates() -> LocalCertificates {
     local_certificates(SystemClock.now(), 1).unwrap()
 }
 
-async fn start(limits: Limits) -> Served {
+pub(crate) async fn start(limits: Limits) -> Served {
     tls::install_provider();
     let issuer = TestIssuer::start_with(Setup { limits, ..Setup::default() }).await;
     let certificates = certificates();
@@ -61,7 +61,7 @@ async fn start(limits: Limits) -> Served {
     Served { issuer, running, certificates }
 }
 
-fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     let free = tagmint_server::settings::Rate { per_second: 0, burst: 0 };
     Limits {
         per_credential: free,
@@ -73,7 +73,7 @@ fn limits() -> Limits {
     }
 }
 
-fn client(ca: &str) -> reqwest::Client {
+pub(crate) fn client(ca: &str) -> reqwest::Client {
     reqwest::Client::builder()
         .tls_certs_only([reqwest::Certificate::from_pem(ca.as_bytes()).unwrap()])
         .timeout(Duration::from_secs(10))
@@ -85,7 +85,7 @@ fn address(served: &Served) -> SocketAddr {
     served.running.public_address().tcp().unwrap()
 }
 
-fn url(served: &Served, path: &str) -> String {
+pub(crate) fn url(served: &Served, path: &str) -> String {
     format!("https://localhost:{}{path}", address(served).port())
 }
 
@@ -95,7 +95,7 @@ fn trusting(ca: &str, versions: &[&'static rustls::SupportedProtocolVersion]) ->
     ClientConfig::builder_with_protocol_versions(versions).with_root_certificates(roots).with_no_client_auth()
 }
 
-async fn connect(
+pub(crate) async fn connect(
     served: &Served,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> tokio_rustls::client::TlsStream<TcpStream> {

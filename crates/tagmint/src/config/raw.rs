@@ -133,8 +133,8 @@ pub struct RawListen {
     #[schemars(example = "www-data")]
     pub socket_group: Option<String>,
     /// More DNS names by which requests may call this issuer, beside its own host and `tls.acme.names`: where a load balancer or CDN has
-    /// a name for the machine behind it. What was sent to any other name, by `Host` or `X-Forwarded-Host`, is refused (421), so that a
-    /// proxy's site that leads to the wrong issuer hands out none of its keys.
+    /// a name for the machine behind it. What was sent to any other name, by `Host`, `X-Forwarded-Host`, `X-Original-Host` or `Forwarded`,
+    /// is refused (421), so that a proxy's site that leads to the wrong issuer hands out none of its keys.
     #[schemars(example = ["origin.broker.example.org"])]
     pub names: Vec<String>,
     /// The address and port of `/metrics`. Loopback unless `admin_anywhere` is set.
@@ -309,7 +309,7 @@ pub struct RawLimits {
     /// Connections that are open at once, from all addresses. The limit of open files of the process lowers it. When all are
     /// taken, the one that has been waiting longest (for the rest of a handshake or of a request, or between requests) makes room.
     pub connections: u64,
-    /// Connections that are open at once from one address. Loopback and trusted proxies are exempt.
+    /// Connections that are open at once from one address (of one /64 with IPv6). Loopback and trusted proxies are exempt.
     pub connections_per_address: u64,
     /// TLS handshakes that are under way at once. Beyond, the oldest is broken off: whoever begins many and ends none keeps
     /// nobody out.

@@ -3,6 +3,7 @@ mod alarms;
 mod aws;
 mod aws_render;
 mod ci_rules;
+mod limits;
 mod listen;
 mod open_mint;
 mod provider;

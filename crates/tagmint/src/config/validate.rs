@@ -150,6 +150,7 @@ fn warnings(raw: &RawConfig, settings: &Settings, providers: &[ProviderConfig], 
                 .to_owned(),
         );
     }
+    warnings.extend(limits::warnings(&settings.limits, settings.stamp.environment));
     warnings.extend(open_mint::warning(rules, settings.open_mint));
     warnings.extend(tls::warning(&raw.tls, settings.stamp.environment));
     warnings.extend(provider::warnings(providers, settings.stamp.environment));

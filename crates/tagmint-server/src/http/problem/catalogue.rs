@@ -31,6 +31,8 @@ problems! {
         "The request body is not valid JSON (or form data), has an unknown or repeated member, or a value of the wrong type. The detail names it.";
     MALFORMED_REQUEST = "malformed-request", 400, "invalid_request", "The request is malformed",
         "A header or query parameter is malformed, missing or repeated. The detail names it.";
+    MISPLACED_SECRET = "misplaced-secret", 400, "invalid_request", "A credential is in the wrong field",
+        "A field that is logged, recorded or signed into a token holds what looks like a credential. Send it in the `Authorization` header, and revoke it if others may have seen it.";
     CREDENTIAL_MISSING = "credential-missing", 401, "invalid_client", "A credential is needed",
         "Send `Authorization: Bearer <session or bearer>`.";
     CREDENTIAL_INVALID = "credential-invalid", 401, "invalid_client", "The credential is not valid",
@@ -57,6 +59,8 @@ problems! {
         "The path is not one of this issuer's; `/openapi.json` lists them.";
     NO_SESSION_BACKEND = "no-session-backend", 404, "invalid_request", "This issuer opens no sessions",
         "The issuer is set up without a session backend. Use a bearer.";
+    NO_SIGN_IN = "no-sign-in", 404, "invalid_request", "This issuer has no sign-in",
+        "Nobody signs in at this issuer with a browser. Get a token with a session, a bearer token or the ID token of a CI job: `/openapi.json` lists the routes.";
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "invalid_request", "The method is not allowed here",
         "The path exists, but not for this method; see the `Allow` header.";
     MISDIRECTED = "misdirected", 421, "invalid_request", "The request is for another host",

@@ -7,6 +7,7 @@ use tagmint_core::{
     alarm::conditions::RenewalView,
     clock::{Clock as _, SystemClock},
     key_schedule::KeyState,
+    sanitize,
 };
 use tagmint_server::{
     acme::Overview,
@@ -113,8 +114,8 @@ fn text(report: &Report) -> String {
             "\n\n{} {}: {}\n  should be: {}\n  what to do: {fix}",
             mark(row.level),
             row.check,
-            row.seen,
-            row.expected
+            sanitize::text(&row.seen),
+            sanitize::text(&row.expected)
         );
     }
     text

@@ -4,6 +4,7 @@ use std::fmt::{Arguments, Write};
 
 use anstyle::{AnsiColor, Style};
 use tagmint_aws::prove::{NO_COMPARISON, NO_SESSION, Outcome, Plan, Report, Row};
+use tagmint_core::sanitize::is_invisible;
 
 use crate::{
     error::CliError,
@@ -108,7 +109,7 @@ pub(super) fn checks(count: usize) -> String {
 
 /// What a service or a policy says must not move the terminal's cursor.
 fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    text.chars().map(|character| if is_invisible(character) { '\u{fffd}' } else { character }).collect()
 }
 
 #[cfg(test)]

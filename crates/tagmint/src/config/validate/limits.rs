@@ -1,6 +1,7 @@
 //! Bounds on what callers may ask.
 
 use jiff::SignedDuration;
+use tagmint_core::environment::Environment;
 use tagmint_server::settings::{Limits, Rate};
 
 use super::{Check, HOUR, MINUTE};
@@ -57,4 +58,32 @@ impl Check<'_> {
         }
         usize::try_from(value).unwrap_or(usize::MAX)
     }
+}
+
+/// Rates without a limit, where strangers and leaked credentials are to be reckoned with.
+pub(super) fn warnings(limits: &Limits, environment: Environment) -> Vec<String> {
+    let rates = [
+        ("per_credential", limits.per_credential, "one leaked credential can mint without bound"),
+        ("per_address", limits.per_address, "one address can keep the issuer busy"),
+        (
+            "failed_per_address",
+            limits.failed_per_address,
+            "one address can guess without bound, and each guess leaves a row in the ledger",
+        ),
+    ];
+    let unlimited = rates.into_iter().filter(|(_, rate, _)| environment == Environment::Prod && rate.per_second == 0);
+    unlimited
+        .map(|(name, _, so)| {
+            let default = Limits::default();
+            let rate = match name {
+                "per_credential" => default.per_credential,
+                "per_address" => default.per_address,
+                _ => default.failed_per_address,
+            };
+            format!(
+                "`limits.{name}.per_second` is `0` in prod: no limit, so that {so}; remove the key for the default of {} a second, or set one",
+                rate.per_second
+            )
+        })
+        .collect()
 }

@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 use tagmint_aws::render::{Mode, RoleSettings};
 use tagmint_core::{
     environment::Environment,
-    rules::{Piece, RuleOutline, RuleSet, Shape, TagOutline, TagValues},
+    identity::VerifiedIdentity,
+    rules::{Piece, RuleOutline, RuleSet, Shape, TagOutline, TagValues, UnboundTag},
 };
 use tagmint_iam::partition;
 use tagmint_server::settings::{OpenMint, Rate};
@@ -89,7 +90,7 @@ impl Check<'_> {
                 (Environment::Test, Some(most)) => {
                     // A section that is wrong has its own problems, and says nothing of roles.
                     let unknown_roles = raw.aws.is_some() && aws.is_none();
-                    for (field, message) in too_much(&rule, most, aws) {
+                    for (field, message) in too_much(&rule, most, aws).into_iter().chain(unbound(rules, index)) {
                         if !(unknown_roles && field.starts_with("roles[")) {
                             problem(&field, message);
                         }
@@ -150,6 +151,18 @@ fn too_much(rule: &RuleOutline, most: SignedDuration, aws: Option<&AwsConfig>) -
         }
     }
     found
+}
+
+/// Conditions of tags that are as good as `open = true` to a caller of whom nothing is known.
+fn unbound(rules: &RuleSet, rule: usize) -> impl Iterator<Item = (String, String)> {
+    let found = rules.unbound_tags(rule, &VerifiedIdentity::anonymous()).into_iter();
+    found.map(|UnboundTag { key, example }| {
+        let message = format!(
+            "takes values that it does not name, such as `{example}`: whoever asks would choose the prefix; say how the value begins \
+             (`value.startsWith(\"pr-\")`, `value.matches(\"^pr-[0-9]+$\")`), or use `one_of`"
+        );
+        (format!("tags.{key}.matches"), message)
+    })
 }
 
 /// The role of this configuration that an ARN names, or why it is none.
