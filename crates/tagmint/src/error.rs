@@ -210,6 +210,8 @@ impl CliError {
                     }
                     // The rows agree with the head up to the lesser of both.
                     LedgerFault::Cut { expected, found } => Some((*expected).min(*found) + 1),
+                    LedgerFault::ArchiveMissing { expected, .. } => Some(*expected),
+                    LedgerFault::ArchiveRecord { seq } => Some(*seq),
                     LedgerFault::Seal => None,
                 };
                 Some((seq, *rows))

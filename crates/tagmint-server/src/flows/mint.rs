@@ -240,7 +240,7 @@ async fn refuse(app: &App, command: &MintCommand, now: Timestamp, known: Known, 
         Ok(id) => id,
         Err(error) => return error.into(),
     };
-    let refused = Refused { refusal_id, code: error.code().to_owned(), detail: error.to_string() };
+    let refused = Refused { refusal_id, code: error.code().to_owned(), detail: error.to_string(), omitted: None };
     tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), about = known.about, %error, "mint refused");
     let row = row(command, now, known, Outcome::Refused(refused));
     if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
