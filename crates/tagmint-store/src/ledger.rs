@@ -193,8 +193,8 @@ impl Ledger<'_> {
             return Err(VerifyError::HeadMissing { database: Arc::clone(engine.name()), rows });
         };
         let stamp = &self.store.inner.stamp;
-        let archives = genuine_archives(snapshot.executor(), stamp, master_key).await;
-        let (_, archived) = archives.map_err(|error| verify_error(error, engine.failed(doing)))?;
+        let found = genuine_archives(snapshot.executor(), stamp, master_key).await;
+        let (_, archived) = found.map_err(|error| verify_error(error, engine.failed(doing)))?;
         let mut chain = archived.clone().map_or_else(|| ChainVerifier::new(stamp), ChainVerifier::after);
         let (mut rows, mut unpruned) = (0, 0);
         // From below all that are ever written: a row before the first is a row too many.

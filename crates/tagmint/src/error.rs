@@ -223,14 +223,15 @@ impl CliError {
         match self {
             Self::Verify(VerifyError::Fault { fault, rows }) => {
                 let seq = match fault {
-                    LedgerFault::Dropped { expected, .. } => Some(*expected),
-                    LedgerFault::Unchained { seq } | LedgerFault::Altered { seq } | LedgerFault::Column { seq, .. } => {
-                        Some(*seq)
+                    LedgerFault::Dropped { expected, .. } | LedgerFault::ArchiveMissing { expected, .. } => {
+                        Some(*expected)
                     }
+                    LedgerFault::Unchained { seq }
+                    | LedgerFault::Altered { seq }
+                    | LedgerFault::Column { seq, .. }
+                    | LedgerFault::ArchiveRecord { seq } => Some(*seq),
                     // The rows agree with the head up to the lesser of both.
                     LedgerFault::Cut { expected, found } => Some((*expected).min(*found) + 1),
-                    LedgerFault::ArchiveMissing { expected, .. } => Some(*expected),
-                    LedgerFault::ArchiveRecord { seq } => Some(*seq),
                     LedgerFault::Seal => None,
                 };
                 Some((seq, *rows))

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(buckets.take(1), Err(Duration::from_millis(250)));
         tokio::time::advance(Duration::from_millis(250)).await;
         assert!(buckets.take(1).is_ok() && buckets.take(1).is_err());
-        tokio::time::advance(Duration::from_secs(3600)).await;
+        tokio::time::advance(Duration::from_hours(1)).await;
         assert!((0..3).all(|_| buckets.take(1).is_ok()) && buckets.take(1).is_err(), "never more than the burst");
     }
 
@@ -137,8 +137,8 @@ mod tests {
     async fn an_hourly_rate_is_one_by_the_hour() {
         let buckets = Buckets::hourly(HourlyRate { per_hour: 60, burst: 1 }).unwrap();
         assert!(buckets.take(()).is_ok());
-        assert_eq!(buckets.take(()), Err(Duration::from_secs(60)));
-        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(buckets.take(()), Err(Duration::from_mins(1)));
+        tokio::time::advance(Duration::from_mins(1)).await;
         assert!(buckets.take(()).is_ok());
     }
 

@@ -173,7 +173,7 @@ mod tests {
     use crate::settings::HourlyRate;
 
     fn rows(network: u32, total: u32) -> RefusalRows {
-        let rate = |burst| HourlyRate { per_hour: if burst == 0 { 0 } else { 1 }, burst };
+        let rate = |burst| HourlyRate { per_hour: u32::from(burst != 0), burst };
         let limits = Limits { refusal_rows_per_network: rate(network), refusal_rows: rate(total), ..Limits::default() };
         RefusalRows::new(&limits)
     }
@@ -200,7 +200,7 @@ mod tests {
             assert_eq!(rows.take(ip(&format!("2001:db8:{number:x}::1"))), Err(Omission::Rows));
         }
         // What the total refused has cost the network nothing.
-        tokio::time::advance(std::time::Duration::from_secs(2 * 3_600)).await;
+        tokio::time::advance(std::time::Duration::from_hours(2)).await;
         assert!(rows.take(ip("2001:db8:3::1")).is_ok() && rows.take(ip("2001:db8:3::1")).is_ok());
     }
 

@@ -45,8 +45,8 @@ fn vectors() -> Vec<Vector> {
             for test in group["tests"].as_array().unwrap() {
                 let Some(jws) = test["jws"].as_str() else { continue };
                 let token = token(jws);
-                let jwks = Fetched::Document(document.as_bytes());
-                let judge = |token: &Token<'_>| check_signature(token, jwks, &mut Checks::default()).is_ok();
+                let set = Fetched::Document(document.as_bytes());
+                let judge = |token: &Token<'_>| check_signature(token, set, &mut Checks::default()).is_ok();
                 let algorithm = token.as_ref().and_then(|token| token.header_text("alg"));
                 vectors.push(Vector {
                     name: format!("{file} {} {}", test["tcId"], test["comment"].as_str().unwrap()),

@@ -4,10 +4,12 @@
 //! and gets its name; it is read back and checked; the database notes, sealed, that its rows are archived; the rows are removed. The same
 //! command goes on from wherever it was interrupted.
 
+mod checking;
+
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, BufRead, BufReader, BufWriter, Write},
+    io::{self, BufWriter, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -23,12 +25,14 @@ use tagmint_core::{
     environment::Stamp,
     ledger::{
         LedgerEntry, LedgerHead, LedgerRow, Outcome,
-        archive::{ArchiveFacts, ArchiveFault, ArchiveReader, ArchiveRecord, ArchiveWriter},
+        archive::{ArchiveFacts, ArchiveRecord, ArchiveWriter},
     },
     sealing::MasterKey,
 };
-use tagmint_store::{LedgerQuery, Store, VerifyReport};
+use tagmint_store::{LedgerQuery, Store};
 
+use self::checking::read;
+pub(super) use self::checking::{Archives, cut_in_words, verify};
 use super::PAGE;
 use crate::{cli::ArchiveArgs, compose, config::Config, durations::in_words, error::CliError, output::Output};
 
@@ -178,13 +182,13 @@ impl Job<'_> {
     async fn write(
         &self,
         after: LedgerHead,
-        head: i64,
+        end: i64,
         reached: &mut (dyn FnMut(Step) -> Result<(), CliError> + Send),
     ) -> Result<(Option<ArchiveFacts>, Option<(i64, &'static str)>), CliError> {
         let ledger = self.store.ledger();
         let mut page = ledger.page(&after_row(after.seq), PAGE).await?;
-        if page.first().is_none_or(|row| self.stays(row, head).is_some()) {
-            return Ok((None, page.first().and_then(|row| self.held(row, head))));
+        if page.first().is_none_or(|row| self.stays(row, end).is_some()) {
+            return Ok((None, page.first().and_then(|row| self.held(row, end))));
         }
         let partial = Partial::create(self.out)?;
         let mut file = BufWriter::new(&partial.file);
@@ -194,8 +198,8 @@ impl Job<'_> {
         let mut held = None;
         'rows: while !page.is_empty() {
             for row in &page {
-                if self.stays(row, head).is_some() {
-                    held = self.held(row, head);
+                if self.stays(row, end).is_some() {
+                    held = self.held(row, end);
                     break 'rows;
                 }
                 let line = writer
@@ -300,29 +304,6 @@ impl Partial {
     }
 }
 
-/// Reads and checks an archive; each of its rows is shown to `each`.
-pub(super) fn read(
-    file: &Path,
-    stamp: &Stamp,
-    key: &MasterKey,
-    mut each: impl FnMut(&LedgerRow),
-) -> Result<ArchiveFacts, CliError> {
-    let fault = |fault: ArchiveFault| CliError::Archive { file: file.to_owned(), fault };
-    let opened =
-        File::open(file).map_err(|error| CliError::NotFound(format!("the archive {}: {error}", file.display())))?;
-    let mut lines = BufReader::new(opened);
-    let mut reader = ArchiveReader::new(stamp, key);
-    let mut line = Vec::new();
-    while lines.read_until(b'\n', &mut line).map_err(failed("the archive"))? > 0 {
-        let text = std::str::from_utf8(&line).map_err(|_| fault(ArchiveFault::NoArchive))?;
-        if let Some(row) = reader.line(text).map_err(fault)? {
-            each(&row);
-        }
-        line.clear();
-    }
-    reader.finish().map_err(fault)
-}
-
 impl Done {
     fn as_json(&self, out: &Path) -> Value {
         let archive = self.facts.as_ref().map(|facts| {
@@ -353,108 +334,6 @@ impl Done {
             ),
         }
     }
-}
-
-/// Archives that were checked together with the ledger.
-#[derive(Debug, Default)]
-pub(super) struct Archives {
-    files: Vec<(PathBuf, ArchiveFacts)>,
-    /// The hash of the row that was noted, where it is archived and known.
-    pub(super) expected: Option<String>,
-}
-
-/// Checks that the files hold all archived rows, and looks for a noted one among them.
-pub(super) fn verify(
-    files: &[PathBuf],
-    report: &VerifyReport,
-    records: &[ArchiveRecord],
-    stamp: &Stamp,
-    key: &MasterKey,
-    noted: Option<&LedgerHead>,
-) -> Result<Archives, CliError> {
-    let noted = noted.map(|head| head.seq);
-    let recorded = records.iter().find(|record| Some(record.last.seq) == noted);
-    let mut expected = recorded.map(|record| record.last.hash.clone());
-    let mut found = Vec::new();
-    for file in files {
-        let facts = read(file, stamp, key, |row| {
-            if Some(row.seq) == noted {
-                expected = Some(row.hash.clone());
-            }
-        })?;
-        found.push((file.clone(), facts));
-    }
-    found.sort_by_key(|(_, facts)| facts.after.seq);
-    if found.is_empty() {
-        return Ok(Archives { files: found, expected });
-    }
-    let cut = report.archived.clone().unwrap_or_else(|| LedgerHead::genesis(stamp));
-    let mut last = LedgerHead::genesis(stamp);
-    for (file, facts) in &found {
-        if facts.after.seq > last.seq {
-            return Err(CliError::Refused(format!(
-                "rows {} to {} are in none of the archives that were given; give them all",
-                last.seq + 1,
-                facts.after.seq
-            )));
-        }
-        if facts.after != last {
-            return Err(CliError::Refused(format!(
-                "the archive {} does not follow from the one before: it begins after row {} ({}), and that one ends with row {} ({})",
-                file.display(),
-                facts.after.seq,
-                facts.after.hash,
-                last.seq,
-                last.hash
-            )));
-        }
-        last = facts.last.clone();
-    }
-    if last == cut {
-        return Ok(Archives { files: found, expected });
-    }
-    Err(CliError::Refused(if last.seq < cut.seq {
-        format!("rows {} to {} are in none of the archives that were given; give them all", last.seq + 1, cut.seq)
-    } else if last.seq > cut.seq {
-        format!(
-            "the archives end with row {}, and in the database rows from {} on have not been archived: `tagmint ledger archive` was \
-             interrupted; run it again with the same `--out`",
-            last.seq,
-            cut.seq + 1
-        )
-    } else {
-        format!(
-            "the archives end with another row {} ({}) than the database has recorded ({})",
-            cut.seq, last.hash, cut.hash
-        )
-    }))
-}
-
-impl Archives {
-    pub(super) fn as_json(&self) -> Vec<Value> {
-        let archive = |(file, facts): &(PathBuf, ArchiveFacts)| json!({"file": file, "first_seq": facts.first_seq(), "last": facts.last, "rows": facts.rows()});
-        self.files.iter().map(archive).collect()
-    }
-
-    pub(super) fn as_text(&self, report: &VerifyReport) -> String {
-        match (&report.archived, self.files.len()) {
-            (None, _) => String::new(),
-            (Some(cut), 0) => format!(
-                "{}; the first row builds on the last of them, by its sealed record (`--archive FILE` checks them too)\n",
-                cut_in_words(cut)
-            ),
-            (Some(cut), files) => format!(
-                "rows 1 to {} in {files} {} are, too, and the first row builds on the last of them\n",
-                cut.seq,
-                if files == 1 { "archive" } else { "archives" }
-            ),
-        }
-    }
-}
-
-/// Where the ledger in the database begins, for who reads it.
-pub(super) fn cut_in_words(cut: &LedgerHead) -> String {
-    format!("rows 1 to {} are archived, and not in the database", cut.seq)
 }
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ async fn an_end_between_any_two_steps_loses_nothing_and_the_same_command_goes_on
         let report = store.ledger().verify(&stage.key).await.unwrap();
         let records = store.ledger().archives(&stage.key).await.unwrap();
         assert_eq!((report.unpruned, records.len()), (0, 1), "{step:?}");
-        verify(&[out.clone()], &report, &records, &stage.stamp, &stage.key, None).unwrap();
+        verify(std::slice::from_ref(&out), &report, &records, &stage.stamp, &stage.key, None).unwrap();
         let again = stage.archive_to(&store, (7, 1), &out, None).await.unwrap();
         assert_eq!((again.removed, again.facts.unwrap().last.seq), (0, 6), "{step:?}: once more changes nothing");
     }
