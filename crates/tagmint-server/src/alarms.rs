@@ -66,6 +66,9 @@ impl Alarms {
     /// Nothing is looked at yet.
     pub fn new(app: Arc<App>, parts: AlarmParts) -> Self {
         let AlarmParts { policy, sinks, certificate, folder } = parts;
+        for sink in &sinks {
+            app.figures.alarm_sink(sink.name());
+        }
         let (deliveries, posts) = sinks
             .into_iter()
             .map(|sink| {

@@ -34,10 +34,11 @@ use crate::{
         client::ClientError,
         keys::{KeyContext, KeysError},
         mint::MintError,
+        refusals,
     },
     http::{health::Check, problem::Problem},
     key_cache::{KeyCache, KeyView},
-    limits::{RateLimits, TooMany},
+    limits::{RateLimits, RefusalRows, TooMany},
     metrics::{Figures, Metrics},
     settings::Settings,
     sts::WebIdentitySts,
@@ -53,6 +54,8 @@ const HEALTH_TTL: Duration = Duration::from_secs(1);
 const SESSIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
 /// How long a used token is remembered after it has expired: a clock that was ahead may be set back by so much.
 const USED_TOKENS_KEPT: SignedDuration = SignedDuration::from_hours(1);
+/// How often refusals that have no row are summed up in one.
+const SUMMARY_EVERY: Duration = Duration::from_mins(10);
 /// How often ended sessions are looked for.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
 
@@ -113,6 +116,7 @@ pub struct App {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) keys: KeyCache,
     pub(crate) limits: RateLimits,
+    pub(crate) refusal_rows: RefusalRows,
     pub(crate) figures: Figures,
     pub(crate) recorder: Recorder,
     watch: Watch,
@@ -157,9 +161,10 @@ impl App {
         let max_age = settings.rotation.jwks_max_age.as_secs();
         let jwks_cache_control = HeaderValue::from_str(&format!("public, max-age={max_age}"))
             .unwrap_or(HeaderValue::from_static("no-cache"));
-        let figures = Figures::new(Metrics::new()?);
+        let figures = Figures::new(Metrics::new()?, settings.stamp.environment.as_str());
         let recorder = Recorder::new(settings.witness.recognition.clone(), &figures.metrics);
         let limits = RateLimits::new(&settings.limits, settings.open_mint);
+        let refusal_rows = RefusalRows::new(&settings.limits);
         let credentials = CredentialCache::new(settings.sts);
         Ok(Arc::new(Self {
             settings,
@@ -174,6 +179,7 @@ impl App {
             random,
             keys,
             limits,
+            refusal_rows,
             figures,
             recorder,
             watch: Watch::default(),
@@ -279,6 +285,20 @@ impl App {
                 tracing::warn!(%error, "could not delete old records of fetches");
             }
             tokio::time::sleep(SESSION_SWEEP).await;
+        }
+    }
+
+    /// Writes to the ledger how many refusals were counted and not recorded since this was done last. The running issuer does it every ten
+    /// minutes and at its end.
+    pub async fn write_refusal_summary(&self) {
+        refusals::write_summary(self).await;
+    }
+
+    /// Writes the count of refusals without a row now and then, until the process ends.
+    pub(crate) async fn keep_refusal_summaries(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(SUMMARY_EVERY).await;
+            self.write_refusal_summary().await;
         }
     }
 

@@ -81,6 +81,16 @@ pub struct Limits {
     pub per_address: Rate,
     /// Requests of one address whose credential proved nothing. Each leaves a row in the ledger, so a stranger must not make many.
     pub failed_per_address: Rate,
+    /// The same for all addresses of one IPv6 /48 together.
+    pub failed_per_network: Rate,
+    /// Ledger rows for refusals of unidentified callers of one network (IPv4 /24, IPv6 /48).
+    pub refusal_rows_per_network: HourlyRate,
+    /// Ledger rows for refusals of all unidentified callers together.
+    pub refusal_rows: HourlyRate,
+    /// Sessions of one subject that are good at once; 0 for no limit.
+    pub sessions_per_subject: u32,
+    /// Sessions that are opened for one subject.
+    pub session_opens_per_subject: Rate,
     /// Connections that are open at once, from all addresses.
     pub connections: usize,
     /// Connections that are open at once from one address (of one /64 with IPv6); loopback and trusted proxies are exempt.
@@ -154,12 +164,26 @@ pub struct Rate {
     pub burst: u32,
 }
 
+/// A token bucket that is refilled slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HourlyRate {
+    /// So many an hour in the long run; 0 for no limit.
+    pub per_hour: u32,
+    /// So many at once.
+    pub burst: u32,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             per_credential: Rate { per_second: 100, burst: 2_000 },
             per_address: Rate { per_second: 200, burst: 4_000 },
             failed_per_address: Rate { per_second: 2, burst: 1_000 },
+            failed_per_network: Rate { per_second: 20, burst: 5_000 },
+            refusal_rows_per_network: HourlyRate { per_hour: 600, burst: 2_000 },
+            refusal_rows: HourlyRate { per_hour: 3_600, burst: 10_000 },
+            sessions_per_subject: 1_000,
+            session_opens_per_subject: Rate { per_second: 1, burst: 500 },
             connections: 10_000,
             connections_per_address: 1_000,
             handshakes: 1_024,

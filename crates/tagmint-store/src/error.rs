@@ -322,6 +322,24 @@ pub enum LedgerError {
     Closed,
 }
 
+/// Why an archive of the ledger was not recorded. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ArchiveError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It does not continue the archives before, or its last row is not in the ledger as it says.
+    #[error(
+        "rows {first} to {last} are not the oldest in the database: another process has archived some of them meanwhile, or the ledger was altered"
+    )]
+    OutOfOrder {
+        /// The archive's first row.
+        first: i64,
+        /// Its last row.
+        last: i64,
+    },
+}
+
 /// Why a ledger does not verify.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum VerifyError {

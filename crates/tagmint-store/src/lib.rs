@@ -11,7 +11,7 @@
 //! | [`Store::acme`] | certificates, the ACME account and the order under way, with who may work at it |
 //! | [`Store::alarms`] | alarms that are known, and notices that have not arrived yet |
 //! | [`Store::witness`] | who fetched discovery and the key set |
-//! | [`Store::ledger`] | reading and verifying the mint ledger |
+//! | [`Store::ledger`] | reading, verifying and archiving the mint ledger |
 //! | [`LedgerWriter`] | appending to it: an answer means that the row is on disk |
 //!
 //! Every statement is one static text in the subset that SQLite and Postgres share; what differs between the engines is in `engine.rs`
@@ -38,7 +38,7 @@ pub use acme::{Acme, AcmeAccount, AcmeFailure, AcmeOrder, AcmeState, Certificate
 pub use alarms::{AlarmChanges, Alarms, NewNotice, StoredNotice};
 pub use bearers::{BearerRecord, Bearers, NewBearer, RotateError, Rotated, RotatedLife, Rotation};
 pub use credential::{CredentialFilter, CredentialLookup, Revocation};
-pub use error::{Fault, KeyChangeError, LedgerError, StoreError, VerifyError};
+pub use error::{ArchiveError, Fault, KeyChangeError, LedgerError, StoreError, VerifyError};
 pub use keys::{KeyCandidate, KeyRecord, Keys};
 pub use ledger::{Ledger, LedgerOrder, LedgerQuery, LedgerStats, LedgerWriter, MintedPrefix, StoredHead, VerifyReport};
 pub use sessions::{NewSession, SessionRecord, Sessions};

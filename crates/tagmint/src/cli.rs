@@ -474,13 +474,39 @@ pub enum LedgerCommand {
         /// A head that was noted before: the ledger must still hold it.
         #[arg(long, value_name = "SEQ:HASH", value_parser = head)]
         expect_head: Option<LedgerHead>,
+        /// The archives that rows have left for, all of them: with these the whole ledger is checked, from its first row on.
+        /// Without them the rows that are left are, and that they build on the last archived row by its sealed record.
+        #[arg(long = "archive", value_name = "FILE", num_args = 1..)]
+        archives: Vec<PathBuf>,
     },
+    /// Moves the oldest rows into a sealed file, and out of the database.
+    ///
+    /// Verifies the ledger, writes the file (JSON lines, as `export` does, with a sealed last line), makes it durable, reads it
+    /// back, records it in the database, and then removes its rows. It may be killed at any point: the same command goes on where it was.
+    /// The chain stays verifiable (`verify`). Runs beside the issuer. The database's file does not shrink; its space is used again.
+    /// With --format json: `{"archive": {"file", "first_seq", "last", "rows", "sha256"} | null, "removed_rows", "head", "held_by_seq"}`.
+    Archive(ArchiveArgs),
     /// Writes all rows as JSON lines, in order, as they were hashed.
     Export {
         /// The file to write. Default: stdout.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+}
+
+/// Which rows are archived, and where to.
+#[derive(Debug, Args)]
+pub struct ArchiveArgs {
+    /// Rows before this moment: RFC 3339, or a duration before now (`90d`). At least 24 hours ago, because role sessions that were
+    /// opened with the tokens of younger rows may still live.
+    #[arg(long, value_name = "WHEN")]
+    pub before: Since,
+    /// The file to write, on a disk of its own at best. It must not exist, unless an interrupted run has left it.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The latest rows that stay whatever their age.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub keep: u32,
 }
 
 /// Mints or refusals.

@@ -3,9 +3,13 @@
 use std::process::ExitCode;
 
 use tagmint_aws::{connection::ConnectionError, failure::Failure, policies::Unread, prove::ProveError};
-use tagmint_core::{ledger::LedgerFault, random::RandomUnavailable, sealing::SealingError};
+use tagmint_core::{
+    ledger::{LedgerFault, archive::ArchiveFault},
+    random::RandomUnavailable,
+    sealing::SealingError,
+};
 use tagmint_server::{app::StartError, flows::keys::KeysError, x509::CertificateError};
-use tagmint_store::{Fault, LedgerError, StoreError, VerifyError};
+use tagmint_store::{ArchiveError, Fault, LedgerError, StoreError, VerifyError};
 
 use crate::config::{ConfigError, files::FileError};
 
@@ -58,6 +62,17 @@ pub enum CliError {
     /// The ledger is not as it was written.
     #[error("the ledger does not verify: {0}")]
     Verify(#[from] VerifyError),
+    /// A file is no archive of the ledger that can be relied on.
+    #[error("the archive {}: {fault}", file.display())]
+    Archive {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What is wrong with it.
+        fault: ArchiveFault,
+    },
+    /// An archive was not recorded.
+    #[error(transparent)]
+    ArchiveRecord(#[from] ArchiveError),
     /// The ledger does not hold a head that was noted before.
     #[error("{message}")]
     NotHeld {
@@ -191,7 +206,11 @@ impl CliError {
             Self::BackendClient(_) => "session_backend",
             Self::SinkClient { .. } => "alarm_sink",
             Self::Store(_) | Self::Unusable(_) => "database",
-            Self::Ledger(_) | Self::Verify(_) | Self::NotHeld { .. } => "ledger",
+            Self::Ledger(_)
+            | Self::Verify(_)
+            | Self::Archive { .. }
+            | Self::ArchiveRecord(_)
+            | Self::NotHeld { .. } => "ledger",
             Self::Keys(_) => "keys",
             Self::Start(_) => "start",
             Self::Certificate(_) => "certificate",
@@ -244,10 +263,13 @@ impl CliError {
         match self {
             Self::Verify(VerifyError::Fault { fault, rows }) => {
                 let seq = match fault {
-                    LedgerFault::Dropped { expected, .. } => Some(*expected),
-                    LedgerFault::Unchained { seq } | LedgerFault::Altered { seq } | LedgerFault::Column { seq, .. } => {
-                        Some(*seq)
+                    LedgerFault::Dropped { expected, .. } | LedgerFault::ArchiveMissing { expected, .. } => {
+                        Some(*expected)
                     }
+                    LedgerFault::Unchained { seq }
+                    | LedgerFault::Altered { seq }
+                    | LedgerFault::Column { seq, .. }
+                    | LedgerFault::ArchiveRecord { seq } => Some(*seq),
                     // The rows agree with the head up to the lesser of both.
                     LedgerFault::Cut { expected, found } => Some((*expected).min(*found) + 1),
                     LedgerFault::Seal => None,

@@ -5,6 +5,7 @@ mod claims;
 mod header;
 mod keys;
 mod properties;
+mod wycheproof;
 
 use std::sync::LazyLock;
 

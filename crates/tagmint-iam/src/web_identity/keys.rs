@@ -263,3 +263,6 @@ fn point(x: &[u8], y: &[u8], len: usize) -> Option<Vec<u8>> {
     }
     Some(point)
 }
+
+#[cfg(test)]
+mod tests;

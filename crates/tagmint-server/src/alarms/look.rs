@@ -100,6 +100,7 @@ impl Lookout {
             free: found.f_bavail.saturating_mul(found.f_frsize),
             size: found.f_blocks.saturating_mul(found.f_frsize),
         };
+        self.app.refusal_rows.disk_is_low(disk.free < disk.low_below());
         self.app.figures.set("tagmint_disk_free_bytes", disk.free as f64);
         self.app.figures.set("tagmint_disk_size_bytes", disk.size as f64);
         Some(disk)

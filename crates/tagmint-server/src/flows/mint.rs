@@ -1,7 +1,8 @@
 //! Minting: authenticate, decide, build and check the claims, sign, record, release.
 //!
-//! The order is the product's promise. No token leaves without its row in the ledger, and a refusal leaves a row too. A row may exist for
-//! a token that nobody got (the process ended in between); never the other way round.
+//! The order is the product's promise. No token leaves without its row in the ledger. A refusal leaves a row too, or is counted where
+//! unidentified callers have used up theirs ([`refusals`]). A row may exist for a token that nobody got (the process ended in between); never
+//! the other way round.
 
 use std::net::IpAddr;
 
@@ -9,10 +10,10 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tagmint_core::{
     claims::Claims,
-    id::{MintId, RefusalId, RequestId},
+    id::{MintId, RequestId},
     identity::{CredentialId, IdentitySource, VerifiedIdentity},
     jws::{self, SignError, Token},
-    ledger::{LedgerEntry, Minted as MintedEntry, Outcome, Refused},
+    ledger::{LedgerEntry, Minted as MintedEntry, Outcome},
     random::RandomUnavailable,
     rules::{Denial, Grant, MintRequest},
     sanitize,
@@ -22,6 +23,7 @@ use tagmint_store::{LedgerError, StoreError};
 
 use super::authenticate::AuthenticateError;
 use super::identify::{Accepts, CiTokenUse, ClaimError, Claimed, Identified, IdentifyError, identify};
+use super::refusals::{self, Caller, Refusal, Unrecorded};
 use crate::{app::App, limits::TooMany};
 
 /// A request for a token, by whatever route it came.
@@ -137,16 +139,30 @@ impl MintError {
 }
 
 /// What is known of the caller by the time a row is written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
-    credential: Option<String>,
-    source: Option<String>,
-    identity: Option<String>,
-    rule: Option<String>,
+    caller: Caller,
+    /// Whether the caller may be anybody: nobody was identified, or nothing was shown, or a CI platform vouches.
+    anybody: bool,
     /// Whether a CI platform vouches for the caller.
     from_platform: bool,
     /// What the log says of a job.
     about: Option<String>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { caller: Caller::default(), anybody: true, from_platform: false, about: None }
+    }
+}
+
+impl From<Unrecorded> for MintError {
+    fn from(error: Unrecorded) -> Self {
+        match error {
+            Unrecorded::Ledger(error) => error.into(),
+            Unrecorded::Random(error) => error.into(),
+        }
+    }
 }
 
 /// A request that the rules grant, of somebody who has proved who they are. Nothing is signed or recorded yet.
@@ -205,8 +221,8 @@ impl Authorized {
             Ok(issued) => issued,
             Err(error) => return Err(refuse(app, &command, now, known, error).await),
         };
-        let (rule, roles) = (known.rule.clone(), entry.roles.join(" "));
-        let row = row(&command, now, known, Outcome::Minted(entry));
+        let (rule, roles) = (known.caller.rule.clone(), entry.roles.join(" "));
+        let row = row(&command, now, known.caller, entry);
         if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
             app.figures.ledger_failed();
             release(app, claimed).await;
@@ -238,22 +254,24 @@ async fn refuse(app: &App, command: &MintCommand, now: Timestamp, known: Known, 
     // Anybody can have jobs, and good tokens of them without end: what they are refused must not fill the ledger. Where nobody was
     // identified the address has paid already.
     if known.from_platform
-        && let Err(too_many) = app.limits.check_failed(command.remote)
+        && let Err(too_many) = refusals::check_failed(app, command.remote, now)
     {
         return MintError::TooMany(too_many);
     }
-    let refusal_id = match RefusalId::generate(now, &*app.random) {
-        Ok(id) => id,
-        Err(error) => return error.into(),
+    let refusal = Refusal {
+        what: "mint",
+        request_id: command.request_id,
+        route: command.route,
+        remote: command.remote,
+        at: now,
+        caller: known.caller,
+        anybody: known.anybody,
+        about: known.about,
+        code: error.code(),
+        detail: error.to_string(),
     };
-    // The words may quote what a stranger wrote, and a row is for ever.
-    let detail = sanitize::text(&error.to_string()).into_owned();
-    tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), about = known.about, error = detail, "mint refused");
-    let refused = Refused { refusal_id, code: error.code().to_owned(), detail };
-    let row = row(command, now, known, Outcome::Refused(refused));
-    if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
-        app.figures.ledger_failed();
-        return error.into();
+    if let Err(unrecorded) = refusals::record(app, refusal).await {
+        return unrecorded.into();
     }
     app.figures.refused(error.code());
     error
@@ -276,22 +294,23 @@ async fn decide(
         Err(IdentifyError::Credential(AuthenticateError::Store(error))) => return Err(MintError::Store(error)),
         Err(error) if !error.is_refusal() => return Err(MintError::Upstream(error)),
         Err(error) => {
-            app.limits.check_failed(command.remote).map_err(MintError::TooMany)?;
+            refusals::check_failed(app, command.remote, now).map_err(MintError::TooMany)?;
             return Err(MintError::Unauthenticated(error));
         }
     };
     let identity = &identified.identity;
-    known.credential = (identity.credential != CredentialId::Absent).then(|| identity.credential.to_string());
-    known.source = Some(identity.source.as_str().to_owned());
-    known.identity = Some(identity.subject.clone());
+    known.caller.credential = (identity.credential != CredentialId::Absent).then(|| identity.credential.to_string());
+    known.caller.source = Some(identity.source.as_str().to_owned());
+    known.caller.identity = Some(identity.subject.clone());
     known.from_platform = identity.provider.is_some();
+    known.anybody = known.from_platform || identity.source == IdentitySource::Open;
     known.about = about(identity);
     command.accepts.check(identity).map_err(MintError::Unauthenticated)?;
     let grant = app.rules.decide(identity, &command.request).map_err(|denial| {
-        known.rule = denial.rule.as_ref().map(ToString::to_string);
+        known.caller.rule = denial.rule.as_ref().map(ToString::to_string);
         MintError::Denied(denial)
     })?;
-    known.rule = Some(grant.rule.to_string());
+    known.caller.rule = Some(grant.rule.to_string());
     Ok((identified, grant))
 }
 
@@ -387,16 +406,17 @@ async fn sign(
     Ok((minted, entry))
 }
 
-fn row(command: &MintCommand, now: Timestamp, known: Known, outcome: Outcome) -> LedgerEntry {
+fn row(command: &MintCommand, now: Timestamp, caller: Caller, minted: MintedEntry) -> LedgerEntry {
+    let Caller { credential, source, identity, rule } = caller;
     LedgerEntry {
         at_ms: now.as_millisecond(),
         request_id: command.request_id,
         route: command.route.to_owned(),
         remote: Some(command.remote.to_string()),
-        credential: known.credential,
-        source: known.source,
-        identity: known.identity,
-        rule: known.rule,
-        outcome,
+        credential,
+        source,
+        identity,
+        rule,
+        outcome: Outcome::Minted(minted),
     }
 }

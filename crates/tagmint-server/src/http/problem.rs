@@ -341,6 +341,15 @@ impl From<TooMany> for Problem {
             "failed_authentication" => {
                 "Too many credentials that prove nothing came from this address; try again later."
             }
+            "failed_authentication_network" => {
+                "Too many credentials that prove nothing came from this network; try again later."
+            }
+            "session_opens" => {
+                "Sessions of this subject are opened too fast; try again later, or go on with a session that is open."
+            }
+            "sessions_per_subject" => {
+                "The subject has as many open sessions as it may have. Go on with one of them, end one (`DELETE /v1/sessions/current`), or wait until the first ends."
+            }
             "open_mint_address" => {
                 "The limit for requests without a credential is reached for this address; try again later, or show a credential."
             }
@@ -357,10 +366,16 @@ impl From<OpenSessionError> for Problem {
     fn from(error: OpenSessionError) -> Self {
         let problem = match &error {
             OpenSessionError::NoBackend => Self::new(&NO_SESSION_BACKEND),
-            OpenSessionError::Backend(BackendError::Refused) => Self::new(&AUTH_TOKEN_REFUSED),
+            // Its flow has logged it.
+            OpenSessionError::Backend(BackendError::Refused) => return Self::new(&AUTH_TOKEN_REFUSED),
             OpenSessionError::Backend(BackendError::Outage(_)) => {
                 Self::new(&BACKEND_UNAVAILABLE).retry_after(Duration::from_secs(5))
             }
+            OpenSessionError::TooMany(too_many) => return (*too_many).into(),
+            OpenSessionError::TooManySessions { retry_after, .. } => {
+                return TooMany { bucket: "sessions_per_subject", retry_after: *retry_after }.into();
+            }
+            OpenSessionError::Ledger(_) => Self::new(&LEDGER_UNAVAILABLE).retry_after(Duration::from_secs(5)),
             OpenSessionError::Store(_) => Self::new(&DATABASE_UNAVAILABLE).retry_after(Duration::from_secs(5)),
             OpenSessionError::Random(_) => Self::new(&INTERNAL),
         };

@@ -298,7 +298,7 @@ async fn health_and_figures_say_how_the_platforms_do() {
         health.to_string(),
         "ci: usable keys: 1, fetched 2026-09-21T14:13:20Z; the last attempt failed, the log says why"
     );
-    let figures = Figures::new(Metrics::new().unwrap());
+    let figures = Figures::new(Metrics::new().unwrap(), "test");
     figures.upstream(health);
     let text = figures.metrics.render();
     for line in [

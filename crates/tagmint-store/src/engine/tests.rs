@@ -63,7 +63,7 @@ engine_tests! {
         database.open().await.close().await;
         database.tamper("INSERT INTO _sqlx_migrations SELECT 99, 'later', installed_on, success, checksum, 0 FROM _sqlx_migrations WHERE version = 1").await;
         let error = refused(&database.options()).await;
-        assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 5, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 7, .. }), "{error}");
         assert!(Store::open_existing(&database.options()).await.is_err());
     }
 
@@ -73,6 +73,8 @@ engine_tests! {
              CREATE UNIQUE INDEX bearers_name ON bearers (name) WHERE revoked_at IS NULL; \
              DROP TABLE acme_accounts; DROP TABLE acme_orders; DROP TABLE acme_challenges; DROP TABLE acme_certificates; \
              DROP TABLE acme_state; DROP TABLE alarms; DROP TABLE alarm_notices; \
+             DROP TABLE archived_prefixes; DROP INDEX sessions_subject; DROP TABLE ledger_archives; \
+             CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END; \
              DROP TABLE document_fetches; DROP TABLE key_fetches; ALTER TABLE signing_keys DROP COLUMN due_at_ms; \
              DELETE FROM _sqlx_migrations WHERE version > 1";
         let store = database.open().await;
@@ -80,7 +82,7 @@ engine_tests! {
         store.close().await;
         database.tamper(BACK).await;
         let error = Store::open_existing(&database.options()).await.unwrap_err();
-        assert!(matches!(error, StoreError::OlderSchema { found: 1, needed: 5, .. }), "{error}");
+        assert!(matches!(error, StoreError::OlderSchema { found: 1, needed: 7, .. }), "{error}");
         let store = database.open().await;
         let kept = store.bearers().find_by_secret(bearer(1, "").secret_hash, at(1)).await.unwrap();
         let CredentialLookup::Valid(kept) = kept else { panic!("{kept:?}") };

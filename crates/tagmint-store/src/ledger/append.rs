@@ -8,7 +8,7 @@ use tagmint_core::{
     sealing::MasterKey,
 };
 
-use super::{StoredHead, count_rows, read_head};
+use super::{StoredHead, archive::is_archived, count_rows, read_head};
 use crate::{
     engine::{Connection, Engine, Executor, expect_rows, is_raised, is_taken, on_engine},
     error::{Fault, LedgerError},
@@ -202,7 +202,8 @@ async fn head_to_start_from(engine: &Engine, stamp: &Stamp, master_key: &MasterK
     let mut transaction = engine.begin_write(doing).await?;
     let stored = read_head(transaction.executor()).await.map_err(engine.failed(doing))?;
     let rows = count_rows(transaction.executor()).await.map_err(engine.failed(doing))?;
-    if stored.is_some() || rows > 0 {
+    let archived = is_archived(transaction.executor()).await.map_err(engine.failed(doing))?;
+    if stored.is_some() || rows > 0 || archived {
         transaction.rollback().await.map_err(engine.failed(doing))?;
         return genuine(stored, engine, master_key);
     }

@@ -72,7 +72,7 @@ problems! {
     UNSUPPORTED_TOKEN_TYPE = "unsupported-token-type", 400, "unsupported_token_type", "A minted token cannot be revoked",
         "AWS asks nobody before it accepts a minted token, so it is good until it expires. What can be revoked is the session or bearer that it was minted for.";
     TOO_MANY_REQUESTS = "too-many-requests", 429, "temporarily_unavailable", "Too many requests",
-        "The caller's address or credential has used up its rate, or too many credentials that prove nothing came from the address. Wait as long as `Retry-After` says.";
+        "The caller's address or credential has used up its rate, too many credentials that prove nothing came from the address or its network, or the subject has, or opens, too many sessions. Wait as long as `Retry-After` says.";
     INTERNAL = "internal", 500, "server_error", "Something went wrong on our side",
         "An error that should not happen. The log has it under the request id.";
     BACKEND_UNAVAILABLE = "backend-unavailable", 503, "temporarily_unavailable", "The session backend is out of order",

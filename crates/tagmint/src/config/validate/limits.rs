@@ -2,10 +2,10 @@
 
 use jiff::SignedDuration;
 use tagmint_core::environment::Environment;
-use tagmint_server::settings::{Limits, Rate};
+use tagmint_server::settings::{HourlyRate, Limits, Rate};
 
 use super::{Check, HOUR, MINUTE};
-use crate::config::raw::{DurationText, RawLimits, RawRate};
+use crate::config::raw::{DurationText, RawHourlyRate, RawLimits, RawRate};
 
 impl Check<'_> {
     pub(super) fn limits(&mut self, raw: &RawLimits) -> Limits {
@@ -22,6 +22,11 @@ impl Check<'_> {
             per_credential: self.rate("limits.per_credential", raw.per_credential),
             per_address: self.rate("limits.per_address", raw.per_address),
             failed_per_address: self.rate("limits.failed_per_address", raw.failed_per_address),
+            failed_per_network: self.rate("limits.failed_per_network", raw.failed_per_network),
+            refusal_rows_per_network: self.hourly("limits.refusal_rows_per_network", raw.refusal_rows_per_network),
+            refusal_rows: self.hourly("limits.refusal_rows", raw.refusal_rows),
+            sessions_per_subject: raw.sessions_per_subject,
+            session_opens_per_subject: self.rate("limits.session_opens_per_subject", raw.session_opens_per_subject),
             connections: self.count("limits.connections", raw.connections),
             connections_per_address: self.count("limits.connections_per_address", raw.connections_per_address),
             handshakes: self.count("limits.handshakes", raw.handshakes),
@@ -43,6 +48,16 @@ impl Check<'_> {
             );
         }
         Rate { per_second: raw.per_second, burst: raw.burst }
+    }
+
+    fn hourly(&mut self, path: &str, raw: RawHourlyRate) -> HourlyRate {
+        if raw.per_hour > 0 && raw.burst == 0 {
+            self.problem(
+                &format!("{path}.burst"),
+                "`0` lets nothing through; 1 or more is allowed (no limit: `per_hour = 0`)",
+            );
+        }
+        HourlyRate { per_hour: raw.per_hour, burst: raw.burst }
     }
 
     fn count(&mut self, path: &str, value: u64) -> usize {
