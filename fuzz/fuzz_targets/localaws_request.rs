@@ -17,7 +17,7 @@ use axum::{
     extract::ConnectInfo,
 };
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use libfuzzer_sys::fuzz_target;
 use tagmint_core::{clock::Clock, random::SystemRandom};
 use tagmint_fuzz::{sections, world};
@@ -35,6 +35,10 @@ struct Still;
 impl Clock for Still {
     fn now(&self) -> Timestamp {
         world::now()
+    }
+
+    fn monotonic(&self) -> SignedDuration {
+        SignedDuration::ZERO
     }
 }
 

@@ -74,7 +74,7 @@ pub async fn discovery(
         revocation_endpoint: issuer.join(super::revoke::REVOKE_PATH),
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
-        id_token_signing_alg_values_supported: app.keys.view(app.clock.now()).algorithms.clone(),
+        id_token_signing_alg_values_supported: app.keys.current(&*app.clock).algorithms.clone(),
         claims_supported: [
             "iss",
             "sub",
@@ -108,7 +108,7 @@ pub async fn jwks(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let view = app.keys.view(app.clock.now());
+    let view = app.keys.current(&*app.clock);
     let etag = HeaderValue::from_str(&view.etag).unwrap_or(HeaderValue::from_static("\"\""));
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));

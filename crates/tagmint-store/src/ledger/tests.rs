@@ -1,5 +1,6 @@
 //! The ledger's promises: an answer means a durable row, one unbroken chain whoever writes, and no change goes unnoticed.
 
+mod rollback;
 mod tampering;
 mod writing;
 
