@@ -107,8 +107,10 @@ impl KeyContext {
         let by = conditions::about(jump.by());
         if jump.is_back() {
             tracing::warn!(expected = %jump.reached, %now, keys = moved.len(), "the clock was set back by {by}: keys, sessions and bearer tokens keep the spans that were left to them");
+        } else if jump.certain {
+            tracing::warn!(expected = %jump.reached, %now, keys = moved.len(), "the clock was set ahead by {by}: no key signs sooner for it");
         } else {
-            tracing::warn!(expected = %jump.reached, %now, keys = moved.len(), "the clock is ahead by {by} of when the issuer last looked: no key signs before it was published long enough");
+            tracing::info!(last = %jump.reached, %now, keys = moved.len(), "no issuer looked at the keys for {by}: none signs before it was seen published for long enough");
         }
         self.tell(&moved);
         Ok(followed(mark.steps + 1))
