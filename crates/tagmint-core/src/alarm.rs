@@ -36,6 +36,8 @@ pub enum AlarmKind {
     SigningKeysUnread,
     /// Writes to the ledger fail: nothing is minted.
     LedgerFailing,
+    /// The ledger in the database is not the one that this issuer wrote: nothing is minted.
+    LedgerRolledBack,
     /// The database takes no writes: nothing is minted.
     DatabaseUnwritable,
     /// The disk of the database is nearly full.
@@ -50,7 +52,7 @@ pub enum AlarmKind {
 
 impl AlarmKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::CertificateUnservable,
         Self::CertificateExpiring,
         Self::CertificateRenewalFailing,
@@ -61,6 +63,7 @@ impl AlarmKind {
         Self::SigningKeyNoSuccessor,
         Self::SigningKeysUnread,
         Self::LedgerFailing,
+        Self::LedgerRolledBack,
         Self::DatabaseUnwritable,
         Self::DiskNearlyFull,
         Self::SessionBackendDown,
@@ -81,6 +84,7 @@ impl AlarmKind {
             Self::SigningKeyNoSuccessor => "signing-key-no-successor",
             Self::SigningKeysUnread => "signing-keys-unread",
             Self::LedgerFailing => "ledger-failing",
+            Self::LedgerRolledBack => "ledger-rolled-back",
             Self::DatabaseUnwritable => "database-unwritable",
             Self::DiskNearlyFull => "disk-nearly-full",
             Self::SessionBackendDown => "session-backend-down",

@@ -26,6 +26,8 @@ use crate::app::App;
 
 /// How often the issuer looks at itself.
 pub const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// When it looks a second time after its start: what was still being tried at the first look has worked or failed by then.
+const SECOND_LOOK: Duration = Duration::from_secs(15);
 
 /// What looking for alarms needs beside the issuer itself.
 #[derive(Debug)]
@@ -86,6 +88,8 @@ impl Alarms {
     pub async fn keep(mut self) {
         let deliveries = std::mem::take(&mut self.deliveries);
         let looking = async {
+            self.look().await;
+            tokio::time::sleep(SECOND_LOOK).await;
             loop {
                 self.look().await;
                 tokio::time::sleep(LOOK_EVERY).await;

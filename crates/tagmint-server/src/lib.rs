@@ -24,6 +24,7 @@ pub mod app;
 pub mod backend;
 pub mod certificate_files;
 pub mod client_address;
+mod clock_watch;
 pub mod connections;
 mod credential_cache;
 pub mod flows;

@@ -211,6 +211,11 @@ impl Upstreams {
         future::join_all(self.keys.iter().map(keep)).await;
     }
 
+    /// Fetches all keys now. For a clock that was set: how old they are cannot be told by it.
+    pub async fn refresh(self: Arc<Self>) {
+        future::join_all(self.keys.iter().map(UpstreamKeys::refresh)).await;
+    }
+
     /// How the providers are doing, in the order of the configuration.
     pub fn health(&self) -> Vec<ProviderHealth> {
         let health =

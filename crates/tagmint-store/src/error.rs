@@ -311,6 +311,19 @@ pub enum LedgerError {
         /// The database file.
         database: Arc<str>,
     },
+    /// The ledger does not hold what this process has written or read last.
+    #[error(
+        "{database}: the ledger ends at row {found} and does not hold row {known} as this issuer wrote it: the database was restored or \
+         replaced under the running issuer; put the newer one back, or restart the issuer to go on with this one"
+    )]
+    RolledBack {
+        /// The database file.
+        database: Arc<str>,
+        /// The row that this process knows as the last one.
+        known: i64,
+        /// The last row now.
+        found: i64,
+    },
     /// Rows, but no head.
     #[error("{database}: the ledger's head is gone: it was removed; restore the database from a backup")]
     HeadMissing {

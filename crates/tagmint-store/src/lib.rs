@@ -8,6 +8,7 @@
 //! | [`Store::sessions`], [`Store::bearers`] | credentials, by the hash of their secret |
 //! | [`Store::used_tokens`] | tokens of CI platforms that were exchanged: each works once |
 //! | [`Store::keys`] | signing keys, sealed under the key file, changed in one transaction |
+//! | [`Store::clock`] | the latest moment that was seen, and what moves when the clock was set |
 //! | [`Store::acme`] | certificates, the ACME account and the order under way, with who may work at it |
 //! | [`Store::alarms`] | alarms that are known, and notices that have not arrived yet |
 //! | [`Store::witness`] | who fetched discovery and the key set |
@@ -21,6 +22,7 @@ mod acme;
 mod alarms;
 mod batch;
 mod bearers;
+mod clock;
 mod credential;
 mod engine;
 mod error;
@@ -37,6 +39,7 @@ mod witness;
 pub use acme::{Acme, AcmeAccount, AcmeFailure, AcmeOrder, AcmeState, CertificateRecord, NewOrder};
 pub use alarms::{AlarmChanges, Alarms, NewNotice, StoredNotice};
 pub use bearers::{BearerRecord, Bearers, NewBearer, RotateError, Rotated, RotatedLife, Rotation};
+pub use clock::{Clock, ClockMark};
 pub use credential::{CredentialFilter, CredentialLookup, Revocation};
 pub use error::{ArchiveError, Fault, KeyChangeError, LedgerError, StoreError, VerifyError};
 pub use keys::{KeyCandidate, KeyRecord, Keys};

@@ -1,6 +1,6 @@
 //! Sessions: opened on the session backend's word, found by the hash of their secret.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use tagmint_core::{id::SessionId, issued_secret::SecretHash};
 
@@ -65,7 +65,8 @@ const GET: &str =
 const LIST: &str = "SELECT secret_hash, id, subject, attributes, created_at, expires_at, revoked_at FROM sessions \
      WHERE $1 IS NULL OR (revoked_at IS NULL AND expires_at > $1) ORDER BY created_at DESC, id DESC LIMIT $2";
 const REVOKE: &str = "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
-const DELETE: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)";
+const DELETE: &str = "DELETE FROM sessions WHERE id IN \
+     (SELECT id FROM sessions WHERE expires_at < $1 AND expires_at - created_at <= $2 LIMIT $3)";
 
 type Row = (String, String, String, String, i64, i64, Option<i64>);
 
@@ -222,8 +223,11 @@ impl Sessions<'_> {
         }
     }
 
-    /// Deletes sessions that ended before a moment; returns how many. Other writes may come in between.
-    pub async fn delete_expired(self, before: Timestamp) -> Result<u64, StoreError> {
+    /// Deletes sessions that ended before a moment and were made for at most `lifetime`; returns how many. Other writes may come in between.
+    ///
+    /// A clock that is ahead shows sessions as ended that are good again when it is right. One that ran for `lifetime` without being set
+    /// has seen them end.
+    pub async fn delete_expired(self, before: Timestamp, lifetime: SignedDuration) -> Result<u64, StoreError> {
         let doing = "delete expired sessions";
         let engine = &self.store.inner.engine;
         let mut deleted = 0;
@@ -232,6 +236,7 @@ impl Sessions<'_> {
             let touched = on_engine!(writer.executor(), connection => {
                 sqlx::query(DELETE)
                     .bind(before.as_second())
+                    .bind(lifetime.as_secs())
                     .bind(DELETE_BATCH)
                     .execute(connection)
                     .await

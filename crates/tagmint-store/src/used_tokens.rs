@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     batch::BatchWork,
@@ -79,7 +79,7 @@ const RELEASE_FIRST: &str =
     "DELETE FROM used_tokens WHERE provider = $1 AND token_hash = $2 AND uses = $3 AND first_used_at = $4";
 const RELEASE_LATER: &str = "UPDATE used_tokens SET uses = uses - 1 WHERE provider = $1 AND token_hash = $2 AND uses = $3 AND first_used_at <= $4";
 const DELETE: &str = "DELETE FROM used_tokens WHERE (provider, token_hash) IN \
-     (SELECT provider, token_hash FROM used_tokens WHERE keep_until <= $1 LIMIT $2)";
+     (SELECT provider, token_hash FROM used_tokens WHERE keep_until <= $1 AND keep_until - first_used_at <= $2 LIMIT $3)";
 
 const DOING: &str = "claim a token";
 
@@ -117,10 +117,12 @@ impl UsedTokens<'_> {
         }
     }
 
-    /// Deletes what need not be remembered any more: tokens that were good until `before` at most. Returns how many.
+    /// Deletes what need not be remembered any more: tokens that were good until `before` at most, and for at most `lifetime` after their
+    /// first use. Returns how many.
     ///
-    /// Let `before` lie well before now: where a clock that was ahead is set back, tokens that had expired are good again.
-    pub async fn delete_expired(self, before: Timestamp) -> Result<u64, StoreError> {
+    /// A token whose row is gone works once more, and a clock that is ahead shows tokens as expired that are good. So `lifetime` must be
+    /// less than the time for which the clock ran without being set: then each of these tokens has expired by any clock.
+    pub async fn delete_expired(self, before: Timestamp, lifetime: SignedDuration) -> Result<u64, StoreError> {
         let doing = "delete used tokens that have expired";
         let engine = &self.store.inner.engine;
         let mut deleted = 0;
@@ -129,6 +131,7 @@ impl UsedTokens<'_> {
             let touched = on_engine!(writer.executor(), connection => {
                 sqlx::query(DELETE)
                     .bind(before.as_second())
+                    .bind(lifetime.as_secs())
                     .bind(DELETE_BATCH)
                     .execute(connection)
                     .await

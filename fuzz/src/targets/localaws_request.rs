@@ -17,7 +17,7 @@ use axum::{
     extract::ConnectInfo,
 };
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tagmint_core::{clock::Clock, random::SystemRandom};
 use tagmint_localaws::{
     account::{AccessKey, Account},
@@ -34,6 +34,10 @@ struct Still;
 impl Clock for Still {
     fn now(&self) -> Timestamp {
         world::now()
+    }
+
+    fn monotonic(&self) -> SignedDuration {
+        SignedDuration::ZERO
     }
 }
 

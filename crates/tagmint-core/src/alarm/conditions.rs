@@ -15,12 +15,16 @@ use crate::key_schedule::{KeyState, RotationPolicy};
 pub struct Observations {
     /// When.
     pub now: Timestamp,
+    /// How long the issuer has been running.
+    pub running_for: SignedDuration,
     /// The certificate; none where TLS ends at a proxy.
     pub certificate: Option<CertificateView>,
     /// The signing keys.
     pub keys: KeysView,
     /// Writes to the ledger that failed since the last look.
     pub ledger_failures: u64,
+    /// What shows that the database was restored to an earlier state under the running issuer; none when it was not.
+    pub ledger_rolled_back: Option<String>,
     /// Why the database takes no writes; none when it does.
     pub database: Option<String>,
     /// The disk of the database.

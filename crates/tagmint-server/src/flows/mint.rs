@@ -24,7 +24,7 @@ use tagmint_store::{LedgerError, StoreError};
 use super::authenticate::AuthenticateError;
 use super::identify::{Accepts, CiTokenUse, ClaimError, Claimed, Identified, IdentifyError, identify};
 use super::refusals::{self, Caller, Refusal, Unrecorded};
-use crate::{app::App, limits::TooMany};
+use crate::{app::App, key_cache::NoSigner, limits::TooMany};
 
 /// A request for a token, by whatever route it came.
 #[derive(Debug, Clone)]
@@ -88,9 +88,9 @@ pub enum MintError {
         /// What AWS would refuse.
         error: SignError,
     },
-    /// No key may sign yet.
-    #[error("no signing key is active; the next one signs from {0:?}")]
-    NoSigningKey(Option<Timestamp>),
+    /// No key may sign now.
+    #[error("{0}")]
+    NoSigningKey(NoSigner),
     /// The keys could not be read from the database for so long that another process may have rotated them.
     #[error("the signing keys have not been read from the database for {0} s")]
     StaleKeys(i64),
@@ -366,8 +366,8 @@ async fn sign(
     grant: Grant,
     now: Timestamp,
 ) -> Result<(Minted, MintedEntry), MintError> {
-    let view = app.fresh_keys(now).await?;
-    let signer = view.signing.as_deref().ok_or(MintError::NoSigningKey(view.signs_from))?;
+    let view = app.fresh_keys().await?;
+    let signer = view.signing.as_deref().ok_or_else(|| MintError::NoSigningKey(view.no_signer()))?;
     let claims = Claims {
         issuer: app.settings.stamp.issuer.clone(),
         subject: grant.subject,

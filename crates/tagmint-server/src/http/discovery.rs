@@ -82,7 +82,7 @@ pub async fn metadata(State(app): State<Arc<App>>) -> Response {
 fn document(app: &App) -> Response {
     let exchange = (!app.upstreams.is_empty()).then_some(super::oauth::TOKEN_EXCHANGE);
     let issuer = &app.settings.stamp.issuer;
-    let mut algorithms = app.keys.view(app.clock.now()).algorithms.clone();
+    let mut algorithms = app.keys.current(&*app.clock).algorithms.clone();
     let required = Algorithm::Rs256.as_str();
     if !algorithms.contains(&required) {
         algorithms.push(required);
@@ -129,7 +129,7 @@ pub async fn jwks(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let view = app.keys.view(app.clock.now());
+    let view = app.keys.current(&*app.clock);
     let etag = HeaderValue::from_str(&view.etag).unwrap_or(HeaderValue::from_static("\"\""));
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));

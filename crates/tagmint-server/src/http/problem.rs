@@ -299,7 +299,9 @@ impl From<(MintError, Timestamp)> for Problem {
             MintError::Unsignable { rule, error } => {
                 Self::new(&TOKEN_NOT_ACCEPTABLE).detail(sentence(&error.to_string())).rule(Some(rule))
             }
-            MintError::NoSigningKey(from) => Self::new(&NO_SIGNING_KEY).retry_after(wait_until(from)),
+            MintError::NoSigningKey(why) => {
+                Self::new(&NO_SIGNING_KEY).detail(sentence(&why.to_string())).retry_after(wait_until(why.until()))
+            }
             MintError::StaleKeys(_) => Self::new(&STALE_KEYS).retry_after(Duration::from_secs(5)),
             MintError::Ledger(_) => Self::new(&LEDGER_UNAVAILABLE).retry_after(Duration::from_secs(5)),
             MintError::Store(_) => Self::new(&DATABASE_UNAVAILABLE).retry_after(Duration::from_secs(5)),

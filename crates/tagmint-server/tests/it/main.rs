@@ -6,6 +6,7 @@ mod acme;
 mod acme_server;
 mod alarms;
 mod aws_credentials;
+mod clock;
 mod documents;
 mod exchange;
 mod exchange_parameters;

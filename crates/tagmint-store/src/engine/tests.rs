@@ -76,6 +76,7 @@ engine_tests! {
              DROP TABLE archived_prefixes; DROP INDEX sessions_subject; DROP TABLE ledger_archives; \
              CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END; \
              DROP TABLE document_fetches; DROP TABLE key_fetches; ALTER TABLE signing_keys DROP COLUMN due_at_ms; \
+             DROP TABLE clock; DROP TRIGGER signing_keys_withdrawn_is_final; ALTER TABLE signing_keys DROP COLUMN withdrawn; \
              DELETE FROM _sqlx_migrations WHERE version > 1";
         let store = database.open().await;
         store.bearers().create(&bearer(1, "ci")).await.unwrap();
@@ -87,7 +88,7 @@ engine_tests! {
         let kept = store.bearers().find_by_secret(bearer(1, "").secret_hash, at(1)).await.unwrap();
         let CredentialLookup::Valid(kept) = kept else { panic!("{kept:?}") };
         assert!(kept.scope.is_empty() && kept.replaced_by.is_none(), "{kept:?}");
-        assert_eq!(store.used_tokens().delete_expired(at(1)).await.unwrap(), 0);
+        assert_eq!(store.used_tokens().delete_expired(at(1), jiff::SignedDuration::MAX).await.unwrap(), 0);
         assert_eq!(store.witness().keys().await.unwrap(), []);
     }
 

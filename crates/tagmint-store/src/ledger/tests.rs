@@ -1,6 +1,7 @@
 //! The ledger's promises: an answer means a durable row, one unbroken chain whoever writes, and no change goes unnoticed.
 
 mod archiving;
+mod rollback;
 mod tampering;
 mod writing;
 

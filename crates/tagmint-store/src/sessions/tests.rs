@@ -116,8 +116,11 @@ engine_tests! {
         for number in 0..3 {
             store.sessions().create(&NewSession { expires_at: at(i64::from(number)), ..session(number) }).await.unwrap();
         }
-        assert_eq!(store.sessions().delete_expired(at(2)).await.unwrap(), 2);
-        assert_eq!(store.sessions().delete_expired(at(2)).await.unwrap(), 0);
+        let delete = async |lifetime| store.sessions().delete_expired(at(2), SignedDuration::from_secs(lifetime)).await.unwrap();
+        assert_eq!(delete(-1).await, 0);
+        assert_eq!(delete(0).await, 1, "one that was made for longer may be good by the right clock");
+        assert_eq!(delete(3600).await, 1);
+        assert_eq!(delete(3600).await, 0);
         assert_eq!(store.sessions().list(CredentialFilter::All, 10).await.unwrap().len(), 1);
         assert_eq!(store.sessions().find_by_secret(session(0).secret_hash, at(2)).await.unwrap(), CredentialLookup::NotFound);
     }

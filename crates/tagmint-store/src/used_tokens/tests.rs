@@ -3,6 +3,8 @@
 use super::*;
 use crate::test_support::{TestDatabase, at, engine_tests};
 
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
 /// A use of the token with this number, at this second, good from 0 to 100.
 fn token(number: u32, second: i64) -> TokenUse {
     TokenUse {
@@ -141,11 +143,23 @@ engine_tests! {
         let keep_until = |number| at(if number < 2_050 { 100 } else { 101 });
         let all = (0..2_100).map(|number| TokenUse { keep_until: keep_until(number), ..token(number, 1) }).collect();
         assert!(claim_all([&store, &store], all).await.iter().all(|claim| *claim == Claim::First));
-        assert_eq!(tokens.delete_expired(at(99)).await.unwrap(), 0);
+        assert_eq!(tokens.delete_expired(at(99), HOUR).await.unwrap(), 0);
         // Rows go in several statements.
-        assert_eq!(tokens.delete_expired(at(100)).await.unwrap(), 2_050);
+        assert_eq!(tokens.delete_expired(at(100), HOUR).await.unwrap(), 2_050);
         assert_eq!(tokens.claim(&token(2_060, 2)).await.unwrap(), spent(1));
         assert_eq!(tokens.claim(&token(1, 2)).await.unwrap(), Claim::First);
+    }
+
+    async fn a_clock_that_was_ahead_forgets_nothing_that_is_good(database: TestDatabase) {
+        let store = database.open().await;
+        let tokens = store.used_tokens();
+        assert_eq!(tokens.claim(&token(1, 1)).await.unwrap(), Claim::First);
+        // Two hours ahead the token, which is good from 1 to 100, seems to have expired. The clock has not run for as long.
+        for seconds in [-1, 0, 98] {
+            assert_eq!(tokens.delete_expired(at(7_200), SignedDuration::from_secs(seconds)).await.unwrap(), 0, "{seconds}");
+        }
+        assert_eq!(tokens.claim(&token(1, 2)).await.unwrap(), spent(1));
+        assert_eq!(tokens.delete_expired(at(7_200), SignedDuration::from_secs(99)).await.unwrap(), 1);
     }
 
     async fn a_longer_leeway_keeps_a_row_for_longer(database: TestDatabase) {
@@ -155,8 +169,8 @@ engine_tests! {
         let later = TokenUse { keep_until: at(200), ..retried(3, 2) };
         assert_eq!(tokens.claim(&later).await.unwrap(), Claim::Again(2));
         assert_eq!(tokens.claim(&retried(3, 3)).await.unwrap(), Claim::Again(3));
-        assert_eq!(tokens.delete_expired(at(199)).await.unwrap(), 0);
-        assert_eq!(tokens.delete_expired(at(200)).await.unwrap(), 1);
+        assert_eq!(tokens.delete_expired(at(199), HOUR).await.unwrap(), 0);
+        assert_eq!(tokens.delete_expired(at(200), HOUR).await.unwrap(), 1);
     }
 
     async fn a_failed_write_claims_nothing(database: TestDatabase) {

@@ -39,8 +39,16 @@ async fn change(command: KeysCommand, keys: &KeyContext, config: &Config, output
     let knows_sts = config.settings.witness.recognition.is_given();
     match command {
         KeysCommand::List => {
-            let states = keys.list().await?.into_iter().map(|record| record.state).collect::<Vec<_>>();
+            let (states, behind) = keys.list_by_clock().await?;
             show(&states, &keys.fetches_of_keys().await?, output)?;
+            if let Some(behind) = behind {
+                output.talk(&format!(
+                    "the clock is {} behind the latest moment that the issuer noted: it was ahead then, or is behind now. The issuer moves the \
+                     schedule to what is listed here when it starts, or within {} s",
+                    durations::in_words(behind),
+                    config.settings.key_refresh.as_secs()
+                ));
+            }
             if states.is_empty() {
                 output.talk("no keys; the issuer makes the first one when it starts");
             } else if !knows_sts {
@@ -198,7 +206,14 @@ mod tests {
     }
 
     fn state(retiring_at: Option<Timestamp>, withdrawn_at: Option<Timestamp>) -> KeyState {
-        let schedule = KeySchedule { published_at: at(0), active_at: at(100), retiring_at, withdrawn_at, due_at: None };
+        let schedule = KeySchedule {
+            published_at: at(0),
+            active_at: at(100),
+            retiring_at,
+            withdrawn_at,
+            due_at: None,
+            withdrawn: false,
+        };
         KeyState { kid: "a".repeat(43).parse().unwrap(), algorithm: Algorithm::Es256, schedule }
     }
 

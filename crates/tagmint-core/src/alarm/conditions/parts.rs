@@ -32,6 +32,14 @@ pub(super) fn alarms(seen: &Observations) -> Vec<Alarm> {
             "see the log: the disk is full or read-only, or another process holds the database",
         ));
     }
+    if let Some(why) = &seen.ledger_rolled_back {
+        alarms.push(alarm(
+            AlarmKind::LedgerRolledBack,
+            Severity::Critical,
+            format!("the database was restored under the running issuer, and nothing is minted: {why}"),
+            "put the newer database back, or accept the older one with a restart: see \"The ledger was rolled back\" in the runbook",
+        ));
+    }
     if let Some(why) = &seen.database {
         alarms.push(alarm(
             AlarmKind::DatabaseUnwritable,
@@ -57,12 +65,13 @@ pub(super) fn alarms(seen: &Observations) -> Vec<Alarm> {
     alarms.extend(seen.providers.iter().filter_map(provider));
     alarms.extend(seen.clock_step.filter(|step| seen.now.duration_since(step.at).abs() < ClockStep::TOLD_FOR).map(
         |ClockStep { at, by }| {
-            let direction = if by.is_negative() { "back" } else { "ahead" };
+            // A machine that slept shows a clock that is ahead of the time that passed for its programs.
+            let (direction, or) = if by.is_negative() { ("back", "") } else { ("ahead", ", or the machine slept") };
             alarm(
                 AlarmKind::ClockStepped,
                 Severity::Warning,
-                format!("the clock was set {direction} by {} at {at:.0}, or the machine slept", about(by)),
-                "see `timedatectl`: a time service must run; STS refuses tokens that are five minutes off",
+                format!("the clock was set {direction} by {} at {at:.0}{or}", about(by)),
+                "see `timedatectl`: a time service must run, and STS refuses tokens that are five minutes off. The key schedule has moved with the clock: `tagmint keys list`",
             )
         },
     ));
@@ -79,6 +88,10 @@ fn provider(provider: &ProviderView) -> Option<Alarm> {
         text,
         fix: "the log says why its keys cannot be fetched: its issuer is down, or the way to it is closed".to_owned(),
     };
+    // The first fetch has not ended: whether its keys can be had is not known yet.
+    if age.is_none() && !failing {
+        return None;
+    }
     let fetched = age.map_or("never fetched".to_owned(), |age| format!("last fetched {} ago", about(age)));
     if *usable == 0 {
         return Some(alarm(Severity::Critical, format!("the tokens of `{name}` are refused: its keys were {fetched}")));

@@ -35,6 +35,7 @@ fn key(active_at: Timestamp) -> KeyState {
             retiring_at: None,
             withdrawn_at: None,
             due_at: None,
+            withdrawn: false,
         },
     }
 }
@@ -43,6 +44,7 @@ fn key(active_at: Timestamp) -> KeyState {
 fn well() -> Observations {
     Observations {
         now: start(),
+        running_for: HOUR,
         certificate: Some(CertificateView {
             served: Some(CertificateLife { not_before: start() - DAY, not_after: start() + DAY * 89 }),
             stored: StoredCertificate::Served,
@@ -56,6 +58,7 @@ fn well() -> Observations {
             signs_from: None,
         },
         ledger_failures: 0,
+        ledger_rolled_back: None,
         database: None,
         disk: Some(DiskView { free: 10 << 30, size: 20 << 30 }),
         session_backend: None,
@@ -148,6 +151,8 @@ fn keys_that_are_late_missing_or_unread() {
     assert_eq!(active(DAY * 30 + slack + minute), [(AlarmKind::SigningKeyOverdue, Severity::Warning)]);
     let with_next = with(|seen| seen.keys.states = vec![key(start() - DAY * 30), key(start() + HOUR)]);
     assert_eq!(with_next, []);
+    let after_a_long_stop = with(|seen| seen.keys.states = vec![key(start() - DAY * 70), key(start() + HOUR)]);
+    assert_eq!(after_a_long_stop, [], "the next one is published, and has its moment");
     let waiting = with(|seen| {
         let mut next = key(start() + DAY);
         next.schedule.due_at = Some(start() - DAY * 2);
@@ -164,6 +169,8 @@ fn keys_that_are_late_missing_or_unread() {
 #[test]
 fn ledger_database_and_session_backend() {
     assert_eq!(with(|seen| seen.ledger_failures = 1), [(AlarmKind::LedgerFailing, Severity::Critical)]);
+    let rolled_back = with(|seen| seen.ledger_rolled_back = Some("row 7 is gone".to_owned()));
+    assert_eq!(rolled_back, [(AlarmKind::LedgerRolledBack, Severity::Critical)]);
     let full = with(|seen| seen.database = Some("full".to_owned()));
     assert_eq!(full, [(AlarmKind::DatabaseUnwritable, Severity::Critical)]);
     let down = with(|seen| seen.session_backend = Some("it answered 502".to_owned()));
@@ -195,6 +202,44 @@ fn a_platform_that_cannot_be_asked_for_half_the_time_is_told() {
 }
 
 #[test]
+fn what_was_not_tried_yet_raises_nothing() {
+    // A platform whose first fetch has not ended, and one whose first fetch has failed or brought no key.
+    let first = |failing, age| {
+        with(|seen| {
+            let view = &mut seen.providers[0];
+            (view.usable, view.age, view.failing) = (0, age, failing);
+        })
+    };
+    let missing = [(AlarmKind::ProviderKeysStale, Severity::Critical)];
+    assert_eq!(first(false, None), []);
+    assert_eq!(first(true, None), missing);
+    assert_eq!(first(false, Some(SignedDuration::ZERO)), missing, "it publishes no key that can be used");
+    // A first certificate that is being ordered, or a stored one that is about to be taken up.
+    let ordering = |failures, running_for, stored: StoredCertificate| {
+        with(|seen| {
+            seen.running_for = running_for;
+            let renewal = Some(RenewalView { failures, last_error: None, next_at: Some(start()) });
+            seen.certificate = Some(CertificateView { served: None, stored, renewal });
+        })
+    };
+    let minute = SignedDuration::from_mins(1);
+    let other = StoredCertificate::Other { not_after: start() + DAY };
+    let unservable = (AlarmKind::CertificateUnservable, Severity::Critical);
+    assert_eq!(ordering(0, SignedDuration::ZERO, StoredCertificate::Unknown), []);
+    assert_eq!(ordering(0, SignedDuration::ZERO, other.clone()), []);
+    assert_eq!(ordering(0, minute * 5 - SignedDuration::from_millis(1), StoredCertificate::Unknown), []);
+    assert_eq!(ordering(0, minute * 5, StoredCertificate::Unknown), [unservable]);
+    assert_eq!(ordering(0, minute * 5, other), [unservable, (AlarmKind::CertificateNotTakenUp, Severity::Warning)]);
+    assert_eq!(ordering(1, SignedDuration::ZERO, StoredCertificate::Unknown), [unservable], "the order failed");
+    // Files are there from the start or never.
+    let files = with(|seen| {
+        seen.running_for = SignedDuration::ZERO;
+        seen.certificate.as_mut().unwrap().served = None;
+    });
+    assert_eq!(files, [unservable]);
+}
+
+#[test]
 fn a_clock_that_was_set_is_told_for_an_hour() {
     let span = SignedDuration::from_secs;
     assert_eq!(ClockStep::between(start(), span(89), span(60)), None);
@@ -216,6 +261,7 @@ fn every_alarm_says_what_to_do_in_one_line() {
     seen.keys.can_sign = false;
     seen.keys.read_ago = HOUR;
     seen.ledger_failures = 3;
+    seen.ledger_rolled_back = Some("row 7 is gone".to_owned());
     seen.database = Some("full".to_owned());
     seen.disk = Some(DiskView { free: 0, size: 1 << 30 });
     seen.session_backend = Some("no connection".to_owned());

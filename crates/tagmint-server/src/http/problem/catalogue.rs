@@ -80,11 +80,11 @@ problems! {
     PROVIDER_UNAVAILABLE = "provider-unavailable", 503, "temporarily_unavailable", "The CI platform's keys are not at hand",
         "The keys of the platform that issued the token could not be fetched, so that the token can't be verified. Try again; the log says why.";
     LEDGER_UNAVAILABLE = "ledger-unavailable", 503, "temporarily_unavailable", "The ledger cannot be written",
-        "No token leaves without its row in the ledger, so none was released. The log says why the ledger cannot be written (disk full, read-only, locked).";
+        "No token leaves without its row in the ledger, so none was released. The log says why the ledger cannot be written (disk full, read-only, locked, or the database was restored under the running issuer).";
     DATABASE_UNAVAILABLE = "database-unavailable", 503, "temporarily_unavailable", "The database does not answer",
         "The issuer's database cannot be read or written now. The log says why.";
-    NO_SIGNING_KEY = "no-signing-key", 503, "temporarily_unavailable", "No key may sign yet",
-        "A signing key has to be published for the JWKS max-age before it signs, and none has been for so long: a compromised key was withdrawn. `Retry-After` says when one may sign.";
+    NO_SIGNING_KEY = "no-signing-key", 503, "temporarily_unavailable", "No key may sign now",
+        "Either the signing key was withdrawn and its successor has to be published for the JWKS max-age first, or the key file does not open the key whose turn it is. The detail says which, and `Retry-After` when to try again.";
     AWS_NOT_SET_UP = "aws-not-set-up", 404, "invalid_request", "This issuer assumes no roles",
         "The issuer is set up without `[aws]`. Get a token from it and show that to STS yourself: `tagmint credentials` and `tagmint exec` do.";
     STS_INVALID_REQUEST = "sts-invalid-request", 400, "invalid_request", "STS does not take the request",
