@@ -74,6 +74,9 @@ impl UpstreamError {
     }
 }
 
+/// The most keys that the health page names as skipped.
+const SKIPPED_SHOWN: usize = 5;
+
 /// How a provider is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderHealth {
@@ -93,10 +96,17 @@ impl ProviderHealth {
 impl fmt::Display for ProviderHealth {
     /// For the public health page: what the log says in full is not told there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let KeyHealth { keys, fetched_at, last_error, .. } = &self.keys;
+        let KeyHealth { keys, passed_over, fetched_at, last_error, .. } = &self.keys;
         match fetched_at {
             Some(at) => write!(f, "{}: usable keys: {keys}, fetched {at:.0}", self.provider)?,
             None => write!(f, "{}: no keys were fetched yet", self.provider)?,
+        }
+        // Of a public document, so the page may say it.
+        for (at, skipped) in passed_over.iter().take(SKIPPED_SHOWN).enumerate() {
+            write!(f, "{} {skipped}", if at == 0 { "; skipped" } else { "," })?;
+        }
+        if let more @ 1.. = passed_over.len().saturating_sub(SKIPPED_SHOWN) {
+            write!(f, " and {more} more")?;
         }
         if last_error.is_some() { f.write_str("; the last attempt failed, the log says why") } else { Ok(()) }
     }

@@ -70,6 +70,8 @@ pub struct ProviderView {
     pub stale_after: SignedDuration,
     /// Whether the last attempt to fetch them failed.
     pub failing: bool,
+    /// The keys that the issuer publishes and that are not used, each with its reason.
+    pub passed_over: Vec<String>,
 }
 
 /// The clock was set: by so much it moved more, or less, than the time that passed.

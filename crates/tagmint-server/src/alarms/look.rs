@@ -123,6 +123,7 @@ impl Lookout {
             age: health.keys.age,
             stale_after: SignedDuration::try_from(health.keys.stale_after).unwrap_or(SignedDuration::MAX),
             failing: health.keys.last_error.is_some(),
+            passed_over: health.keys.passed_over.iter().map(ToString::to_string).collect(),
         };
         self.app.upstreams.health().into_iter().map(view).collect()
     }
