@@ -16,9 +16,13 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_types::service_config::ServiceConfigKey;
+use tagmint_core::outbound::Outbound;
 use tokio::sync::OnceCell;
 
-use crate::failure::{Failure, causes};
+use crate::{
+    failure::{Failure, causes},
+    outbound,
+};
 
 /// The region where none is named and the endpoint is not AWS's.
 const REGION_OF_STAND_INS: &str = "us-east-1";
@@ -171,15 +175,22 @@ impl Connection {
     }
 
     /// To STS by settings alone: nothing of the environment is read, and there are no operator's credentials. Without an endpoint it is that
-    /// of the region; `ca_bundle` stands for the system's certificate authorities.
+    /// of the region; `ca_bundle` stands for the system's certificate authorities, and `outbound` says which proxy is used.
     pub fn to_sts(
         region: &str,
         endpoint_url: Option<&str>,
         ca_bundle: Option<&PathBuf>,
+        outbound: &Outbound,
     ) -> Result<Self, ConnectionError> {
+        let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let own = format!("https://sts.{region}.{suffix}");
+        let proxies = match outbound::proxy_for(outbound, endpoint_url.unwrap_or(&own)) {
+            Some(proxy) => ProxyConfig::all(proxy.expose()).map_err(|error| ConnectionError::Tls(causes(&error)))?,
+            None => ProxyConfig::disabled(),
+        };
         let mut sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(http_client(ca_bundle, ProxyConfig::disabled())?)
+            .http_client(http_client(ca_bundle, proxies)?)
             .region(Region::new(region.to_owned()))
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts());
@@ -282,7 +293,10 @@ fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(CALL).build()
 }
 
-fn http_client(ca_bundle: Option<&PathBuf>, proxies: ProxyConfig) -> Result<SharedHttpClient, ConnectionError> {
+pub(crate) fn http_client(
+    ca_bundle: Option<&PathBuf>,
+    proxies: ProxyConfig,
+) -> Result<SharedHttpClient, ConnectionError> {
     let mut roots = TrustStore::default();
     if let Some(path) = ca_bundle {
         let wrong = |problem: String| ConnectionError::CaBundle { path: path.clone(), problem };

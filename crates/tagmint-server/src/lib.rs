@@ -15,6 +15,7 @@
 //! | `witness` | who fetches discovery and the key set |
 //! | [`alarms`] | what is wrong with this issuer, looked at every minute, and who is told |
 //! | [`remote_check`] | a running issuer, looked at as STS would |
+//! | [`outbound`] | which of the issuer's own requests go through a proxy |
 //! | [`limits`], [`connections`], [`metrics`], [`client_address`] | what callers may use, figures, who is calling |
 //! | [`tls`], [`certificate_files`], [`acme`], [`serve`] | listeners, certificates, an orderly end |
 
@@ -32,6 +33,7 @@ pub mod key_cache;
 pub mod limits;
 pub mod metrics;
 pub mod mock_backend;
+pub mod outbound;
 pub mod remote_check;
 pub mod router;
 pub mod serve;

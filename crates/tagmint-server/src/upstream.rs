@@ -10,7 +10,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`client`], [`address`] | an HTTP client for documents that strangers name: bounded, and kept away from one's own network |
-//! | [`fetch`] | from an issuer's URL to its keys; the seam |
+//! | [`fetch`] | from an issuer's URL, or a file, to its keys; the seam |
 //! | `keys` | the keys in memory |
 
 pub mod address;
@@ -30,10 +30,10 @@ use tagmint_core::{
 pub use self::keys::{KeyHealth, NoKeys};
 use self::{
     client::GuardedClient,
-    fetch::{HttpKeyFetcher, KeyFetcher},
+    fetch::{FileKeyFetcher, HttpKeyFetcher, KeyFetcher},
     keys::UpstreamKeys,
 };
-use crate::settings::UpstreamSettings;
+use crate::settings::{KeySource, UpstreamSettings};
 
 /// No client can be made for a provider: `ca_pem` is no certificate, or this machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
@@ -139,9 +139,18 @@ impl Upstreams {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Arc<Self>, NoClient> {
-        let with_client = |(provider, settings): (Provider, UpstreamSettings)| match GuardedClient::new(&settings) {
-            Ok(client) => Ok((provider, settings, Arc::new(HttpKeyFetcher::new(client)) as Arc<dyn KeyFetcher>)),
-            Err(source) => Err(NoClient { provider: provider.name, source }),
+        let with_client = |(provider, settings): (Provider, UpstreamSettings)| {
+            if let KeySource::File(file) = &settings.source {
+                let fetcher: Arc<dyn KeyFetcher> = Arc::new(FileKeyFetcher::new(file.clone()));
+                return Ok((provider, settings, fetcher));
+            }
+            match GuardedClient::new(&settings) {
+                Ok(client) => {
+                    let fetcher: Arc<dyn KeyFetcher> = Arc::new(HttpKeyFetcher::by(client, &settings));
+                    Ok((provider, settings, fetcher))
+                }
+                Err(source) => Err(NoClient { provider: provider.name, source }),
+            }
         };
         let providers = providers.into_iter().map(with_client).collect::<Result<_, _>>()?;
         Ok(Self::with_fetchers(providers, clock, random))
@@ -156,6 +165,7 @@ impl Upstreams {
         let mut all: Vec<Arc<UpstreamKeys>> = Vec::new();
         let mut entries = Vec::new();
         for (provider, settings, fetcher) in providers {
+            let settings = settings.at_pace();
             let known = all.iter().find(|keys| keys.issuer == provider.issuer && keys.settings == settings).cloned();
             let keys = known.unwrap_or_else(|| {
                 let keys = UpstreamKeys::new(provider.issuer.clone(), settings, fetcher, Arc::clone(&clock));

@@ -158,7 +158,6 @@ async fn what_can_be_refused_without_a_key_is_refused_without_a_connection() {
         header("x5c", json!(["AAAA"])),
         header("crit", json!(["exp"])),
         header("b64", json!(false)),
-        header("kid", json!("")),
         header("kid", json!("a\u{0}b")),
         header("kid", json!("k".repeat(1 << 20))),
         header("kid", json!(["a"])),

@@ -50,6 +50,20 @@ pub struct RawProvider {
     /// How long after its first use a token may be used again, where `uses` is more than 1. 1 second to 10 minutes.
     #[schemars(example = "30s")]
     pub uses_within: Option<DurationText>,
+    /// A file with the platform's key set (RFC 7517) on this machine, instead of fetching it: for an issuer that this machine cannot reach or
+    /// that shows its keys to nobody. It is read every 10 seconds; somebody else keeps it up to date. Not beside `jwks_uri` and
+    /// `bearer_token_file`.
+    #[schemars(example = "/etc/tagmint/cluster-jwks.json")]
+    pub jwks_file: Option<PathText>,
+    /// Where the platform's key set is, instead of asking its discovery document: for an issuer whose documents are published under another
+    /// name than its own, such as `https://kubernetes.default.svc`. `http://` is for a loopback host, and not in prod.
+    #[schemars(example = "https://api.cluster.example:6443/openid/v1/jwks")]
+    pub jwks_uri: Option<String>,
+    /// A file with a bearer token that is shown where the keys are fetched, for a cluster whose API server shows them to nobody without one.
+    /// Read at each fetch, so that a projected token may be replaced. It is shown to `jwks_uri`; without that to the issuer's own host and
+    /// port, and not where else its discovery document leads.
+    #[schemars(example = "/var/run/secrets/kubernetes.io/serviceaccount/token")]
+    pub bearer_token_file: Option<PathText>,
     /// A PEM file with certificates to trust beside the system's, for a platform under a company's own CA.
     #[schemars(example = "/etc/tagmint/ghes-ca.pem")]
     pub ca_file: Option<PathText>,

@@ -1,6 +1,9 @@
 //! `[[provider]]` and `strict`.
 
-use tagmint_core::federation::{ProviderKind, UpstreamAlgorithm};
+use tagmint_core::{
+    federation::{ProviderKind, UpstreamAlgorithm},
+    outbound::Outbound,
+};
 
 use super::*;
 
@@ -55,12 +58,12 @@ fn every_key_is_taken() {
     assert_eq!(found.provider.claims.as_deref(), Some(["environment_node_id".to_owned()].as_slice()));
     assert!(found.provider.leeway.is_zero());
 
-    let missing = files::upstreams(&config).unwrap_err();
+    let missing = files::upstreams(&config, &Outbound::direct()).unwrap_err();
     assert!(matches!(missing, files::FileError::Read { .. }), "{missing}");
     let made =
         tagmint_server::x509::local_certificates(jiff::Timestamp::from_second(1_790_000_000).unwrap(), 1).unwrap();
     std::fs::write(folder.path().join("ca.pem"), &made.ca_pem).unwrap();
-    let upstreams = files::upstreams(&config).unwrap();
+    let upstreams = files::upstreams(&config, &Outbound::direct()).unwrap();
     assert_eq!(upstreams[0].0, found.provider);
     let settings = &upstreams[0].1;
     assert_eq!(settings.ca_pem.as_deref(), Some(made.ca_pem.as_bytes()));
