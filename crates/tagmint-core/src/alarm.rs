@@ -44,13 +44,15 @@ pub enum AlarmKind {
     SessionBackendDown,
     /// The keys of a CI platform could not be fetched for long.
     ProviderKeysStale,
+    /// A CI token that may be reused came from several networks.
+    CiTokenFromSeveralNetworks,
     /// The system's clock was set.
     ClockStepped,
 }
 
 impl AlarmKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::CertificateUnservable,
         Self::CertificateExpiring,
         Self::CertificateRenewalFailing,
@@ -65,6 +67,7 @@ impl AlarmKind {
         Self::DiskNearlyFull,
         Self::SessionBackendDown,
         Self::ProviderKeysStale,
+        Self::CiTokenFromSeveralNetworks,
         Self::ClockStepped,
     ];
 
@@ -85,6 +88,7 @@ impl AlarmKind {
             Self::DiskNearlyFull => "disk-nearly-full",
             Self::SessionBackendDown => "session-backend-down",
             Self::ProviderKeysStale => "provider-keys-stale",
+            Self::CiTokenFromSeveralNetworks => "ci-token-from-several-networks",
             Self::ClockStepped => "clock-stepped",
         }
     }

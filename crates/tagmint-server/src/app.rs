@@ -17,6 +17,7 @@ use tagmint_core::{
     alarm::{Alarm, conditions::CertificateLife},
     clock::Clock,
     environment::Environment,
+    federation::Reuse,
     key_schedule::{KeyPhase, KeyRing},
     random::Random,
     rules::RuleSet,
@@ -39,6 +40,7 @@ use crate::{
     key_cache::{KeyCache, KeyView},
     limits::{RateLimits, TooMany},
     metrics::{Figures, Metrics},
+    reuse::ReuseWatch,
     settings::Settings,
     sts::WebIdentitySts,
     tls::ServedCertificate,
@@ -114,6 +116,7 @@ pub struct App {
     pub(crate) keys: KeyCache,
     pub(crate) limits: RateLimits,
     pub(crate) figures: Figures,
+    pub(crate) reuse: ReuseWatch,
     pub(crate) recorder: Recorder,
     watch: Watch,
     pub(crate) jwks_cache_control: HeaderValue,
@@ -158,6 +161,9 @@ impl App {
         let jwks_cache_control = HeaderValue::from_str(&format!("public, max-age={max_age}"))
             .unwrap_or(HeaderValue::from_static("no-cache"));
         let figures = Figures::new(Metrics::new()?);
+        for provider in upstreams.providers().filter(|provider| matches!(provider.reuse, Reuse::UntilExpiry { .. })) {
+            figures.expect_token_elsewhere(&provider.name);
+        }
         let recorder = Recorder::new(settings.witness.recognition.clone(), &figures.metrics);
         let limits = RateLimits::new(&settings.limits, settings.open_mint);
         let credentials = CredentialCache::new(settings.sts);
@@ -175,6 +181,7 @@ impl App {
             keys,
             limits,
             figures,
+            reuse: ReuseWatch::default(),
             recorder,
             watch: Watch::default(),
             jwks_cache_control,

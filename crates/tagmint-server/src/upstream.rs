@@ -182,6 +182,11 @@ impl Upstreams {
         self.entries.is_empty()
     }
 
+    /// The providers, in the order of the configuration.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.entries.iter().map(|entry| &entry.provider)
+    }
+
     /// The provider of this name.
     pub fn provider(&self, name: &ProviderName) -> Option<&Provider> {
         self.entries.iter().map(|entry| &entry.provider).find(|provider| provider.name == *name)

@@ -259,16 +259,28 @@ pub(super) fn check_url(text: &str) -> Result<(), InvalidUpstreamIssuer> {
 
 /// How often one token may be exchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reuse {
-    /// How often, 1 or more. A repetition must be for the same audience and role.
-    pub uses: u32,
-    /// How long after its first use a token may be used again. Without meaning where `uses` is 1.
-    pub within: SignedDuration,
+pub enum Reuse {
+    /// So many times within a time, for clients that repeat a request whose answer was lost.
+    Times {
+        /// How often, 1 to [`Self::MAX_USES`]. A repetition must be for the same audience and role.
+        uses: u32,
+        /// How long after its first use a token may be used again. Without meaning where `uses` is 1.
+        within: SignedDuration,
+    },
+    /// As long as the token is good, for the same audience: for platforms that hand out one token for an hour.
+    UntilExpiry {
+        /// The most uses in a minute.
+        per_minute: u32,
+        /// Whether all uses must come from the network of the first one.
+        one_network: bool,
+    },
 }
 
 impl Reuse {
     /// Once.
-    pub const ONCE: Self = Self { uses: 1, within: SignedDuration::ZERO };
+    pub const ONCE: Self = Self::Times { uses: 1, within: SignedDuration::ZERO };
+    /// The most uses that can be counted.
+    pub const MAX_USES: u32 = 1_000;
 }
 
 /// A platform whose tokens are accepted.

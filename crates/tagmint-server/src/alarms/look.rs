@@ -51,6 +51,7 @@ impl Lookout {
             disk,
             session_backend,
             providers: self.providers(),
+            reuse: self.app.reuse.view(),
             clock_step,
         }
     }

@@ -21,6 +21,7 @@ mod session_backend;
 mod sessions;
 mod sockets;
 mod sts;
+mod token_reuse;
 mod tokens;
 mod upstream;
 mod upstream_guard;

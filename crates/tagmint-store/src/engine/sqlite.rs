@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "acme", include_str!("../../../../migrations/sqlite/0003_acme.sql")),
     (4, "witness", include_str!("../../../../migrations/sqlite/0004_witness.sql")),
     (5, "alarms", include_str!("../../../../migrations/sqlite/0005_alarms.sql")),
+    (8, "token_reuse", include_str!("../../../../migrations/sqlite/0008_token_reuse.sql")),
 ];
 
 /// Takes the write lock at once: taken later it could fail although others would have waited.

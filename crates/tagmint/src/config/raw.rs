@@ -19,7 +19,7 @@ pub use self::aws::{RawAws, RawBucket, RawMode, RawRole};
 pub use self::isolation::RawIsolation;
 pub use self::open_mint::RawOpenMint;
 pub use self::outbound::RawOutbound;
-pub use self::provider::{RawProvider, RawProviderKind};
+pub use self::provider::{RawProvider, RawProviderKind, RawReuse, RawReuseFrom};
 pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
 pub use self::witness::RawWitness;
 

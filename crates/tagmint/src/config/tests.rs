@@ -5,6 +5,7 @@ mod aws_render;
 mod ci_rules;
 mod listen;
 mod open_mint;
+mod outbound;
 mod provider;
 mod witness;
 

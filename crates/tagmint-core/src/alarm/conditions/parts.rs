@@ -1,6 +1,6 @@
 //! The parts that the issuer stands on: ledger, database, disk, session backend, CI platforms, clock.
 
-use super::{ClockStep, DiskView, Observations, ProviderView, about};
+use super::{ClockStep, DiskView, Observations, ProviderView, ReuseView, about};
 use crate::alarm::{Alarm, AlarmKind, Severity};
 
 const MIB: u64 = 1024 * 1024;
@@ -55,6 +55,16 @@ pub(super) fn alarms(seen: &Observations) -> Vec<Alarm> {
         ));
     }
     alarms.extend(seen.providers.iter().filter_map(provider));
+    let recent = |view: &&ReuseView| seen.now.duration_since(view.last).abs() < ReuseView::TOLD_FOR;
+    alarms.extend(seen.reuse.iter().filter(recent).map(|ReuseView { provider, count, last }| Alarm {
+        kind: AlarmKind::CiTokenFromSeveralNetworks,
+        subject: Some(provider.clone()),
+        severity: Severity::Warning,
+        text: format!(
+            "a token of `{provider}` that may be reused came from another network than before, last at {last:.0} ({count} since the start)"
+        ),
+        fix: "see the log for the token's id and the networks; where it was not the job itself the token is in other hands".to_owned(),
+    }));
     alarms.extend(seen.clock_step.filter(|step| seen.now.duration_since(step.at).abs() < ClockStep::TOLD_FOR).map(
         |ClockStep { at, by }| {
             let direction = if by.is_negative() { "back" } else { "ahead" };

@@ -67,6 +67,7 @@ fn well() -> Observations {
             failing: true,
             passed_over: Vec::new(),
         }],
+        reuse: Vec::new(),
         clock_step: None,
     }
 }
@@ -227,6 +228,16 @@ fn an_alarm_about_a_platforms_keys_says_what_is_wrong_with_them() {
 }
 
 #[test]
+fn a_token_from_several_networks_is_told_for_an_hour() {
+    let ago = |ago| {
+        with(|seen| seen.reuse = vec![ReuseView { provider: "cluster".to_owned(), count: 1, last: start() - ago }])
+    };
+    let told = [(AlarmKind::CiTokenFromSeveralNetworks, Severity::Warning)];
+    assert_eq!(ago(HOUR - SignedDuration::from_secs(1)), told);
+    assert_eq!(ago(HOUR), []);
+}
+
+#[test]
 fn a_clock_that_was_set_is_told_for_an_hour() {
     let span = SignedDuration::from_secs;
     assert_eq!(ClockStep::between(start(), span(89), span(60)), None);
@@ -252,6 +263,7 @@ fn every_alarm_says_what_to_do_in_one_line() {
     seen.disk = Some(DiskView { free: 0, size: 1 << 30 });
     seen.session_backend = Some("no connection".to_owned());
     seen.providers[0].usable = 0;
+    seen.reuse = vec![ReuseView { provider: "cluster".to_owned(), count: 2, last: start() }];
     seen.clock_step = Some(ClockStep { at: start(), by: -HOUR });
     let told: Vec<String> =
         standing(&seen).iter().map(|alarm| format!("{}: {}. {}", alarm.kind, alarm.text, alarm.fix)).collect();

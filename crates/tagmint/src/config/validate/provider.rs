@@ -20,7 +20,7 @@ use super::{Check, DAY, HOUR, MINUTE, SECOND};
 use crate::config::{
     ProviderConfig,
     problem::shortened,
-    raw::{DurationText, RawProvider, RawProviderKind},
+    raw::{DurationText, RawProvider, RawProviderKind, RawReuse, RawReuseFrom},
 };
 
 /// The most providers.
@@ -29,8 +29,9 @@ const MAX_PROVIDERS: usize = 50;
 const MAX_AUDIENCES: (usize, usize) = (20, 255);
 /// The most claims that a provider's `claims` may list, and the most characters of one.
 const MAX_CLAIMS: (usize, usize) = (100, 128);
-/// The most uses of one token.
-const MAX_USES: u32 = 10;
+/// The most uses of one token in a minute that can be configured, where it may be reused, and those where none are.
+const MAX_REUSE_PER_MINUTE: u32 = 600;
+const REUSE_PER_MINUTE: u32 = 6;
 
 impl Check<'_> {
     pub(super) fn providers(
@@ -272,8 +273,36 @@ impl Check<'_> {
     }
 
     fn reuse(&mut self, raw: &RawProvider, at: &dyn Fn(&str) -> String) -> Reuse {
-        if !(1..=MAX_USES).contains(&raw.uses) {
-            self.problem(&at("uses"), format!("`{}` is out of bounds; 1 to {MAX_USES} are allowed", raw.uses));
+        if let Some(RawReuse::UntilExpiry) = raw.reuse {
+            for (key, given) in [("uses", raw.uses != 1), ("uses_within", raw.uses_within.is_some())] {
+                if given {
+                    let message =
+                        "is of no use with `reuse`: a token is then good until it expires. Remove one of the two";
+                    self.problem(&at(key), message);
+                }
+            }
+            let per_minute = raw.reuse_per_minute.unwrap_or(REUSE_PER_MINUTE);
+            if !(1..=MAX_REUSE_PER_MINUTE).contains(&per_minute) {
+                let message = format!("`{per_minute}` is out of bounds; 1 to {MAX_REUSE_PER_MINUTE} are allowed");
+                self.problem(&at("reuse_per_minute"), message);
+            }
+            let one_network = raw.reuse_from != Some(RawReuseFrom::Anywhere);
+            return Reuse::UntilExpiry { per_minute, one_network };
+        }
+        for (key, given) in
+            [("reuse_per_minute", raw.reuse_per_minute.is_some()), ("reuse_from", raw.reuse_from.is_some())]
+        {
+            if given {
+                self.problem(&at(key), "is of no use without `reuse = \"until-expiry\"`: set it, or remove this");
+            }
+        }
+        let most = Reuse::MAX_USES;
+        if !(1..=most).contains(&raw.uses) {
+            let message = format!(
+                "`{}` is out of bounds; 1 to {most} are allowed. For a token that is used as long as it lives set `reuse = \"until-expiry\"`",
+                raw.uses
+            );
+            self.problem(&at("uses"), message);
             return Reuse::ONCE;
         }
         match &raw.uses_within {
@@ -290,8 +319,8 @@ impl Check<'_> {
                 Reuse::ONCE
             }
             Some(text) => {
-                let within = self.duration(&at("uses_within"), text, (SECOND, MINUTE * 10));
-                Reuse { uses: raw.uses, within }
+                let within = self.duration(&at("uses_within"), text, (SECOND, DAY));
+                Reuse::Times { uses: raw.uses, within }
             }
         }
     }
@@ -316,7 +345,13 @@ pub(super) fn warnings(providers: &[ProviderConfig], environment: Environment) -
         });
         let unused = matches!(config.source, KeySource::File(_)) && config.ca_file.is_some();
         let unused = unused.then(|| format!("the provider `{name}` has a `jwks_file`, so its `ca_file` is not used: nothing is fetched"));
-        aws.into_iter().chain(private).chain(unused)
+        let anywhere = matches!(config.provider.reuse, Reuse::UntilExpiry { one_network: false, .. }).then(|| {
+            format!(
+                "the provider `{name}` has `reuse_from = \"anywhere\"`: whoever gets hold of one of its tokens can exchange it too until it \
+                 expires, from wherever they are; an alarm says so afterwards"
+            )
+        });
+        aws.into_iter().chain(private).chain(unused).chain(anywhere)
     })
 }
 
