@@ -23,11 +23,13 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use aws_types::service_config::ServiceConfigKey;
+use tagmint_core::outbound::Outbound;
 use tokio::sync::OnceCell;
 
 use crate::{
     client::{Client, Target, iam::Iam, s3::S3},
     failure::{Failure, causes},
+    outbound,
 };
 
 /// The region where none is named and the endpoint is not AWS's.
@@ -184,13 +186,19 @@ impl Connection {
     }
 
     /// To STS by settings alone: nothing of the environment is read, and there are no operator's credentials. Without an endpoint it is that
-    /// of the region; `ca_bundle` stands for the system's certificate authorities.
+    /// of the region; `ca_bundle` stands for the system's certificate authorities, and `outbound` says which proxy is used.
     pub fn to_sts(
         region: &str,
         endpoint_url: Option<&str>,
         ca_bundle: Option<&PathBuf>,
+        outbound: &Outbound,
     ) -> Result<Self, ConnectionError> {
-        let Http { client: http, connector } = http(ca_bundle, &ProxyConfig::disabled())?;
+        let (own, _) = endpoints::of_aws(Service::Sts, region, false, false);
+        let proxies = match outbound::proxy_for(outbound, endpoint_url.unwrap_or(&own)) {
+            Some(proxy) => ProxyConfig::all(proxy.expose()).map_err(|error| ConnectionError::Tls(causes(&error)))?,
+            None => ProxyConfig::disabled(),
+        };
+        let Http { client: http, connector } = http(ca_bundle, &proxies)?;
         let mut sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http)
@@ -304,6 +312,14 @@ fn is_endpoint(url: &str) -> bool {
 
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(CALL).build()
+}
+
+/// A client for the SDK with these roots and proxies.
+pub(crate) fn http_client(
+    ca_bundle: Option<&PathBuf>,
+    proxies: &ProxyConfig,
+) -> Result<SharedHttpClient, ConnectionError> {
+    http(ca_bundle, proxies).map(|http| http.client)
 }
 
 /// The same TLS, roots and proxies for the SDK's clients and for ours.

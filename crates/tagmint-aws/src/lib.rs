@@ -21,6 +21,7 @@ pub mod connection;
 pub mod diff;
 pub mod documents;
 pub mod failure;
+mod outbound;
 pub mod policies;
 pub mod prove;
 pub mod render;

@@ -46,6 +46,8 @@ pub enum AlarmKind {
     SessionBackendDown,
     /// The keys of a CI platform could not be fetched for long.
     ProviderKeysStale,
+    /// A CI token that may be reused came from several networks.
+    CiTokenFromSeveralNetworks,
     /// The system's clock was set.
     ClockStepped,
 }
@@ -68,6 +70,7 @@ impl AlarmKind {
         Self::DiskNearlyFull,
         Self::SessionBackendDown,
         Self::ProviderKeysStale,
+        Self::CiTokenFromSeveralNetworks,
         Self::ClockStepped,
     ];
 
@@ -89,6 +92,7 @@ impl AlarmKind {
             Self::DiskNearlyFull => "disk-nearly-full",
             Self::SessionBackendDown => "session-backend-down",
             Self::ProviderKeysStale => "provider-keys-stale",
+            Self::CiTokenFromSeveralNetworks => "ci-token-from-several-networks",
             Self::ClockStepped => "clock-stepped",
         }
     }

@@ -19,6 +19,7 @@
 //! | [`renewal`] | when a certificate is renewed, and an attempt repeated |
 //! | [`witness`] | who fetched the key set, and what a waiting key may conclude from it |
 //! | [`ledger`] | the record of every mint and refusal, and its hash chain |
+//! | [`outbound`] | which outbound requests go through a proxy |
 //! | [`sweep`] | which prefixes of a test bucket may be removed |
 //! | [`alarm`] | what is wrong with an issuer, and whom to tell when |
 
@@ -37,6 +38,7 @@ pub mod jwk;
 pub mod jws;
 pub mod key_schedule;
 pub mod ledger;
+pub mod outbound;
 pub mod random;
 pub mod renewal;
 pub mod rules;

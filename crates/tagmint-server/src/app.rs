@@ -20,7 +20,7 @@ use tagmint_core::{
     },
     clock::Clock,
     environment::Environment,
-    federation::Provider,
+    federation::{Provider, Reuse},
     key_schedule::{KeyPhase, KeyRing, clock::ClockJump},
     random::Random,
     rules::RuleSet,
@@ -45,6 +45,7 @@ use crate::{
     key_cache::{KeyCache, KeyView, ReadAt},
     limits::{RateLimits, RefusalRows, TooMany},
     metrics::{Figures, Metrics},
+    reuse::ReuseWatch,
     settings::Settings,
     sts::WebIdentitySts,
     tls::ServedCertificate,
@@ -128,6 +129,7 @@ pub struct App {
     pub(crate) limits: RateLimits,
     pub(crate) refusal_rows: RefusalRows,
     pub(crate) figures: Figures,
+    pub(crate) reuse: ReuseWatch,
     pub(crate) recorder: Recorder,
     watch: Watch,
     pub(crate) clock_watch: ClockWatch,
@@ -175,6 +177,9 @@ impl App {
         let jwks_cache_control = HeaderValue::from_str(&format!("public, max-age={max_age}"))
             .unwrap_or(HeaderValue::from_static("no-cache"));
         let figures = Figures::new(Metrics::new()?, settings.stamp.environment.as_str());
+        for provider in upstreams.providers().filter(|provider| matches!(provider.reuse, Reuse::UntilExpiry { .. })) {
+            figures.expect_token_elsewhere(&provider.name);
+        }
         let recorder = Recorder::new(settings.witness.recognition.clone(), &figures.metrics);
         let limits = RateLimits::new(&settings.limits, settings.open_mint);
         let refusal_rows = RefusalRows::new(&settings.limits);
@@ -194,6 +199,7 @@ impl App {
             limits,
             refusal_rows,
             figures,
+            reuse: ReuseWatch::default(),
             recorder,
             watch: Watch::default(),
             clock_watch,

@@ -15,7 +15,7 @@ use std::{
 use jiff::SignedDuration;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use tagmint_core::key_schedule::KeyPhase;
+use tagmint_core::{federation::ProviderName, key_schedule::KeyPhase};
 
 use crate::{
     acme::CertificateHealth,
@@ -118,6 +118,12 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
         "tagmint_upstream_key_fetches_total",
         "counter",
         "Fetches of a provider's keys, by provider and result (`good`, `failed`).",
+    ),
+    (
+        "tagmint_ci_token_networks_total",
+        "counter",
+        "Times that a CI token that may be reused until it expires came from a further network, by provider and result (`allowed`, \
+         `refused`; `reuse_from`).",
     ),
     ("tagmint_upstream_keys", "gauge", "A provider's keys that can be used, by provider. 0: its tokens are refused."),
     ("tagmint_upstream_key_age_seconds", "gauge", "How long ago a provider's keys were fetched, by provider."),
@@ -413,6 +419,23 @@ impl Figures {
     pub fn mint_failed(&self, code: &'static str) {
         known::check(known::MINT_FAILURES, code);
         self.metrics.counter("tagmint_mint_failures_total", &[("reason", code)]).increment(1);
+    }
+
+    /// A CI token that may be reused came from a further network.
+    pub fn token_elsewhere(&self, provider: &ProviderName, result: &'static str) {
+        self.networks(provider, result).increment(1);
+    }
+
+    /// Makes the count of a provider's tokens from further networks known, as 0.
+    pub fn expect_token_elsewhere(&self, provider: &ProviderName) {
+        for result in ["allowed", "refused"] {
+            self.networks(provider, result).increment(0);
+        }
+    }
+
+    fn networks(&self, provider: &ProviderName, result: &'static str) -> Counter {
+        let labels = vec![Label::new("provider", provider.to_string()), Label::from_static_parts("result", result)];
+        self.metrics.recorder.register_counter(&labelled("tagmint_ci_token_networks_total", labels), &METADATA)
     }
 
     /// Somebody asked for credentials of a role session.

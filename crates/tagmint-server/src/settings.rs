@@ -1,12 +1,14 @@
 //! What an issuer is set up with, checked. The binary makes these from its configuration; nothing in here reads a file.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use jiff::SignedDuration;
 use tagmint_core::{
     claims::OptionalClaims,
     environment::Stamp,
+    federation::discovery::JwksUri,
     key_schedule::RotationPolicy,
+    outbound::Outbound,
     witness::{Networks, Recognition},
 };
 
@@ -119,6 +121,12 @@ pub struct Limits {
 /// for `stale_after`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
+    /// Where the keys come from.
+    pub source: KeySource,
+    /// A file with the bearer token that the issuer wants to see before it shows its keys. Read at each fetch.
+    pub bearer_token_file: Option<PathBuf>,
+    /// The proxy that the issuer is asked through.
+    pub outbound: Outbound,
     /// PEM certificates to trust beside the system's, for an upstream under a company's own CA.
     pub ca_pem: Option<Vec<u8>>,
     /// Whether the upstream may stand at a loopback or private address, as an instance inside a company does. Link-local addresses, among
@@ -137,11 +145,45 @@ impl Default for UpstreamSettings {
     /// Refreshed every 10 minutes, good for 24 hours, at most one fetch in 30 seconds for unknown keys; public addresses alone.
     fn default() -> Self {
         Self {
+            source: KeySource::Discovery,
+            bearer_token_file: None,
+            outbound: Outbound::direct(),
             ca_pem: None,
             allow_private_addresses: false,
             refresh: Duration::from_mins(10),
             stale_after: Duration::from_hours(24),
             unknown_key_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where the keys of a trusted issuer come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// Its discovery document says where.
+    Discovery,
+    /// This address; no discovery document is asked for.
+    Uri(JwksUri),
+    /// A file on this machine, read again every few seconds.
+    File(PathBuf),
+}
+
+impl UpstreamSettings {
+    /// How often a file with keys is read: a change is known within this time.
+    const READ_FILE_EVERY: Duration = Duration::from_secs(10);
+    /// The shortest time between two reads of it that tokens cause.
+    const READ_FILE_AGAIN: Duration = Duration::from_secs(1);
+
+    /// The same, at the pace of the source: to read a file costs nobody anything.
+    #[must_use]
+    pub(crate) fn at_pace(self) -> Self {
+        match self.source {
+            KeySource::File(_) => Self {
+                refresh: Self::READ_FILE_EVERY.min(self.refresh),
+                unknown_key_interval: Self::READ_FILE_AGAIN.min(self.unknown_key_interval),
+                ..self
+            },
+            KeySource::Discovery | KeySource::Uri(_) => self,
         }
     }
 }

@@ -46,5 +46,5 @@ pub use keys::{KeyCandidate, KeyRecord, Keys};
 pub use ledger::{Ledger, LedgerOrder, LedgerQuery, LedgerStats, LedgerWriter, MintedPrefix, StoredHead, VerifyReport};
 pub use sessions::{NewSession, SessionRecord, Sessions};
 pub use store::{DatabaseUrl, InvalidDatabaseUrl, Store, StoreOptions};
-pub use used_tokens::{Allowance, Claim, TokenUse, UsedTokens};
+pub use used_tokens::{Allowance, Claim, Exhausted, TokenUse, UsedTokens};
 pub use witness::{FetchQuery, FetchSum, KeyFetches, Witness};

@@ -16,8 +16,10 @@ use std::{
 };
 
 use tagmint_aws::render::{BucketSettings, RoleSettings};
-use tagmint_core::{alarm::book::NoticePolicy, environment::Environment, federation::Provider, rules::RuleSet};
-use tagmint_server::settings::Settings;
+use tagmint_core::{
+    alarm::book::NoticePolicy, environment::Environment, federation::Provider, outbound::Outbound, rules::RuleSet,
+};
+use tagmint_server::settings::{KeySource, Settings};
 
 pub use self::{
     problem::{ConfigError, ConfigProblem},
@@ -57,6 +59,8 @@ pub struct Config {
     pub notices: NoticePolicy,
     /// Who is told of alarms.
     pub alarm_sinks: Vec<AlarmSinkConfig>,
+    /// How the issuer's own requests leave this machine; none: as the environment says.
+    pub outbound: Option<Outbound>,
     /// The configuration of the other world's issuer, with which nothing may be shared.
     pub isolated_from: Option<PathBuf>,
     /// What is logged.
@@ -193,6 +197,10 @@ pub struct AwsConfig {
 pub struct ProviderConfig {
     /// What its tokens must be.
     pub provider: Provider,
+    /// Where its keys come from.
+    pub source: KeySource,
+    /// The bearer token that is shown where they are fetched.
+    pub bearer_token_file: Option<PathBuf>,
     /// More certificates to trust where its keys are fetched.
     pub ca_file: Option<PathBuf>,
     /// Whether it may stand at a loopback or private address.

@@ -145,6 +145,9 @@ pub enum CliError {
     /// The keys of a CI platform cannot be fetched from here.
     #[error(transparent)]
     Upstream(#[from] tagmint_server::upstream::NoClient),
+    /// A variable of the environment names no proxy.
+    #[error(transparent)]
+    Outbound(#[from] tagmint_core::outbound::InvalidVariable),
     /// Something did not answer.
     #[error("{0}")]
     Unreachable(String),
@@ -220,6 +223,7 @@ impl CliError {
             Self::NotFound(_) => "not_found",
             Self::Refused(_) => "refused",
             Self::Upstream(_) => "provider_client",
+            Self::Outbound(_) => "outbound",
             Self::Unreachable(_) => "unreachable",
             Self::Aws(_) => "aws",
             Self::Random(_) => "randomness",
@@ -243,6 +247,7 @@ impl CliError {
             | Self::Shared { .. }
             | Self::BackendClient(_)
             | Self::SinkClient { .. }
+            | Self::Outbound(_)
             | Self::Start(StartError::MockBackend | StartError::OpenMint)
             | Self::Ledger(LedgerError::Seal { .. }) => 3,
             Self::Store(error)

@@ -14,6 +14,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 use secrecy::SecretString;
+use tagmint_core::outbound::{InvalidVariable, Outbound};
 use tagmint_server::{serve::Listener, settings::Limits};
 
 /// systemd's folder of credentials (`LoadCredential=`).
@@ -130,6 +131,15 @@ pub fn config_file() -> Option<OsString> {
 /// A bundle of certificate authorities for AWS (`AWS_CA_BUNDLE`). Its other variables the SDK reads by itself.
 pub fn aws_ca_bundle() -> Option<PathBuf> {
     variable("AWS_CA_BUNDLE")
+}
+
+/// How requests leave this process by its environment (`HTTPS_PROXY` and its like).
+///
+/// # Errors
+///
+/// When a variable holds no proxy.
+pub fn outbound() -> Result<Outbound, InvalidVariable> {
+    Outbound::from_environment(text)
 }
 
 /// A session or bearer to mint with (`TAGMINT_CREDENTIAL`).

@@ -33,6 +33,8 @@ pub struct Observations {
     pub session_backend: Option<String>,
     /// The CI platforms.
     pub providers: Vec<ProviderView>,
+    /// Tokens of CI platforms that came from several networks.
+    pub reuse: Vec<ReuseView>,
     /// The last time that the clock was set.
     pub clock_step: Option<ClockStep>,
 }
@@ -74,6 +76,24 @@ pub struct ProviderView {
     pub stale_after: SignedDuration,
     /// Whether the last attempt to fetch them failed.
     pub failing: bool,
+    /// The keys that the issuer publishes and that are not used, each with its reason.
+    pub passed_over: Vec<String>,
+}
+
+/// Tokens of a CI platform that may be reused, and that came from several networks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReuseView {
+    /// The provider's name.
+    pub provider: String,
+    /// How often a token came from a further network since the start.
+    pub count: u64,
+    /// When one did last.
+    pub last: Timestamp,
+}
+
+impl ReuseView {
+    /// How long it is worth an alarm. Tokens that may be reused live an hour or so.
+    pub const TOLD_FOR: SignedDuration = SignedDuration::from_hours(1);
 }
 
 /// The clock was set: by so much it moved more, or less, than the time that passed.

@@ -3,6 +3,7 @@
 mod attributes;
 mod claims;
 mod header;
+mod ids;
 mod keys;
 mod properties;
 mod wycheproof;

@@ -61,6 +61,7 @@ impl Lookout {
             disk,
             session_backend,
             providers: self.providers(),
+            reuse: self.app.reuse.view(),
             clock_step,
         }
     }
@@ -137,6 +138,7 @@ impl Lookout {
             age: health.keys.age,
             stale_after: SignedDuration::try_from(health.keys.stale_after).unwrap_or(SignedDuration::MAX),
             failing: health.keys.last_error.is_some(),
+            passed_over: health.keys.passed_over.iter().map(ToString::to_string).collect(),
         };
         self.app.upstreams.health().into_iter().map(view).collect()
     }

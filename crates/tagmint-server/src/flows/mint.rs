@@ -22,7 +22,7 @@ use tagmint_core::{
 use tagmint_store::{LedgerError, StoreError};
 
 use super::authenticate::AuthenticateError;
-use super::identify::{Accepts, CiTokenUse, ClaimError, Claimed, Identified, IdentifyError, identify};
+use super::identify::{Accepts, CiTokenUse, ClaimError, Claimed, Identified, IdentifyError, Spent, identify};
 use super::refusals::{self, Caller, Refusal, Unrecorded};
 use crate::{app::App, key_cache::NoSigner, limits::TooMany};
 
@@ -179,7 +179,8 @@ pub(crate) struct Authorized {
 impl From<ClaimError> for MintError {
     fn from(error: ClaimError) -> Self {
         match error {
-            ClaimError::Spent(error) => Self::Unauthenticated(error),
+            ClaimError::Spent(spent) => Self::Unauthenticated(spent.into()),
+            ClaimError::TooOften(too_many) => Self::TooMany(too_many),
             ClaimError::Store(error) => Self::Store(error),
         }
     }
@@ -217,7 +218,7 @@ impl Authorized {
     /// Claims the CI token's use, signs and records. The claim comes back with the token, for a caller who may have to release it.
     pub(crate) async fn mint(self, app: &App) -> Result<(Minted, Option<Claimed>), MintError> {
         let Self { command, now, known, identity, ci_token, grant } = self;
-        let (minted, entry, claimed) = match issue(app, &identity, ci_token, grant, now).await {
+        let (minted, entry, claimed) = match issue(app, &identity, ci_token, grant, command.remote, now).await {
             Ok(issued) => issued,
             Err(error) => return Err(refuse(app, &command, now, known, error).await),
         };
@@ -240,8 +241,8 @@ impl Authorized {
     }
 
     /// Refuses after all, because the CI token turned out to be spent, and records that.
-    pub(crate) async fn refuse_spent(self, app: &App, first_used_at: Timestamp) -> MintError {
-        let error = MintError::Unauthenticated(IdentifyError::Spent { first_used_at });
+    pub(crate) async fn refuse_spent(self, app: &App, spent: Spent) -> MintError {
+        let error = MintError::Unauthenticated(spent.into());
         refuse(app, &self.command, self.now, self.known, error).await
     }
 }
@@ -338,11 +339,12 @@ async fn issue(
     identity: &VerifiedIdentity,
     ci_token: Option<CiTokenUse>,
     grant: Grant,
+    remote: IpAddr,
     now: Timestamp,
 ) -> Result<(Minted, MintedEntry, Option<Claimed>), MintError> {
     // Between the decision and the signature: a refused request leaves the CI token unused, and no token is signed for a used one.
     let claimed = match ci_token {
-        Some(token) => Some(token.claim(app, &grant, now).await?),
+        Some(token) => Some(token.claim(app, &grant, remote, now).await?),
         None => None,
     };
     match sign(app, identity, grant, now).await {

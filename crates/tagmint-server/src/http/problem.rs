@@ -247,7 +247,7 @@ impl From<IdentifyError> for Problem {
             IdentifyError::Credential(error) => error.into(),
             IdentifyError::CiTokenNotTaken => Self::new(&CI_TOKEN_NOT_TAKEN),
             IdentifyError::CiTokenWanted => Self::new(&CI_TOKEN_WANTED),
-            IdentifyError::Spent { .. } => Self::new(&CI_TOKEN_SPENT),
+            IdentifyError::Spent(_) => Self::new(&CI_TOKEN_SPENT).detail(text),
             IdentifyError::CiToken(UpstreamError::Token(
                 FederationError::Audience(_) | FederationError::AudienceList(_),
             )) => Self::new(&CI_TOKEN_AUDIENCE).detail(text),

@@ -400,7 +400,7 @@ async fn of_200_questions_with_one_ci_token_one_is_answered() {
 
 #[tokio::test]
 async fn uses_that_the_provider_allows_are_given() {
-    let reuse = Reuse { uses: 2, within: SignedDuration::from_secs(10) };
+    let reuse = Reuse::Times { uses: 2, within: SignedDuration::from_secs(10) };
     let (issuer, github) = with_jobs(|provider| provider.reuse = reuse).await;
     let token = job_token(&github);
     let ids = [key_id(&ask(&issuer, &token).await), key_id(&ask(&issuer, &token).await)];

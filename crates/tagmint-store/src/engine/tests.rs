@@ -63,7 +63,7 @@ engine_tests! {
         database.open().await.close().await;
         database.tamper("INSERT INTO _sqlx_migrations SELECT 99, 'later', installed_on, success, checksum, 0 FROM _sqlx_migrations WHERE version = 1").await;
         let error = refused(&database.options()).await;
-        assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 7, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 8, .. }), "{error}");
         assert!(Store::open_existing(&database.options()).await.is_err());
     }
 
@@ -83,7 +83,7 @@ engine_tests! {
         store.close().await;
         database.tamper(BACK).await;
         let error = Store::open_existing(&database.options()).await.unwrap_err();
-        assert!(matches!(error, StoreError::OlderSchema { found: 1, needed: 7, .. }), "{error}");
+        assert!(matches!(error, StoreError::OlderSchema { found: 1, needed: 8, .. }), "{error}");
         let store = database.open().await;
         let kept = store.bearers().find_by_secret(bearer(1, "").secret_hash, at(1)).await.unwrap();
         let CredentialLookup::Valid(kept) = kept else { panic!("{kept:?}") };
@@ -159,6 +159,7 @@ async fn nothing_is_done(store: &Store) {
         keep_until: at(9),
         now: at(1),
         request_hash: String::new(),
+        network: "192.0.2.0/24".to_owned(),
         allowance: Allowance::ONCE,
     };
     assert!(is_replaced(store.used_tokens().claim(&token).await));

@@ -4,6 +4,7 @@ mod alarms;
 mod aws;
 mod isolation;
 mod open_mint;
+mod outbound;
 mod provider;
 mod tls;
 mod witness;
@@ -17,7 +18,8 @@ pub use self::alarms::{RawAlarmSink, RawAlarmSinkKind, RawAlarms};
 pub use self::aws::{RawAws, RawBucket, RawMode, RawRole};
 pub use self::isolation::RawIsolation;
 pub use self::open_mint::RawOpenMint;
-pub use self::provider::{RawProvider, RawProviderKind};
+pub use self::outbound::RawOutbound;
+pub use self::provider::{RawProvider, RawProviderKind, RawReuse, RawReuseFrom};
 pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
 pub use self::witness::RawWitness;
 
@@ -75,6 +77,9 @@ pub struct RawConfig {
     pub session_backend: Option<RawSessionBackend>,
     /// AWS STS, which the issuer asks for `GET /v1/aws/credentials`. Without it the issuer assumes no roles.
     pub aws: Option<RawAws>,
+    /// How the issuer's own requests leave this machine.
+    #[serde(default)]
+    pub outbound: RawOutbound,
     /// Who is taken for STS where fetches of discovery and the key set are recorded.
     #[serde(default)]
     pub witness: RawWitness,

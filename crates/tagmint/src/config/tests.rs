@@ -6,6 +6,7 @@ mod ci_rules;
 mod limits;
 mod listen;
 mod open_mint;
+mod outbound;
 mod provider;
 mod witness;
 

@@ -68,7 +68,9 @@ fn well() -> Observations {
             age: Some(HOUR),
             stale_after: DAY,
             failing: true,
+            passed_over: Vec::new(),
         }],
+        reuse: Vec::new(),
         clock_step: None,
     }
 }
@@ -199,6 +201,47 @@ fn a_platform_that_cannot_be_asked_for_half_the_time_is_told() {
     assert_eq!(old_but_well, []);
     let none = provider(|view| (view.usable, view.age) = (0, None));
     assert_eq!(none, [(AlarmKind::ProviderKeysStale, Severity::Critical)]);
+    let under_way = provider(|view| (view.usable, view.age, view.failing) = (0, None, false));
+    assert_eq!(under_way, [], "the first fetch has not ended");
+}
+
+/// What is said of keys is true: fetched or not, too old, or fetched and of no use.
+#[test]
+fn an_alarm_about_a_platforms_keys_says_what_is_wrong_with_them() {
+    let text = |change: &dyn Fn(&mut ProviderView)| {
+        let mut seen = well();
+        seen.providers[0].usable = 0;
+        change(&mut seen.providers[0]);
+        let alarms = standing(&seen);
+        let [alarm] = alarms.as_slice() else { panic!("{alarms:?}") };
+        assert_eq!((alarm.kind, alarm.severity), (AlarmKind::ProviderKeysStale, Severity::Critical));
+        alarm.text.clone()
+    };
+    let refused = "the tokens of `github` are refused: its key";
+    assert_eq!(text(&|view| view.age = None), format!("{refused}s could not be fetched since the start"));
+    assert_eq!(text(&|view| view.age = Some(DAY * 2)), format!("{refused}s were last fetched 2 days ago"));
+    let minute = SignedDuration::from_mins(1);
+    let fetched = format!("{refused} set, fetched 60 seconds ago, has no usable key");
+    assert_eq!(text(&|view| (view.age, view.failing) = (Some(minute), false)), format!("{fetched}: it is empty"));
+    let unused = |keys: &[&str]| {
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        text(&|view| {
+            view.age = Some(minute);
+            view.passed_over.clone_from(&keys);
+        })
+    };
+    assert_eq!(unused(&["`k1`: RSA of 1024 bits"]), format!("{fetched} (`k1`: RSA of 1024 bits)"));
+    assert_eq!(unused(&["a", "b", "c", "d", "e", "f", "g"]), format!("{fetched} (a; b; c; d; e; and 2 more)"));
+}
+
+#[test]
+fn a_token_from_several_networks_is_told_for_an_hour() {
+    let ago = |ago| {
+        with(|seen| seen.reuse = vec![ReuseView { provider: "cluster".to_owned(), count: 1, last: start() - ago }])
+    };
+    let told = [(AlarmKind::CiTokenFromSeveralNetworks, Severity::Warning)];
+    assert_eq!(ago(HOUR - SignedDuration::from_secs(1)), told);
+    assert_eq!(ago(HOUR), []);
 }
 
 #[test]
@@ -266,6 +309,7 @@ fn every_alarm_says_what_to_do_in_one_line() {
     seen.disk = Some(DiskView { free: 0, size: 1 << 30 });
     seen.session_backend = Some("no connection".to_owned());
     seen.providers[0].usable = 0;
+    seen.reuse = vec![ReuseView { provider: "cluster".to_owned(), count: 2, last: start() }];
     seen.clock_step = Some(ClockStep { at: start(), by: -HOUR });
     let told: Vec<String> =
         standing(&seen).iter().map(|alarm| format!("{}: {}. {}", alarm.kind, alarm.text, alarm.fix)).collect();

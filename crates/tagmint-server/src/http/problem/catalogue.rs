@@ -42,7 +42,7 @@ problems! {
     CI_TOKEN_AUDIENCE = "ci-token-audience", 401, "invalid_request", "The CI token is for somebody else",
         "The job asked its platform for a token with another audience than those of this issuer's provider. Ask for one of them: `audience` at GitHub, `aud` of `id_tokens` at GitLab.";
     CI_TOKEN_SPENT = "ci-token-spent", 401, "invalid_request", "The CI token was used already",
-        "Each CI token is good for one exchange. Ask the platform for another one; if you did not use it, somebody else has it.";
+        "The ID token was exchanged as often as its provider's settings allow, by default once. The detail says what was used up; ask the platform for another token. The ledger has each exchange under the token's id.";
     CI_TOKEN_NOT_TAKEN = "ci-token-not-taken", 403, "invalid_client", "This takes a session or a bearer",
         "The ID token of a CI job is not taken here. Exchange it: `POST /oauth2/token` with `grant_type=urn:ietf:params:oauth:grant-type:token-exchange` and the token as `subject_token`.";
     CI_TOKEN_WANTED = "ci-token-wanted", 403, "invalid_request", "This takes the token of a CI job",
