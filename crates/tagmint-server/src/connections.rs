@@ -6,6 +6,7 @@
 //! is in the middle of a handshake. Only where every connection has a request under way are new ones refused.
 
 mod allowance;
+mod asked;
 mod guarded;
 mod seldom;
 
@@ -24,7 +25,7 @@ use tagmint_core::witness::Networks;
 use tokio::{sync::Notify, time::Instant};
 
 use self::allowance::Allowance;
-pub(crate) use self::{guarded::Guarded, seldom::Seldom};
+pub(crate) use self::{asked::Asked, guarded::Guarded, seldom::Seldom};
 use crate::{client_address::Peer, limits::network, settings::Limits};
 
 /// How many connections may be there beyond the most, while those that gave way are being closed.
@@ -290,7 +291,7 @@ impl Place {
             }
         }
         self.asked.notify_one();
-        Arc::new(Asked { place: Arc::clone(self), whole: AtomicBool::new(false) })
+        Asked::new(Arc::clone(self))
     }
 
     /// So many bytes of a body have come.
@@ -363,50 +364,6 @@ impl Drop for Place {
         }
         drop(counts);
         self.connections.figures.open.decrement(1);
-    }
-}
-
-/// A request, until it is answered.
-pub(crate) struct Asked {
-    place: Arc<Place>,
-    whole: AtomicBool,
-}
-
-impl Asked {
-    /// So many bytes of its body have come.
-    pub(crate) fn has_come(&self, bytes: usize) {
-        self.place.earn(bytes);
-    }
-
-    /// The place of its connection.
-    pub(crate) fn place(&self) -> Arc<Place> {
-        Arc::clone(&self.place)
-    }
-
-    /// Its body is here to the end: the connection does not wait any more.
-    pub(crate) fn is_whole(&self) {
-        if self.whole.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let mut counts = self.place.connections.counts();
-        let mut stands = self.place.stands();
-        stands.whole += 1;
-        counts.proceed(stands.turn);
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        self.place.under_way.fetch_sub(1, Ordering::Relaxed);
-        if !self.whole.load(Ordering::Relaxed) {
-            return;
-        }
-        let mut counts = self.place.connections.counts();
-        let mut stands = self.place.stands();
-        stands.whole -= 1;
-        if stands.whole == 0 {
-            stands.turn = counts.wait(&self.place.gives_way);
-        }
     }
 }
 
