@@ -1,5 +1,7 @@
 //! What an issuer is made of, composed once at start.
 
+mod clock;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -11,22 +13,18 @@ use std::{
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use metrics_exporter_prometheus::BuildError;
 use tagmint_core::{
-    alarm::{
-        Alarm,
-        conditions::{CertificateLife, ClockStep},
-    },
+    alarm::{Alarm, conditions::CertificateLife},
     clock::Clock,
     environment::Environment,
-    federation::Provider,
-    key_schedule::{KeyPhase, KeyRing, clock::ClockJump},
+    key_schedule::{KeyPhase, KeyRing},
     random::Random,
     rules::RuleSet,
     sealing::MasterKey,
 };
-use tagmint_store::{LedgerError, LedgerWriter, Store};
+use tagmint_store::{LedgerWriter, Store};
 use tokio::time::Instant;
 
 use crate::{
@@ -41,7 +39,7 @@ use crate::{
         mint::MintError,
     },
     http::{health::Check, problem::Problem},
-    key_cache::{KeyCache, KeyView, ReadAt},
+    key_cache::{KeyCache, KeyView},
     limits::{RateLimits, TooMany},
     metrics::{Figures, Metrics},
     settings::Settings,
@@ -54,17 +52,8 @@ use crate::{
 /// How long an answer of the health checks stands, so that probing costs the database little.
 const HEALTH_TTL: Duration = Duration::from_secs(1);
 
-/// How long an ended session can still be listed.
-const SESSIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
-/// How long a used token is remembered after it has expired.
-const USED_TOKENS_KEPT: SignedDuration = SignedDuration::from_hours(1);
-/// For how much longer than a used token was good after its first use the clock must have run without being set before the token is forgotten.
-/// By how much a clock was ahead at the first use, the token seems to be good for less: by its age at most, which a provider's `max_age` limits.
-const USED_TOKENS_DOUBT: SignedDuration = Provider::DEFAULT_MAX_AGE;
 /// How often ended sessions are looked for.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
-/// For how long the clock must have run without being set before old records of fetches are deleted.
-const FETCHES_DOUBT: SignedDuration = SignedDuration::from_mins(50);
 
 /// What the binary brings along.
 #[derive(Debug)]
@@ -164,7 +153,7 @@ impl App {
             random: Arc::clone(&random),
         };
         let clock_watch = ClockWatch::new(&*clock);
-        let at = follow_clock_at_start(&key_context, &clock_watch).await;
+        let at = clock::follow_clock_at_start(&key_context, &clock_watch).await;
         key_context.follow_schedule().await?;
         let keys = KeyCache::new(key_context.load(&HashMap::new()).await?, at);
         let max_age = settings.rotation.jwks_max_age.as_secs();
@@ -295,32 +284,6 @@ impl App {
         }
     }
 
-    /// Deletes sessions that ended long ago, used tokens that have expired and old records of fetches. By a clock that was set a short while
-    /// ago nothing is known to have ended: what seems so may be good again when the clock is set right.
-    pub async fn forget_expired(&self) {
-        let now = self.clock.now();
-        if ClockJump::while_running(self.keys.time(&*self.clock), now).is_some() {
-            return;
-        }
-        let steady_for = self.clock_watch.steady_for(&*self.clock);
-        match self.store.sessions().delete_expired(now - SESSIONS_KEPT, steady_for).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "sessions that ended long ago were deleted"),
-            Err(error) => tracing::warn!(%error, "could not delete sessions that ended long ago"),
-        }
-        let good_for = steady_for - USED_TOKENS_DOUBT;
-        if let Err(error) = self.store.used_tokens().delete_expired(now - USED_TOKENS_KEPT, good_for).await {
-            tracing::warn!(%error, "could not delete used tokens that have expired");
-        }
-        if steady_for < FETCHES_DOUBT {
-            return;
-        }
-        let fetches_before = now - self.settings.witness.keep;
-        if let Err(error) = self.store.witness().delete_before(fetches_before).await {
-            tracing::warn!(%error, "could not delete old records of fetches");
-        }
-    }
-
     /// The keys for signing. If they were read too long ago to know of a rotation elsewhere they are read now; if that fails nothing is signed.
     pub(crate) async fn fresh_keys(&self) -> Result<Arc<KeyView>, MintError> {
         if self.keys_are_stale() {
@@ -335,17 +298,6 @@ impl App {
     /// Whether the keys were read so long ago that another process may have changed them since.
     fn keys_are_stale(&self) -> bool {
         self.keys.age(&*self.clock) > self.settings.rotation.propagation
-    }
-
-    /// The last time that the clock was set, as far as this process knows.
-    pub(crate) fn clock_step(&self) -> Option<ClockStep> {
-        self.clock_watch.step()
-    }
-
-    /// What shows that the database was restored to an earlier state under this process. A database that cannot be read shows nothing.
-    pub(crate) async fn ledger_rolled_back(&self) -> Option<String> {
-        let error = self.ledger.check().await.err()?;
-        matches!(error, LedgerError::RolledBack { .. } | LedgerError::HeadMissing { .. }).then(|| error.to_string())
     }
 
     /// How long a mint waits for its row.
@@ -448,23 +400,6 @@ impl App {
         self.figures.ledger(ledger.queued, ledger.last_batch);
         for health in self.upstreams.health() {
             self.figures.upstream(&health);
-        }
-    }
-}
-
-/// Moves what is stored with a clock that was set while no issuer ran. A database that does not let it keeps no issuer from publishing its keys:
-/// it is tried again with every reading of the keys, and nothing is minted meanwhile.
-async fn follow_clock_at_start(keys: &KeyContext, watch: &ClockWatch) -> ReadAt {
-    match keys.follow_clock(None).await {
-        Ok(followed) => {
-            if let Some(jump) = &followed.jump {
-                watch.jumped(jump, &*keys.clock);
-            }
-            followed.at
-        }
-        Err(error) => {
-            tracing::error!(%error, "could not find out whether the clock was set; trying again");
-            ReadAt { now: keys.clock.now(), monotonic: keys.clock.monotonic(), steps: None }
         }
     }
 }
