@@ -54,7 +54,7 @@ pub enum AlarmKind {
 
 impl AlarmKind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::CertificateUnservable,
         Self::CertificateExpiring,
         Self::CertificateRenewalFailing,

@@ -1,5 +1,7 @@
 //! What an issuer is made of, composed once at start.
 
+mod clock;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -11,22 +13,23 @@ use std::{
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use metrics_exporter_prometheus::BuildError;
 use tagmint_core::{
-    alarm::{
-        Alarm,
-        conditions::{CertificateLife, ClockStep},
-    },
+    alarm::{Alarm, conditions::CertificateLife},
     clock::Clock,
     environment::Environment,
+<<<<<<< HEAD
     federation::{Provider, Reuse},
     key_schedule::{KeyPhase, KeyRing, clock::ClockJump},
+=======
+    key_schedule::{KeyPhase, KeyRing},
+>>>>>>> clock
     random::Random,
     rules::RuleSet,
     sealing::MasterKey,
 };
-use tagmint_store::{LedgerError, LedgerWriter, Store};
+use tagmint_store::{LedgerWriter, Store};
 use tokio::time::Instant;
 
 use crate::{
@@ -42,8 +45,13 @@ use crate::{
         refusals,
     },
     http::{health::Check, problem::Problem},
+<<<<<<< HEAD
     key_cache::{KeyCache, KeyView, ReadAt},
     limits::{RateLimits, RefusalRows, TooMany},
+=======
+    key_cache::{KeyCache, KeyView},
+    limits::{RateLimits, TooMany},
+>>>>>>> clock
     metrics::{Figures, Metrics},
     reuse::ReuseWatch,
     settings::Settings,
@@ -56,6 +64,7 @@ use crate::{
 /// How long an answer of the health checks stands, so that probing costs the database little.
 const HEALTH_TTL: Duration = Duration::from_secs(1);
 
+<<<<<<< HEAD
 /// How long an ended session can still be listed.
 const SESSIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
 /// How long a used token is remembered after it has expired.
@@ -65,10 +74,10 @@ const SUMMARY_EVERY: Duration = Duration::from_mins(10);
 /// For how much longer than a used token was good after its first use the clock must have run without being set before the token is forgotten.
 /// By how much a clock was ahead at the first use, the token seems to be good for less: by its age at most, which a provider's `max_age` limits.
 const USED_TOKENS_DOUBT: SignedDuration = Provider::DEFAULT_MAX_AGE;
+=======
+>>>>>>> clock
 /// How often ended sessions are looked for.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
-/// For how long the clock must have run without being set before old records of fetches are deleted.
-const FETCHES_DOUBT: SignedDuration = SignedDuration::from_mins(50);
 
 /// What the binary brings along.
 #[derive(Debug)]
@@ -170,7 +179,7 @@ impl App {
             random: Arc::clone(&random),
         };
         let clock_watch = ClockWatch::new(&*clock);
-        let at = follow_clock_at_start(&key_context, &clock_watch).await;
+        let at = clock::follow_clock_at_start(&key_context, &clock_watch).await;
         key_context.follow_schedule().await?;
         let keys = KeyCache::new(key_context.load(&HashMap::new()).await?, at);
         let max_age = settings.rotation.jwks_max_age.as_secs();
@@ -307,6 +316,7 @@ impl App {
         }
     }
 
+<<<<<<< HEAD
     /// Writes to the ledger how many refusals were counted and not recorded since this was done last. The running issuer does it every ten
     /// minutes and at its end.
     pub async fn write_refusal_summary(&self) {
@@ -347,6 +357,8 @@ impl App {
         }
     }
 
+=======
+>>>>>>> clock
     /// The keys for signing. If they were read too long ago to know of a rotation elsewhere they are read now; if that fails nothing is signed.
     pub(crate) async fn fresh_keys(&self) -> Result<Arc<KeyView>, MintError> {
         if self.keys_are_stale() {
@@ -361,17 +373,6 @@ impl App {
     /// Whether the keys were read so long ago that another process may have changed them since.
     fn keys_are_stale(&self) -> bool {
         self.keys.age(&*self.clock) > self.settings.rotation.propagation
-    }
-
-    /// The last time that the clock was set, as far as this process knows.
-    pub(crate) fn clock_step(&self) -> Option<ClockStep> {
-        self.clock_watch.step()
-    }
-
-    /// What shows that the database was restored to an earlier state under this process. A database that cannot be read shows nothing.
-    pub(crate) async fn ledger_rolled_back(&self) -> Option<String> {
-        let error = self.ledger.check().await.err()?;
-        matches!(error, LedgerError::RolledBack { .. } | LedgerError::HeadMissing { .. }).then(|| error.to_string())
     }
 
     /// How long a mint waits for its row.
@@ -474,23 +475,6 @@ impl App {
         self.figures.ledger(ledger.queued, ledger.last_batch);
         for health in self.upstreams.health() {
             self.figures.upstream(&health);
-        }
-    }
-}
-
-/// Moves what is stored with a clock that was set while no issuer ran. A database that does not let it keeps no issuer from publishing its keys:
-/// it is tried again with every reading of the keys, and nothing is minted meanwhile.
-async fn follow_clock_at_start(keys: &KeyContext, watch: &ClockWatch) -> ReadAt {
-    match keys.follow_clock(None).await {
-        Ok(followed) => {
-            if let Some(jump) = &followed.jump {
-                watch.jumped(jump, &*keys.clock);
-            }
-            followed.at
-        }
-        Err(error) => {
-            tracing::error!(%error, "could not find out whether the clock was set; trying again");
-            ReadAt { now: keys.clock.now(), monotonic: keys.clock.monotonic(), steps: None }
         }
     }
 }
