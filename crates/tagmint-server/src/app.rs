@@ -19,12 +19,8 @@ use tagmint_core::{
     alarm::{Alarm, conditions::CertificateLife},
     clock::Clock,
     environment::Environment,
-<<<<<<< HEAD
-    federation::{Provider, Reuse},
-    key_schedule::{KeyPhase, KeyRing, clock::ClockJump},
-=======
+    federation::Reuse,
     key_schedule::{KeyPhase, KeyRing},
->>>>>>> clock
     random::Random,
     rules::RuleSet,
     sealing::MasterKey,
@@ -45,13 +41,8 @@ use crate::{
         refusals,
     },
     http::{health::Check, problem::Problem},
-<<<<<<< HEAD
-    key_cache::{KeyCache, KeyView, ReadAt},
-    limits::{RateLimits, RefusalRows, TooMany},
-=======
     key_cache::{KeyCache, KeyView},
-    limits::{RateLimits, TooMany},
->>>>>>> clock
+    limits::{RateLimits, RefusalRows, TooMany},
     metrics::{Figures, Metrics},
     reuse::ReuseWatch,
     settings::Settings,
@@ -64,18 +55,8 @@ use crate::{
 /// How long an answer of the health checks stands, so that probing costs the database little.
 const HEALTH_TTL: Duration = Duration::from_secs(1);
 
-<<<<<<< HEAD
-/// How long an ended session can still be listed.
-const SESSIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
-/// How long a used token is remembered after it has expired.
-const USED_TOKENS_KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// How often refusals that have no row are summed up in one.
 const SUMMARY_EVERY: Duration = Duration::from_mins(10);
-/// For how much longer than a used token was good after its first use the clock must have run without being set before the token is forgotten.
-/// By how much a clock was ahead at the first use, the token seems to be good for less: by its age at most, which a provider's `max_age` limits.
-const USED_TOKENS_DOUBT: SignedDuration = Provider::DEFAULT_MAX_AGE;
-=======
->>>>>>> clock
 /// How often ended sessions are looked for.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
 
@@ -316,7 +297,6 @@ impl App {
         }
     }
 
-<<<<<<< HEAD
     /// Writes to the ledger how many refusals were counted and not recorded since this was done last. The running issuer does it every ten
     /// minutes and at its end.
     pub async fn write_refusal_summary(&self) {
@@ -331,34 +311,6 @@ impl App {
         }
     }
 
-    /// Deletes sessions that ended long ago, used tokens that have expired and old records of fetches. By a clock that was set a short while
-    /// ago nothing is known to have ended: what seems so may be good again when the clock is set right.
-    pub async fn forget_expired(&self) {
-        let now = self.clock.now();
-        if ClockJump::while_running(self.keys.time(&*self.clock), now).is_some() {
-            return;
-        }
-        let steady_for = self.clock_watch.steady_for(&*self.clock);
-        match self.store.sessions().delete_expired(now - SESSIONS_KEPT, steady_for).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "sessions that ended long ago were deleted"),
-            Err(error) => tracing::warn!(%error, "could not delete sessions that ended long ago"),
-        }
-        let good_for = steady_for - USED_TOKENS_DOUBT;
-        if let Err(error) = self.store.used_tokens().delete_expired(now - USED_TOKENS_KEPT, good_for).await {
-            tracing::warn!(%error, "could not delete used tokens that have expired");
-        }
-        if steady_for < FETCHES_DOUBT {
-            return;
-        }
-        let fetches_before = now - self.settings.witness.keep;
-        if let Err(error) = self.store.witness().delete_before(fetches_before).await {
-            tracing::warn!(%error, "could not delete old records of fetches");
-        }
-    }
-
-=======
->>>>>>> clock
     /// The keys for signing. If they were read too long ago to know of a rotation elsewhere they are read now; if that fails nothing is signed.
     pub(crate) async fn fresh_keys(&self) -> Result<Arc<KeyView>, MintError> {
         if self.keys_are_stale() {
