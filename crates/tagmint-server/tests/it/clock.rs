@@ -260,6 +260,21 @@ async fn look(issuer: &TestIssuer) -> Vec<(AlarmKind, String)> {
 }
 
 #[tokio::test]
+async fn the_date_of_an_answer_is_what_the_clock_shows() {
+    let issuer = TestIssuer::start().await;
+    for (by, date) in [
+        (0, "Mon, 21 Sep 2026 14:13:20 GMT"),
+        (40, "Sat, 31 Oct 2026 14:13:20 GMT"),
+        (-40, "Mon, 21 Sep 2026 14:13:20 GMT"),
+    ] {
+        issuer.clock.step(DAY * by);
+        for path in ["/.well-known/jwks.json", "/nowhere"] {
+            assert_eq!(issuer.get(path).await.header("date"), date, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_clock_that_was_set_before_a_start_is_told() {
     let start = MockClock::default().now();
     let ahead = TestIssuer::start_in(Setup::default(), folder(), MockClock::new(start + DAY * 2)).await.unwrap();
