@@ -31,7 +31,7 @@ trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 pub(crate) struct Served {
-    issuer: TestIssuer,
+    pub(crate) issuer: TestIssuer,
     pub(crate) running: Running,
     pub(crate) certificates: LocalCertificates,
 }
