@@ -58,6 +58,7 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         json!({"name": name, "kind": kind.as_str(), "issuer": issuer.as_str(), "audiences": audiences})
     };
     let providers: Vec<_> = config.providers.iter().map(provider).collect();
+    let outbound = compose::outbound(config)?.to_string();
     let private_authority = files::private_authority(config, SystemClock.now());
     let warnings: Vec<&String> = config.warnings.iter().chain(&private_authority).collect();
     let data = json!({
@@ -70,6 +71,7 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         "tls": tls,
         "session_backend": backend,
         "providers": providers,
+        "outbound": outbound,
         "algorithm": rotation.algorithm,
         "rules": config.rule_notes,
         "rule_warnings": config.rules.warnings(),
@@ -84,6 +86,7 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
             row("listens on", format!("{} (tls: {tls}), admin {}", config.public, config.admin)),
             row("session backend", backend.unwrap_or("none").to_owned()),
             row("providers", provider_names(config)),
+            row("own requests go", outbound.clone()),
             row(
                 "keys",
                 format!(
