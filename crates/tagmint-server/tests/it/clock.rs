@@ -215,6 +215,7 @@ fn ci_token(clock: &MockClock) -> TokenUse {
         keep_until: clock.now() + MINUTE * 11,
         now: clock.now(),
         request_hash: "sts".to_owned(),
+        network: "192.0.2.0/24".to_owned(),
         allowance: Allowance::ONCE,
     }
 }
@@ -225,7 +226,7 @@ async fn a_start_with_a_clock_ahead_forgets_no_used_token_and_no_session() {
     let session = issuer.open_session().await;
     let token = ci_token(&issuer.clock);
     assert_eq!(issuer.store.used_tokens().claim(&token).await.unwrap(), Claim::First);
-    let spent = Claim::Spent { first_used_at: token.now };
+    let spent = Claim::Spent { first_used_at: token.now, why: Exhausted::Uses };
     for ahead in [HOUR * 2, DAY * 40] {
         let ahead = restarted(&issuer, MockClock::new(issuer.clock.now() + ahead)).await;
         for _ in 0..4 {

@@ -176,8 +176,7 @@ async fn oversized_headers_and_garbage_are_refused() {
         let mut stream = connect(&served, &[&rustls::version::TLS13]).await;
         let _ = stream.write_all(&request).await;
         let mut answer = Vec::new();
-        let _ =
-            timeout(AMPLE, stream.read_to_end(&mut answer)).await.expect("the connection is closed");
+        let _ = timeout(AMPLE, stream.read_to_end(&mut answer)).await.expect("the connection is closed");
         String::from_utf8_lossy(&answer).into_owned()
     };
     let huge = format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "y".repeat(100_000));
