@@ -6,6 +6,8 @@
 mod access;
 mod claims;
 mod diff;
+mod pins;
+mod placeholder;
 mod provider;
 mod request;
 mod subject;
@@ -25,6 +27,7 @@ use crate::{
     arn::{Arn, RoleArn},
     context::Context,
     policy::{Policy, PrincipalElement, Principals},
+    provider::OidcProvider,
     web_identity::{self, Check, Fetched, Report, Role, Verdict, WebIdentityRequest, World},
 };
 
@@ -73,7 +76,7 @@ pub struct Explanation {
     pub accepted: bool,
     /// What AWS says when it says no.
     pub error: Option<Refusal>,
-    /// The checks in AWS's order. The first one that failed has the fix.
+    /// The checks in AWS's order. What failed has its fix.
     pub checks: Vec<Check>,
     /// What was not checked, and what is unsafe although it passes.
     pub warnings: Vec<Warning>,
@@ -115,6 +118,18 @@ impl Question<'_> {
 
     /// Answers.
     pub fn explain(&self) -> Explanation {
+        let account = self.account();
+        let Some(filled) = placeholder::fill(self, &account) else { return self.answer() };
+        let access =
+            self.access.map(|access| AccessQuestion { bucket_policy: filled.bucket_policy.as_ref(), ..access });
+        let question =
+            Question { trust_policy: &filled.trust_policy, role_arn: filled.role_arn.as_deref(), access, ..*self };
+        let mut explanation = question.answer();
+        explanation.warnings.push(filled.warning(&account));
+        explanation
+    }
+
+    fn answer(&self) -> Explanation {
         let claims = Claims::read(self.token);
         let registered = self.registered(&claims);
         let provider = registered.provider.as_ref().ok().filter(|_| !self.provider_missing);
@@ -146,8 +161,8 @@ impl Question<'_> {
             error: report
                 .refusal()
                 .map(|error| Refusal { code: error.code.as_str().to_owned(), message: error.message.clone() }),
-            checks: self.checks(&report),
-            warnings: self.unchecked(&claims),
+            checks: self.checks(&report, provider, &claims),
+            warnings: self.unchecked(&claims, provider),
             comparison: None,
         };
         self.advise(&mut explanation, &report, &registered, &claims);
@@ -155,6 +170,7 @@ impl Question<'_> {
         if let Verdict::Accepted(session) = &report.verdict {
             let tagless = web_identity::opens_without_tags(&request, &world);
             explanation.warnings.extend(warnings::of(self.trust_policy, &report.trust, provider, &claims, tagless));
+            explanation.warnings.extend(provider.iter().flat_map(|provider| pins::undone(&report.trust, provider)));
             if let Some(access) = &self.access {
                 access::explain(access, session, &mut explanation);
             }
@@ -163,12 +179,13 @@ impl Question<'_> {
     }
 
     /// The verdict's checks, with each condition of a trust decision before the decision.
-    fn checks(&self, report: &Report) -> Vec<Check> {
+    fn checks(&self, report: &Report, provider: Option<&OidcProvider>, claims: &Claims) -> Vec<Check> {
         let mut decisions = report.trust.iter();
         let mut checks = Vec::new();
         for check in &report.checks {
             let put_in = PUT_IN.contains(&check.check) && (check.passed || self.role_arn.is_none());
-            let unknown = check.check == "claim-audience" && check.passed && self.client_ids.is_empty();
+            let built_in = provider.is_some_and(OidcProvider::is_built_in);
+            let unknown = check.check == "claim-audience" && check.passed && self.client_ids.is_empty() && !built_in;
             if put_in || unknown {
                 continue;
             }
@@ -176,7 +193,7 @@ impl Question<'_> {
             if check.check.starts_with("trust-")
                 && let Some((action, decision)) = decisions.next()
             {
-                checks.extend(trust::condition_checks(self.trust_policy, action, decision));
+                checks.extend(trust::condition_checks(self.trust_policy, action, decision, provider, claims));
                 check.actual = trust::outcome(decision);
             }
             checks.push(check);
@@ -207,20 +224,22 @@ impl Question<'_> {
         };
         let Some(advice) = advice else { return };
         explanation.comparison = advice.comparison;
-        // The conditions and principal before a failed trust decision have failed, too: the first failure has the fix.
+        // The conditions and the principal before a failed trust decision have failed, too, and have fixes of their own.
         for check in explanation.checks.iter_mut().filter(|check| !check.passed) {
-            check.fix = Some(advice.fix.clone());
+            if check.check == failed.check || check.fix.is_none() {
+                check.fix = Some(advice.fix.clone());
+            }
         }
     }
 
     /// What nobody told, and was taken as right.
-    fn unchecked(&self, claims: &Claims) -> Vec<Warning> {
+    fn unchecked(&self, claims: &Claims, provider: Option<&OidcProvider>) -> Vec<Warning> {
         let mut warnings = Vec::new();
         if matches!(self.jwks, Fetched::Unchecked) {
             let text = "the signature was not checked: the answer holds if STS finds the issuer's key and the signature is valid under it";
             warnings.push(Warning { id: "signature-not-checked", text: text.to_owned() });
         }
-        if self.client_ids.is_empty() {
+        if self.client_ids.is_empty() && !provider.is_some_and(OidcProvider::is_built_in) {
             let audience = claims.audience().unwrap_or("its audience");
             let text = format!(
                 "the audience was not checked: the answer holds if {audience:?} is a client id of the provider in IAM"
