@@ -10,6 +10,7 @@
 //! | [`context`] | the keys and values that a request brings |
 //! | [`condition`] | one condition: every operator, with the reason for its outcome |
 //! | [`evaluate`] | policies against a request: allowed or not, by which statement |
+//! | [`document`] | policies within what other programs print |
 //! | [`arn`] | Amazon Resource Names |
 //! | [`provider`] | IAM's OIDC providers: what can be registered, and how it is kept |
 //! | [`trust_policy`] | what IAM refuses to store as a role's trust policy |
@@ -20,6 +21,7 @@ pub mod advice;
 pub mod arn;
 pub mod condition;
 pub mod context;
+pub mod document;
 pub mod evaluate;
 pub mod pattern;
 pub mod policy;
