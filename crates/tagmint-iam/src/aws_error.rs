@@ -82,7 +82,9 @@ fn position(lower: &str, seen: &str) -> Option<usize> {
         let after = bytes.get(at + seen.len());
         // `InvalidIdentityTokenException` is `InvalidIdentityToken`.
         let exception = lower.get(at + seen.len()..).is_some_and(|rest| rest.starts_with("exception"));
-        !(starts_word && word(before)) && !(ends_word && word(after)) || (exception && !(starts_word && word(before)))
+        let begins = !(starts_word && word(before));
+        let ends = exception || !(ends_word && word(after));
+        begins && ends
     })
 }
 

@@ -131,14 +131,14 @@ fn json(text: &str) -> Result<Value, DocumentError> {
     }
     for _ in 0..LAYERS {
         if let Some(decoded) = encoding::url_decoded(&text) {
-            text = encoding::bare(&decoded).to_owned();
+            encoding::bare(&decoded).clone_into(&mut text);
             continue;
         }
         match tagmint_core::json::parse(text.as_bytes()) {
-            Ok(Value::String(inner)) => text = encoding::bare(&inner).to_owned(),
+            Ok(Value::String(inner)) => encoding::bare(&inner).clone_into(&mut text),
             Ok(value) => return Ok(value),
             Err(error) => match encoding::unescaped(&text) {
-                Some(inner) => text = encoding::bare(&inner).to_owned(),
+                Some(inner) => encoding::bare(&inner).clone_into(&mut text),
                 None => return Err(DocumentError::NotJson(not_json::why(&text, &error.to_string()))),
             },
         }

@@ -14,7 +14,7 @@ pub fn token(text: &str) -> String {
     {
         let within = [answer.get("status"), Some(&answer)].into_iter().flatten();
         let mut named = within.flat_map(|object| MEMBERS.iter().filter_map(|name| object.get(*name)?.as_str()));
-        return named.next().map(token).unwrap_or_else(|| text.to_owned());
+        return named.next().map_or_else(|| text.to_owned(), token);
     }
     let unquoted = text.trim_matches(['"', '\'', '`']).trim();
     let after_scheme = match unquoted.split_once(char::is_whitespace) {
