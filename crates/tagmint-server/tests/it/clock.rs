@@ -9,7 +9,7 @@ use tagmint_core::{
     clock::Clock,
 };
 use tagmint_server::alarms::{AlarmParts, Alarms};
-use tagmint_store::{Allowance, Claim, CredentialFilter, TokenUse};
+use tagmint_store::{Allowance, Claim, CredentialFilter, Exhausted, TokenUse};
 use tagmint_testkit::clock::MockClock;
 
 use crate::issuer::{Setup, TestIssuer};
@@ -226,7 +226,7 @@ async fn a_start_with_a_clock_ahead_forgets_no_used_token_and_no_session() {
     let session = issuer.open_session().await;
     let token = ci_token(&issuer.clock);
     assert_eq!(issuer.store.used_tokens().claim(&token).await.unwrap(), Claim::First);
-    let spent = Claim::Spent { first_used_at: token.now, why: Exhausted::Uses };
+    let spent = Claim::Spent { first_used_at: token.now, why: Exhausted::UsedUp };
     for ahead in [HOUR * 2, DAY * 40] {
         let ahead = restarted(&issuer, MockClock::new(issuer.clock.now() + ahead)).await;
         for _ in 0..4 {
