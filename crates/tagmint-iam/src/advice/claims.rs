@@ -61,6 +61,15 @@ impl Claims {
         self.text("azp").or(only)
     }
 
+    /// Every `aud`.
+    pub(super) fn audiences(&self) -> Vec<&str> {
+        match self.0.get("aud") {
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+            Some(Value::String(text)) => vec![text],
+            _ => Vec::new(),
+        }
+    }
+
     /// The keys of the session tags, in either form that STS takes.
     pub(super) fn tag_keys(&self) -> Vec<&str> {
         let nested = self.0.get(TAGS).and_then(|claim| claim.get("principal_tags")).and_then(Value::as_object);

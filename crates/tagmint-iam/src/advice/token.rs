@@ -7,13 +7,22 @@ use super::{
     claims::Claims,
     diff::{Comparison, likeness},
     provider::advice_on_issuer,
+    token_kind,
 };
 use crate::{provider::OidcProvider, web_identity::LEEWAY_SECONDS};
 
 /// Advice on a failed check of the token; none where the check's own is as good.
 pub(super) fn advice(check: &str, question: &Question<'_>, provider: &OidcProvider, claims: &Claims) -> Option<Advice> {
+    // A token of another kind fails in several places; what is wrong is the kind.
+    let kind = || token_kind::advice(question.token, claims);
     match check {
-        "claim-issuer" => Some(advice_on_issuer(provider, claims)),
+        "token-form" => token_kind::not_a_jwt(question.token).map(|fix| Advice { fix, comparison: None }),
+        "claim-presence" => kind().map(|fix| Advice { fix, comparison: None }),
+        "claim-issuer" => {
+            let advice = advice_on_issuer(question, provider, claims);
+            Some(kind().map_or(advice.fix.clone(), |kind| format!("{kind}. Besides, {}", advice.fix)))
+                .map(|fix| Advice { fix, comparison: advice.comparison })
+        }
         "claim-exp" => {
             let fix = format!(
                 "the token expired {}; STS takes a token until {} minutes after its end. Get a fresh one, and look at the clocks if it is fresh",
@@ -31,7 +40,11 @@ pub(super) fn advice(check: &str, question: &Question<'_>, provider: &OidcProvid
             );
             Some(Advice { fix, comparison: None })
         }
-        "claim-audience" => Some(audience(provider, claims)),
+        "claim-audience" => {
+            let advice = audience(provider, claims);
+            let fix = token_kind::or_audience(question.token, claims, advice.fix);
+            Some(Advice { fix, comparison: advice.comparison })
+        }
         "claim-roles" => roles(question, claims),
         _ => None,
     }

@@ -10,10 +10,10 @@ const QUOTES: [char; 5] = ['"', '\'', '`', '\u{201c}', '\u{201d}'];
 impl Platform {
     /// Every correction of one thing, the platform's own first.
     pub(super) fn all_edits(&self, value: &str, subject: &str, like: bool) -> Vec<Edit> {
-        let mut edits = plain_edits(value);
+        let mut edits = (self.edits)(value, subject);
+        edits.extend(plain_edits(value));
         edits.extend(self.keywords(value));
         edits.extend(self.missing_start(value));
-        edits.extend((self.edits)(value, subject));
         edits.extend(self.by_keywords(value, subject));
         if like {
             edits.extend(missing_end(value));

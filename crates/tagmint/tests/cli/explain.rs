@@ -147,6 +147,7 @@ fn the_page_names_every_warning() {
     let text = concat!(
         include_str!("../../../tagmint-iam/src/advice.rs"),
         include_str!("../../../tagmint-iam/src/advice/access.rs"),
+        include_str!("../../../tagmint-iam/src/advice/other_issuer.rs"),
         include_str!("../../../tagmint-iam/src/advice/warnings.rs"),
     );
     let ids = text.split("id: \"").skip(1).filter_map(|rest| rest.split('"').next());

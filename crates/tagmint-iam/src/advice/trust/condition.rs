@@ -6,6 +6,7 @@ use crate::{
         claims::{Claims, Maker},
         known_keys, request,
         subject::{IDS_SINCE, RepositorySubject, spelling},
+        token_kind,
     },
     condition::{ConditionTrace, Operator},
     pattern,
@@ -45,7 +46,7 @@ pub(super) fn fix(condition: &ConditionTrace, provider: &OidcProvider, claims: &
         .or_else(|| about.letters())
         .or_else(|| malformed(condition, provider, value, expected))
         .or_else(|| about.repository(claims))
-        .or_else(|| about.audience(provider))
+        .or_else(|| about.audience(provider).map(|fix| token_kind::or_audience("", claims, fix)))
         .unwrap_or_else(|| about.otherwise())
 }
 
