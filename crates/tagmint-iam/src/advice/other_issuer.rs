@@ -44,24 +44,25 @@ pub(super) fn advice(read: bool, provider: &OidcProvider, issuer: &str) -> Strin
     };
     let own = arn.replace(&format!(":oidc-provider/{}", provider.url()), &format!(":oidc-provider/{url}"));
     let why = cause(provider.url(), url);
-    let whose = if read {
-        format!("the provider is that of {registered}, and the token is from {issuer}")
+    let named = if read {
+        format!("the provider is that of {registered}")
     } else {
-        format!("the trust policy's principal is {arn}, the provider of {registered}, and the token is from {issuer}")
+        format!("the trust policy's principal is {arn}")
     };
-    let change = format!(
-        "where the token's issuer is the right one, register {issuer:?} in IAM if the account has no provider for it, and change the trust policy: \
-         the principal to {own}, and the condition keys from {}:… to {url}:…. Otherwise get a token from {registered}",
-        provider.url()
-    );
-    let unseen = if read {
+    let unread = if read {
         String::new()
     } else {
-        ". Nobody looked at the account (--role reads it): if it already has a provider for the token's issuer, STS says `Not authorized to perform \
-         sts:AssumeRoleWithWebIdentity` instead, since the principal is another"
-            .to_owned()
+        format!(
+            ". The account was not read (--role ARN reads it): if it has a provider for {issuer:?} already, STS says `Not authorized to perform \
+             sts:AssumeRoleWithWebIdentity` instead, because the principal is another"
+        )
     };
-    format!("{whose}{why}: {change}{unseen}")
+    format!(
+        "{named}, and the token is from {issuer}{why}. If that is the right issuer, register {issuer:?} in IAM unless the account has it, and \
+         change the trust policy: the principal to {own}, and the condition keys from {}:… to {url}:…. Otherwise get a token from \
+         {registered}{unread}",
+        provider.url()
+    )
 }
 
 /// Why two issuers of the same kind may differ.
@@ -90,7 +91,7 @@ pub(super) fn warning(provider: Option<&OidcProvider>, claims: &Claims) -> Optio
     let provider = provider?;
     let issuer = claims.text("iss").filter(|issuer| *issuer != provider.issuer())?;
     let text = format!(
-        "the account was not looked at: that it has no provider for {issuer:?} is taken from the trust policy, which names {} only",
+        "the account was not read: that it has no provider for {issuer:?} is concluded from the trust policy, which names {}",
         provider.arn()
     );
     Some(Warning { id: "provider-not-checked", text })

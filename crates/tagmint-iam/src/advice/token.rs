@@ -13,15 +13,13 @@ use crate::{provider::OidcProvider, web_identity::LEEWAY_SECONDS};
 
 /// Advice on a failed check of the token; none where the check's own is as good.
 pub(super) fn advice(check: &str, question: &Question<'_>, provider: &OidcProvider, claims: &Claims) -> Option<Advice> {
-    // A token of another kind fails in several places; what is wrong is the kind.
-    let kind = || token_kind::advice(question.token, claims);
     match check {
         "token-form" => token_kind::not_a_jwt(question.token).map(|fix| Advice { fix, comparison: None }),
-        "claim-presence" => kind().map(|fix| Advice { fix, comparison: None }),
+        "claim-presence" => token_kind::advice(question.token, claims).map(|fix| Advice { fix, comparison: None }),
         "claim-issuer" => {
             let advice = advice_on_issuer(question, provider, claims);
-            Some(kind().map_or(advice.fix.clone(), |kind| format!("{kind}. Besides, {}", advice.fix)))
-                .map(|fix| Advice { fix, comparison: advice.comparison })
+            let fix = token_kind::or_issuer(question.token, claims, provider, advice.fix);
+            Some(Advice { fix, comparison: advice.comparison })
         }
         "claim-exp" => {
             let fix = format!(

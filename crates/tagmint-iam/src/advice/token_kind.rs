@@ -8,6 +8,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::claims::Claims;
+use crate::provider::OidcProvider;
 
 /// Where EKS puts the token that is meant for AWS.
 const EKS_TOKEN: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount/token";
@@ -34,6 +35,18 @@ pub(super) fn advice(token: &str, claims: &Claims) -> Option<String> {
         .or_else(|| of_runner(claims))
         .or_else(|| access_token(&header, claims))
         .or_else(|| job_token(claims))
+}
+
+/// The same where the issuer is another, with the advice about the issuer.
+pub(super) fn or_issuer(token: &str, claims: &Claims, provider: &OidcProvider, issuer: String) -> String {
+    // The issuer of such a token must not be registered.
+    if let Some(kind) = service_account(claims).or_else(|| of_runner(claims)) {
+        return format!("{kind}. The role trusts {}", provider.arn());
+    }
+    match access_token(&header(token), claims) {
+        Some(kind) => format!("{kind}. Besides, {issuer}"),
+        None => issuer,
+    }
 }
 
 /// The same where the audience is wrong, with the advice about the audience, which holds for an access token, too: some are taken by STS.

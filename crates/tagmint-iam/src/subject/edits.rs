@@ -39,14 +39,14 @@ impl Platform {
                     let fixed = format!("{}{word}{}", &value[..at], &value[at + word.len()..]);
                     edits.push(Edit::new(fixed, "letters' case counts"));
                 }
-                edits.extend(self.separators(value, at, word, literal));
+                edits.extend(Self::separators(value, at, word, literal));
             }
         }
         edits
     }
 
     /// A keyword with the separators of its template.
-    fn separators(&self, value: &str, at: usize, word: &str, literal: &str) -> Option<Edit> {
+    fn separators(value: &str, at: usize, word: &str, literal: &str) -> Option<Edit> {
         let separator = |c: char| ":/=.| ".contains(c);
         let (before, behind) = (&value[..at], &value[at + word.len()..]);
         let start = if literal.starts_with([':', '/']) { before.trim_end_matches(separator) } else { before };

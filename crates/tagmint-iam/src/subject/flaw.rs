@@ -32,6 +32,8 @@ pub(crate) struct Flaw {
 /// How many corrections after each other are tried, and how many texts at most.
 const STEPS: usize = 3;
 const TRIES: usize = 400;
+/// How many templates a text shows.
+const SHOWN: usize = 4;
 
 impl Spelling {
     fn fits(self, value: &str, subject: &str) -> bool {
@@ -62,7 +64,7 @@ pub(crate) fn flaw(url: &str, subject: &str, value: &str, spelling: Spelling) ->
     let same = platform.forms.iter().filter(|form| form.default == own.default && form.how == own.how);
     // Customized subjects have the same form when they have the same claims.
     let other_claims = || {
-        let (given, wanted) = (platform.keys(own, value), platform.keys(own, subject));
+        let (given, wanted) = (Platform::keys(own, value), Platform::keys(own, subject));
         !own.default && given.is_some() && given != wanted
     };
     if impossible.is_none() && same.clone().any(|form| platform.admits(form, value, spelling)) && !other_claims() {
@@ -104,7 +106,8 @@ impl Platform {
 
     /// The forms' templates for people.
     fn forms_shown(&self, form: &Form) -> String {
-        let shown: Vec<String> = form.start.iter().map(|template| format!("`{}`", self.shown(template))).collect();
+        let shown: Vec<String> =
+            form.start.iter().take(SHOWN).map(|template| format!("`{}`", self.shown(template))).collect();
         match shown.as_slice() {
             [] => String::new(),
             [only] => only.clone(),
@@ -134,20 +137,16 @@ impl Search<'_> {
             .carried_over(other)
             .or_else(|| self.corrections().filter(|found| found.admits).map(|found| (found.text, String::new())));
         let (corrected, lost) = corrected.unwrap_or_else(|| (self.own_subject(), String::new()));
-        let mut why = format!("it has the form of {}, and the token has {}", other.name, self.own.name);
-        if !self.own.start.is_empty() && self.own.then.is_empty() {
-            why.push_str(&format!(", {}", self.platform.forms_shown(self.own)));
-        }
-        let mut remark = String::new();
-        if !lost.is_empty() {
-            remark = format!("a value of this form cannot bind {lost}, so it names the token's own project");
-        }
-        if !other.how.is_empty() {
-            if !remark.is_empty() {
-                remark.push_str(". ");
-            }
-            remark.push_str(&format!("To keep the policy's value, {}", other.how));
-        }
+        let forms =
+            if self.own.then.is_empty() { format!(", {}", self.platform.forms_shown(self.own)) } else { String::new() };
+        let why = format!("it has the form of {}, and the token has {}{forms}", other.name, self.own.name);
+        let lost = (!lost.is_empty())
+            .then(|| format!("a value of this form cannot bind {lost}, so it names the token's own project"));
+        let keep = (!other.how.is_empty()).then(|| format!("to keep the policy's value, {}", other.how));
+        let remark = match (lost, keep) {
+            (Some(lost), Some(keep)) => format!("{lost}. {}", capital(&keep)),
+            (lost, keep) => lost.or(keep).unwrap_or_default(),
+        };
         Flaw {
             value: self.value.to_owned(),
             why,
@@ -222,7 +221,7 @@ impl Search<'_> {
     fn carried_over(&self, other: &Form) -> Option<(String, String)> {
         let wanted = self.platform.read(other, self.value)?;
         let token = self.platform.read(self.own, self.subject)?;
-        let lost = self.lost(&wanted, &token);
+        let lost = lost(&wanted, &token);
         let text = self.platform.render(token.template, |field| {
             let own = token.value(field).unwrap_or_default();
             let given = wanted.value(field).filter(|value| {
@@ -238,18 +237,6 @@ impl Search<'_> {
         Some((text, lost.join(" and ")))
     }
 
-    /// Segments that the value binds and the token's template does not have.
-    fn lost(&self, wanted: &Reading, token: &Reading) -> Vec<String> {
-        let bound = wanted.values.iter().filter(|(field, value)| {
-            let open = value.as_deref().is_none_or(|value| value.chars().all(|c| c == '*'));
-            !open && !token.values.iter().any(|(own, _)| own == field)
-        });
-        let mut names: Vec<String> =
-            bound.map(|(field, _)| field.name.split('.').next().unwrap_or_default().to_owned()).collect();
-        names.dedup();
-        names
-    }
-
     /// The token's subject, with `*` for what differs from run to run.
     fn own_subject(&self) -> String {
         let Some(token) = self.platform.read(self.own, self.subject).filter(|_| self.spelling.like) else {
@@ -260,6 +247,18 @@ impl Search<'_> {
             if field.level == Level::Run { "*".to_owned() } else { value.to_owned() }
         })
     }
+}
+
+/// Segments that the value binds and the token's template does not have.
+fn lost(wanted: &Reading, token: &Reading) -> Vec<String> {
+    let bound = wanted.values.iter().filter(|(field, value)| {
+        let open = value.as_deref().is_none_or(|value| value.chars().all(|c| c == '*'));
+        !open && !token.values.iter().any(|(own, _)| own == field)
+    });
+    let mut names: Vec<String> =
+        bound.map(|(field, _)| field.name.split('.').next().unwrap_or_default().to_owned()).collect();
+    names.dedup();
+    names
 }
 
 impl Flaw {

@@ -232,10 +232,10 @@ fn absent(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims) 
         if claim == "environment" && claims.maker() == Maker::GitHub {
             return "the policy wants an environment, and the job names none: add `environment:` to the job".to_owned();
         }
-        return if !known_keys::exists(key, url) {
-            known_keys::reason(key, url)
-        } else {
+        return if known_keys::exists(key, url) {
             format!("the token has no claim {claim:?}: correct the key's name, or have the issuer set it")
+        } else {
+            known_keys::reason(key, url)
         };
     }
     if let Some((issuer, claim)) = key.rsplit_once(':')
