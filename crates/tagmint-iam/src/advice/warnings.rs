@@ -120,9 +120,19 @@ impl Look<'_> {
             ),
             Some((Breadth::All, value)) => (
                 "subject-unscoped",
-                format!(
-                    "{value:?} does not bind the subject to a {project}: whoever gets a token from {url} can assume the role. Name the {project} in \
-                     {key}"
+                words.map_or_else(
+                    || {
+                        format!(
+                            "{value:?} does not bind the subject: whoever gets a token from {url} can assume the role. Name the subjects in {key}"
+                        )
+                    },
+                    |(_, words)| {
+                        let project = words.project;
+                        format!(
+                            "{value:?} does not bind the subject to a {project}: whoever gets a token from {url} can assume the role. Name the \
+                             {project} in {key}"
+                        )
+                    },
                 ),
             ),
             Some((Breadth::Several, value)) => {

@@ -2,6 +2,8 @@
 
 use super::{Edit, FRESH, Platform, reading::Part};
 
+/// A value that ends too early.
+pub(super) const MISSING_END: &str = "a subject goes on after that";
 const COLON: &str = "its parts are separated by `:`, not by another character";
 const SLASH: &str = "its parts are separated by `/`, not by another character";
 /// Marks around a value.
@@ -135,7 +137,7 @@ fn behind_word<'a>(value: &'a str, word: &str) -> Option<&'a str> {
 }
 
 /// The words of a text, with their places.
-fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut start = 0;
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).filter_map(move |word| {
         let at = text[start..].find(word).map_or(start, |offset| start + offset);
@@ -183,8 +185,7 @@ fn plain_edits(value: &str) -> Vec<Edit> {
 /// The end that is missing.
 fn missing_end(value: &str) -> Vec<Edit> {
     let separators: &[&str] = if value.ends_with([':', '/']) { &[""] } else { &[":", "/"] };
-    let ends =
-        separators.iter().map(|separator| Edit::new(format!("{value}{separator}*"), "a subject goes on after that"));
+    let ends = separators.iter().map(|separator| Edit::new(format!("{value}{separator}*"), MISSING_END));
     ends.collect()
 }
 

@@ -2,7 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::{Edit, Form, Level, MAX_LEN, Platform, automaton::Question, read, reading::Reading};
+use super::{
+    Breadth, Edit, Form, Level, MAX_LEN, Platform,
+    automaton::Question,
+    breadth,
+    edits::{MISSING_END, words},
+    read,
+    reading::Reading,
+};
 use crate::pattern;
 
 /// How an operator compares texts.
@@ -31,6 +38,7 @@ pub(crate) struct Flaw {
 
 /// How many corrections after each other are tried, and how many texts at most.
 const STEPS: usize = 3;
+const SURE_STEPS: usize = 2;
 const TRIES: usize = 400;
 /// How many templates a text shows.
 const SHOWN: usize = 4;
@@ -65,7 +73,9 @@ pub(crate) fn flaw(url: &str, subject: &str, value: &str, spelling: Spelling) ->
     // Customized subjects have the same form when they have the same claims.
     let other_claims = || {
         let (given, wanted) = (Platform::keys(own, value), Platform::keys(own, subject));
-        !own.default && given.is_some() && given != wanted
+        let (first, own_first) = (value.split(':').next().unwrap_or_default(), subject.split(':').next());
+        let begins_otherwise = !first.contains(['*', '?']) && Some(first) != own_first;
+        !own.default && (given.is_some() && given != wanted || begins_otherwise)
     };
     if impossible.is_none() && same.clone().any(|form| platform.admits(form, value, spelling)) && !other_claims() {
         return None;
@@ -80,13 +90,11 @@ pub(crate) fn flaw(url: &str, subject: &str, value: &str, spelling: Spelling) ->
             remark: "under StringLike, where they are wildcards".to_owned(),
         });
     }
-    let search = Search { platform, own, subject, value, spelling };
-    // A value that only lacks its end is not taken for a customized template.
-    let ends_early = [":*", "/*"].iter().any(|end| platform.admits(own, &format!("{value}{end}"), wild));
-    let other = platform
-        .forms
-        .iter()
-        .find(|form| impossible.is_none() && (form.default || !ends_early) && platform.admits(form, value, spelling));
+    let search = Search { platform, own, url, subject, value, spelling };
+    let other = platform.forms.iter().find(|form| {
+        let meant = form.then.is_empty() || Platform::means_claims(form, own, value);
+        impossible.is_none() && meant && platform.admits(form, value, spelling)
+    });
     if let Some(other) = other {
         return Some(search.other_template(other));
     }
@@ -97,6 +105,14 @@ impl Platform {
     /// Whether a text of the form fits a value.
     fn admits(&self, form: &Form, value: &str, spelling: Spelling) -> bool {
         Question::of(self, form).fold(spelling.fold).meets(&read(value, spelling.like))
+    }
+
+    /// Whether a value names a claim that only customized subjects have, and so is meant for one.
+    fn means_claims(customized: &Form, own: &Form, value: &str) -> bool {
+        let of_own = |word: &str| own.start.iter().any(|template| words(template).any(|(_, known)| known == word));
+        let claims = customized.start.iter().chain(customized.then).filter_map(|template| template.split(':').next());
+        let only_there: Vec<&str> = claims.filter(|claim| !of_own(claim)).collect();
+        !own.default || words(value).any(|(_, word)| only_there.contains(&word))
     }
 
     /// Why no subject has such a value although its form allows it.
@@ -119,6 +135,7 @@ impl Platform {
 struct Search<'a> {
     platform: &'static Platform,
     own: &'static Form,
+    url: &'a str,
     subject: &'a str,
     value: &'a str,
     spelling: Spelling,
@@ -191,7 +208,7 @@ impl Search<'_> {
         let mut seen: HashSet<String> = HashSet::from([self.value.to_owned()]);
         let mut open = vec![(self.value.to_owned(), Vec::new())];
         let mut well_formed = None;
-        for _ in 0..STEPS {
+        for step in 0..STEPS {
             let mut next = Vec::new();
             for (text, why) in &open {
                 for Edit { text, why: reason } in self.platform.all_edits(text, self.subject, self.spelling.like) {
@@ -202,11 +219,20 @@ impl Search<'_> {
                     if !why.contains(&reason) {
                         why.push(reason);
                     }
+                    // What lacks its end in the policy must not become a pattern for a whole organization.
+                    if reason == MISSING_END && breadth(self.url, self.subject, &text, true) >= Breadth::Several {
+                        continue;
+                    }
                     let possible = self.platform.why_impossible(&text).is_none();
                     if possible && self.spelling.fits(&text, self.subject) {
                         return Some(Found { text, why, admits: true });
                     }
-                    if possible && well_formed.is_none() && self.platform.admits(self.own, &text, self.spelling) {
+                    // After more steps a text that is for another token is a guess.
+                    if possible
+                        && step < SURE_STEPS
+                        && well_formed.is_none()
+                        && self.platform.admits(self.own, &text, self.spelling)
+                    {
                         well_formed = Some(Found { text: text.clone(), why: why.clone(), admits: false });
                     }
                     next.push((text, why));

@@ -30,6 +30,9 @@ fn github_subjects_are_corrected() {
             ("repo:acme/app:", MAIN, Some(MAIN)),
             ("repo:acme/app/", MAIN, Some(MAIN)),
             ("repo:acme@12/app@34", IDS, Some(IDS)),
+            ("repo:acme/app", IDS, Some(IDS)),
+            ("repo:acme", MAIN, Some(MAIN)),
+            ("repo:acme:*", MAIN, Some("repo:acme/*")),
             // Separators.
             ("repo:acme/app/*", MAIN, Some("repo:acme/app:*")),
             ("repo:acme/app/ref:refs/heads/*", MAIN, Some("repo:acme/app:ref:refs/heads/*")),
@@ -119,6 +122,14 @@ fn customized_github_subjects_are_another_template() {
         assert!(found.why.contains("include_claim_keys") && found.remark.contains("include_claim_keys"), "{found:?}");
         assert_eq!(found.corrected, main, "{value}");
         assert_eq!(never_matches(GITHUB, main, value, EQUALS), None, "a repository with that template has it");
+    }
+    let by_id = flaw(GITHUB, "repository_id:34", "repo:acme/app:*", LIKE).unwrap();
+    assert_eq!(by_id.corrected, "repository_id:34", "{by_id:?}");
+    // These have no claim that only customized subjects have.
+    for value in ["repo:acme/app:pull_request:*", "repo:acme/app:ref:refs/heads/main:environment:prod", "repo:acme/app"]
+    {
+        let found = flaw(GITHUB, main, value, LIKE).unwrap();
+        assert!(!found.why.contains("include_claim_keys"), "{found:?}");
     }
     let found = flaw(GITHUB, workflow, main, EQUALS).unwrap();
     assert_eq!(found.corrected, workflow, "{found:?}");
