@@ -220,7 +220,7 @@ impl Search<'_> {
                         why.push(reason);
                     }
                     // What lacks its end in the policy must not become a pattern for a whole organization.
-                    if reason == MISSING_END && breadth(self.url, self.subject, &text, true) >= Breadth::Several {
+                    if why.contains(&MISSING_END) && breadth(self.url, self.subject, &text, true) >= Breadth::Several {
                         continue;
                     }
                     let possible = self.platform.why_impossible(&text).is_none();

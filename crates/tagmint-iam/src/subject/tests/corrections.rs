@@ -109,6 +109,8 @@ fn github_subjects_are_corrected() {
             ("repo:acme/other/*", MAIN, Some("repo:acme/other:*")),
         ],
     );
+    // Under StringLike, too, what lacks its end does not become a pattern for the owner.
+    assert_eq!(flaw(GITHUB, MAIN, "repo:acme", LIKE).map(|flaw| flaw.corrected).as_deref(), Some(MAIN));
     let other = flaw(GITHUB, MAIN, "repo:acme/other/*", LIKE).unwrap();
     assert!(!other.admits && other.fix(MAIN).contains("does not admit this token either"), "{other:?}");
 }
