@@ -203,8 +203,8 @@ GUARD=$(document <<'JSON'
       "Action": "*",
       "NotResource": [
         "arn:aws:s3:::agentkeys-mail-@ACCOUNT@",
-        "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/agentkeys_user_wallet}/*",
-        "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/prefix}/*"
+        "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+        "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/prefix, '-'}/*"
       ]
     },
     {
@@ -228,9 +228,26 @@ GUARD=$(document <<'JSON'
       "Condition": {
         "StringNotLike": {
           "s3:prefix": [
-            "${aws:PrincipalTag/agentkeys_user_wallet}/*",
-            "${aws:PrincipalTag/prefix}/*"
+            "${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+            "${aws:PrincipalTag/prefix, '-'}/*"
           ]
+        }
+      }
+    },
+    {
+      "Sid": "NobodysPrefix",
+      "Effect": "Deny",
+      "Action": "s3:*",
+      "Resource": "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/-/*"
+    },
+    {
+      "Sid": "NobodysList",
+      "Effect": "Deny",
+      "Action": "s3:ListBucket",
+      "Resource": "arn:aws:s3:::agentkeys-mail-@ACCOUNT@",
+      "Condition": {
+        "StringLike": {
+          "s3:prefix": "-/*"
         }
       }
     },
@@ -243,7 +260,7 @@ GUARD=$(document <<'JSON'
         "s3:AbortMultipartUpload",
         "s3:ListMultipartUploadParts"
       ],
-      "NotResource": "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/prefix}/*"
+      "NotResource": "arn:aws:s3:::agentkeys-mail-@ACCOUNT@/${aws:PrincipalTag/prefix, '-'}/*"
     }
   ]
 }
@@ -396,8 +413,8 @@ POLICY=$(document <<'JSON'
       "Condition": {
         "StringNotLike": {
           "s3:prefix": [
-            "${aws:PrincipalTag/agentkeys_user_wallet}/*",
-            "${aws:PrincipalTag/prefix}/*"
+            "${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+            "${aws:PrincipalTag/prefix, '-'}/*"
           ]
         }
       }

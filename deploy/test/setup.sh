@@ -209,8 +209,8 @@ GUARD=$(document <<'JSON'
       "Action": "*",
       "NotResource": [
         "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@",
-        "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/agentkeys_user_wallet}/*",
-        "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/prefix}/*"
+        "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+        "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/prefix, '-'}/*"
       ]
     },
     {
@@ -234,9 +234,26 @@ GUARD=$(document <<'JSON'
       "Condition": {
         "StringNotLike": {
           "s3:prefix": [
-            "${aws:PrincipalTag/agentkeys_user_wallet}/*",
-            "${aws:PrincipalTag/prefix}/*"
+            "${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+            "${aws:PrincipalTag/prefix, '-'}/*"
           ]
+        }
+      }
+    },
+    {
+      "Sid": "NobodysPrefix",
+      "Effect": "Deny",
+      "Action": "s3:*",
+      "Resource": "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/-/*"
+    },
+    {
+      "Sid": "NobodysList",
+      "Effect": "Deny",
+      "Action": "s3:ListBucket",
+      "Resource": "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@",
+      "Condition": {
+        "StringLike": {
+          "s3:prefix": "-/*"
         }
       }
     },
@@ -249,7 +266,7 @@ GUARD=$(document <<'JSON'
         "s3:AbortMultipartUpload",
         "s3:ListMultipartUploadParts"
       ],
-      "NotResource": "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/prefix}/*"
+      "NotResource": "arn:aws:s3:::agentkeys-mail-test-@ACCOUNT@/${aws:PrincipalTag/prefix, '-'}/*"
     }
   ]
 }
@@ -438,8 +455,8 @@ POLICY=$(document <<'JSON'
       "Condition": {
         "StringNotLike": {
           "s3:prefix": [
-            "${aws:PrincipalTag/agentkeys_user_wallet}/*",
-            "${aws:PrincipalTag/prefix}/*"
+            "${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*",
+            "${aws:PrincipalTag/prefix, '-'}/*"
           ]
         }
       }

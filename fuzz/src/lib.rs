@@ -1,13 +1,20 @@
-//! What the fuzz targets share. Each target is one file in `fuzz_targets/`, and says what it holds its parser to.
+//! Fuzz targets for every parser that reads a stranger's bytes.
+//!
+//! `cargo xtask test` runs each target on its committed inputs and on a fixed number of mutations of them (`tests/replay.rs`).
+//! `cargo xtask fuzz` builds the programs in `fuzz_targets/` for libFuzzer and looks for more.
 //!
 //! An input that has several parts is text, with a line `---` between them ([`sections`]): people can write and read such inputs.
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`targets`] | the targets |
+//! | [`mutation`] | changed inputs, the same ones at every run |
 //! | [`world`] | one issuer, one role, one time, and a key that everybody knows |
 //! | [`reference`] | definitions without cleverness, to compare with |
 
+pub mod mutation;
 pub mod reference;
+pub mod targets;
 pub mod world;
 
 /// What separates the parts of an input.

@@ -1,4 +1,4 @@
-//! System packages of the end-to-end tests and the fuzz targets.
+//! System packages of the end-to-end tests.
 
 use std::path::Path;
 
@@ -19,7 +19,6 @@ use Probe::{File, Module, Program};
 
 /// What is needed: what a package brings, the Debian package, and what for.
 const NEEDS: &[(Probe, &str, &str)] = &[
-    (Program("c++"), "g++", "compiles libFuzzer"),
     (Program("ceph-mon"), "ceph-mon", "monitor of the throw-away Ceph cluster"),
     (Program("ceph-osd"), "ceph-osd", "its object store, in memory"),
     (Program("radosgw"), "radosgw", "its S3, STS and IAM"),
@@ -54,6 +53,9 @@ const NEEDS: &[(Probe, &str, &str)] = &[
 
 /// Debian's own Python, not one of a version manager: system modules belong to it.
 pub(crate) const SYSTEM_PYTHON: &str = "/usr/bin/python3";
+
+/// How long apt waits for dpkg's lock, in seconds.
+const LOCK_TIMEOUT: &str = "DPkg::Lock::Timeout=600";
 
 /// Installs what is missing.
 pub(crate) fn install(workspace: &Workspace) -> Result<Notes, Failure> {
@@ -113,8 +115,9 @@ fn root_prefix(workspace: &Workspace) -> Result<&'static [&'static str], Failure
 }
 
 fn apt_get(workspace: &Workspace, prefix: &[&str], args: &[&str]) -> Result<(), Failure> {
-    // `env` carries the variable through sudo.
-    let words = [prefix, &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"], args].concat();
+    // `env` carries the variable through sudo. Another installation, such as the machine's own nightly one, is waited for.
+    let program = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--option", LOCK_TIMEOUT];
+    let words = [prefix, &program, args].concat();
     let mut command = workspace.command(words[0]);
     command.args(&words[1..]);
     process::run(command)

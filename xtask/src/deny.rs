@@ -1,7 +1,6 @@
 //! cargo-deny: licenses, banned crates, sources and security advisories.
 //!
-//! The advisory database comes from GitHub. Where a copy lies beside the checkout, that is used, and
-//! nothing is fetched: such machines can't reach GitHub.
+//! The advisory database comes from GitHub. `TAGMINT_ADVISORY_DB` names a packed copy for machines that do not reach GitHub.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,8 +10,8 @@ use crate::process::{self, Failure, Notes};
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// The copy of the database, relative to the checkout.
-const SNAPSHOT: &str = "../shared/data/advisory-db.tar.gz";
+/// Names a copy of the database, a `.tar.gz`.
+const SNAPSHOT: &str = "TAGMINT_ADVISORY_DB";
 /// Seconds that a fetch of the database may take.
 const FETCH_LIMIT: &str = "120";
 /// Arguments of every check. Without the graph a warning is six lines, not six hundred.
@@ -28,13 +27,12 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Notes, Failure> {
 /// Advisories. Where no database can be had, a note says so.
 pub(crate) fn check_advisories(workspace: &Workspace) -> Result<Notes, Failure> {
     tools::DENY.ensure(workspace)?;
-    let snapshot = workspace.path(SNAPSHOT);
-    let note = if snapshot.exists() {
+    let note = if let Some(snapshot) = std::env::var_os(SNAPSHOT).map(PathBuf::from) {
         unpack(workspace, &snapshot)?;
-        Some(format!("checked with the copy of the database in {SNAPSHOT}"))
+        Some(format!("checked with the copy of the database that {SNAPSHOT} names"))
     } else if let Err(failure) = fetch(workspace) {
         return Ok(vec![format!(
-            "NOT CHECKED: the database could not be fetched, and {SNAPSHOT} is not there ({failure})"
+            "NOT CHECKED: the database could not be fetched, and {SNAPSHOT} names no copy ({failure})"
         )]);
     } else {
         None

@@ -8,7 +8,7 @@ use crate::workspace::Workspace;
 const MIB_A_GIB: u64 = 1024;
 /// What a full run may write in a fresh checkout, with room to spare.
 const FULL_MIB: u64 = 14 * MIB_A_GIB;
-/// The same without the end-to-end tests and the fuzz targets.
+/// The same without the end-to-end tests.
 const FAST_MIB: u64 = 7 * MIB_A_GIB;
 
 /// Fails where the steps would fill the disk.

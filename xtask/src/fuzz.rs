@@ -14,17 +14,12 @@ use crate::process::{self, Failure, Notes};
 use crate::workspace::Workspace;
 use outcome::Finding;
 
-/// The package, which is no member of the workspace.
-const MANIFEST: &str = "fuzz/Cargo.toml";
+/// The package.
+const PACKAGE: &str = "tagmint-fuzz";
 /// Where it is built and where what is found goes. Its flags would throw everything in `target` away.
 const OUT: &str = "target/fuzz";
 /// Seconds for each target when nothing else is asked for.
 const SECONDS: u32 = 60;
-/// How often the step of the tests runs each target, from the committed inputs and with [`SEED`]: enough for a shallow mistake in a change, too
-/// few for one that was always there to turn up in somebody else's change. To look for those is `cargo xtask fuzz`.
-const RUNS: u32 = 20_000;
-/// Where the step's inputs begin. They are not quite the same each time: hash tables and signatures draw random numbers of their own.
-const SEED: u32 = 1;
 /// An input that takes longer is a finding, in seconds.
 const TIMEOUT: u32 = 10;
 /// What `cargo fuzz build --sanitizer none` sets: counters on every edge, and the operands of comparisons.
@@ -37,9 +32,6 @@ const FLAGS: &[&str] = &[
     "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
 ];
 
-/// A target behind a feature of its own name, because what it needs takes minutes to build.
-const FEATURE: &str = "config";
-
 /// Words that libFuzzer puts into inputs, and the targets that they are for.
 const DICTIONARIES: &[(&str, &[&str])] = &[
     ("jwt", &["federation", "json", "jwks", "minted_token", "token", "token_claims", "token_mutated"]),
@@ -48,29 +40,11 @@ const DICTIONARIES: &[(&str, &[&str])] = &[
     ("http", &["localaws_request"]),
 ];
 
-/// How far a target looks for more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    /// [`RUNS`] inputs, always from the same beginning.
-    Short,
-    /// New ones each time, for so many seconds, beginning with what was found before.
-    Seconds(u32),
-}
-
-impl std::fmt::Display for Extent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Short => write!(f, "{RUNS} runs each"),
-            Self::Seconds(seconds) => write!(f, "{seconds} s each"),
-        }
-    }
-}
-
 /// What to do with which targets.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Job<'a> {
-    /// How far each target looks for more.
-    extent: Extent,
+    /// For how many seconds each target looks for more, beginning with what was found before.
+    seconds: u32,
     /// One input to run once, instead.
     input: Option<&'a str>,
     /// The targets; all when empty.
@@ -80,7 +54,7 @@ pub(crate) struct Job<'a> {
 impl<'a> Job<'a> {
     /// Reads the arguments after `fuzz`.
     pub(crate) fn parse(args: &[&'a str]) -> Result<Self, String> {
-        let mut job = Self { extent: Extent::Seconds(SECONDS), input: None, targets: Vec::new() };
+        let mut job = Self { seconds: SECONDS, input: None, targets: Vec::new() };
         let mut args = args.iter();
         while let Some(&arg) = args.next() {
             let mut value = || args.next().copied().ok_or_else(|| format!("`{arg}` needs a value"));
@@ -89,7 +63,7 @@ impl<'a> Job<'a> {
                     let text = value()?;
                     let seconds = text.parse().ok().filter(|seconds| *seconds > 0);
                     let seconds = seconds.ok_or_else(|| format!("`{text}` is not a number of seconds above 0"))?;
-                    job.extent = Extent::Seconds(seconds);
+                    job.seconds = seconds;
                 }
                 "--input" => job.input = Some(value()?),
                 _ if arg.starts_with('-') => return Err(format!("`{arg}` is neither --seconds, --input nor a target")),
@@ -101,17 +75,6 @@ impl<'a> Job<'a> {
         }
         Ok(job)
     }
-}
-
-/// The step of `cargo xtask test`: the package's form, then every target, shortly.
-pub(crate) fn step(workspace: &Workspace) -> Result<Notes, Failure> {
-    let fuzz = Fuzz::new(workspace)?;
-    process::run(workspace.cargo(&["fmt", "--manifest-path", MANIFEST, "--", "--check"]))
-        .map_err(|failure| Failure::new(format!("{failure}: run `cargo fmt --manifest-path {MANIFEST}`")))?;
-    let mut clippy = fuzz.cargo("clippy");
-    clippy.args(["--all-targets", "--features", FEATURE, "--", "--deny", "warnings"]);
-    process::run(clippy)?;
-    fuzz.run(&Job { extent: Extent::Short, input: None, targets: Vec::new() })
 }
 
 /// The command `cargo xtask fuzz`.
@@ -136,8 +99,17 @@ impl<'a> Fuzz<'a> {
 
     /// `cargo SUBCOMMAND` for the package, with the flags of its targets.
     fn cargo(&self, subcommand: &str) -> Command {
-        let mut command =
-            self.workspace.cargo(&[subcommand, "--release", "--manifest-path", MANIFEST, "--target", &self.host]);
+        let mut command = self.workspace.cargo(&[
+            subcommand,
+            "--profile",
+            "fuzz",
+            "--package",
+            PACKAGE,
+            "--features",
+            "libfuzzer",
+            "--target",
+            &self.host,
+        ]);
         // Wins over RUSTFLAGS of the environment.
         command.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\u{1f}")).env("CARGO_TARGET_DIR", &self.out);
         command
@@ -148,9 +120,6 @@ impl<'a> Fuzz<'a> {
         let chosen = choose(&all, &job.targets)?;
         let mut build = self.cargo("build");
         build.args(chosen.iter().flat_map(|target| ["--bin", target]));
-        if chosen.contains(&FEATURE) {
-            build.args(["--features", FEATURE]);
-        }
         process::run(build)?;
         if let (Some(input), [target]) = (job.input, chosen.as_slice()) {
             make(&self.artifacts(target))?;
@@ -160,7 +129,7 @@ impl<'a> Fuzz<'a> {
             return Ok(vec![format!("`{target}` takes {input} without a failure")]);
         }
         let scratch = Scratch::new(self)?;
-        let results = self.run_side_by_side(&chosen, job.extent, &scratch);
+        let results = self.run_side_by_side(&chosen, job.seconds, &scratch);
         drop(scratch);
         let (mut runs, mut failures) = (0, Vec::new());
         for result in results {
@@ -170,21 +139,21 @@ impl<'a> Fuzz<'a> {
             }
         }
         if failures.is_empty() {
-            return Ok(vec![format!("{} targets, {}, {runs} runs in all", chosen.len(), job.extent)]);
+            return Ok(vec![format!("{} targets, {} s each, {runs} runs in all", chosen.len(), job.seconds)]);
         }
         let count = failures.len();
         Err(Failure::new(format!("{count} of {} fuzz targets failed\n{}", chosen.len(), failures.join("\n"))))
     }
 
     /// Runs targets, as many at a time as there are processors. Returns how often each ran.
-    fn run_side_by_side(&self, chosen: &[&str], extent: Extent, scratch: &Scratch) -> Vec<Result<u64, Failure>> {
+    fn run_side_by_side(&self, chosen: &[&str], seconds: u32, scratch: &Scratch) -> Vec<Result<u64, Failure>> {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(chosen.len());
         let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
                     while let Some(target) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let result = self.replay_and_search(target, extent, scratch);
+                        let result = self.replay_and_search(target, seconds, scratch);
                         results.lock().expect("no worker panics").push(result);
                     }
                 });
@@ -194,7 +163,7 @@ impl<'a> Fuzz<'a> {
     }
 
     /// One target: what is committed, regressions first, then what libFuzzer finds.
-    fn replay_and_search(&self, target: &str, extent: Extent, scratch: &Scratch) -> Result<u64, Failure> {
+    fn replay_and_search(&self, target: &str, seconds: u32, scratch: &Scratch) -> Result<u64, Failure> {
         let folder = |kind: &str| self.workspace.path("fuzz").join(kind).join(target);
         let (regressions, corpus) = (folder("regressions"), folder("corpus"));
         let mut committed = files(&regressions);
@@ -208,16 +177,8 @@ impl<'a> Fuzz<'a> {
         self.to_its_end(target, "replay", replay, scratch)?;
 
         let mut search = self.target(target);
-        let found = match extent {
-            Extent::Short => {
-                search.args([format!("-runs={RUNS}"), format!("-seed={SEED}")]);
-                scratch.0.join("corpus").join(target)
-            }
-            Extent::Seconds(seconds) => {
-                search.arg(format!("-max_total_time={seconds}"));
-                self.out.join("corpus").join(target)
-            }
-        };
+        search.arg(format!("-max_total_time={seconds}"));
+        let found = self.out.join("corpus").join(target);
         make(&found)?;
         if let Some((name, _)) = DICTIONARIES.iter().find(|(_, targets)| targets.contains(&target)) {
             let file = self.workspace.path("fuzz/dictionaries").join(format!("{name}.dict"));
@@ -233,7 +194,7 @@ impl<'a> Fuzz<'a> {
 
     /// The program of a target.
     fn target(&self, target: &str) -> Command {
-        let program = self.out.join(&self.host).join("release").join(target);
+        let program = self.out.join(&self.host).join("fuzz").join(target);
         let mut command = self.workspace.command(program);
         command
             .arg(format!("-artifact_prefix={}/", self.artifacts(target).display()))
@@ -324,9 +285,9 @@ mod tests {
     #[test]
     fn jobs_are_read() {
         let job = Job::parse(&["--seconds", "600", "token", "json"]);
-        assert_eq!(job, Ok(Job { extent: Extent::Seconds(600), input: None, targets: vec!["token", "json"] }));
+        assert_eq!(job, Ok(Job { seconds: 600, input: None, targets: vec!["token", "json"] }));
         let job = Job::parse(&["--input", "x", "token"]);
-        assert_eq!(job, Ok(Job { extent: Extent::Seconds(SECONDS), input: Some("x"), targets: vec!["token"] }));
+        assert_eq!(job, Ok(Job { seconds: SECONDS, input: Some("x"), targets: vec!["token"] }));
         for (args, problem) in [
             (&["--seconds"][..], "`--seconds` needs a value"),
             (&["--seconds", "0"], "`0` is not a number of seconds above 0"),
@@ -340,7 +301,7 @@ mod tests {
     #[test]
     fn every_target_is_built_has_inputs_and_known_words() {
         let workspace = Workspace::find();
-        let manifest = crate::sizes::read(&workspace.path(MANIFEST)).unwrap();
+        let manifest = crate::sizes::read(&workspace.path("fuzz/Cargo.toml")).unwrap();
         let all = targets(&workspace);
         assert!(!all.is_empty());
         for target in &all {

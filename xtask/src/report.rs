@@ -1,8 +1,9 @@
-//! Runs named steps one after the other, and sums up.
+//! Runs named steps one after the other, preparations beside them, and sums up.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::process::{Failure, Notes};
+use crate::process::{self, Failure, Notes};
 use crate::workspace::Workspace;
 
 /// One named check of `cargo xtask test`.
@@ -11,9 +12,25 @@ pub(crate) struct Step {
     pub(crate) name: &'static str,
     /// Whether `--fast` leaves it out.
     pub(crate) full_only: bool,
+    /// When it runs.
+    pub(crate) when: When,
     /// The check.
     pub(crate) run: fn(&Workspace, Mode) -> Result<Notes, Failure>,
 }
+
+/// When a step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// After the step before it.
+    InOrder,
+    /// From the start, beside the others: it waits for the network most of the time.
+    Beside,
+    /// After the step before it and all that run beside.
+    Prepared,
+}
+
+/// Where steps that run beside others write, below the checkout.
+const BESIDE_LOG: &str = "target/xtask/preparations.log";
 
 /// How much is to be checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,37 +48,67 @@ struct Row {
     result: Result<Notes, Failure>,
 }
 
-/// Runs all steps, also after a failure, so that one run shows every problem. The output of each
-/// goes to the terminal as it comes; the summary repeats what failed.
-pub(crate) fn run_steps<'a>(
-    workspace: &Workspace,
-    mode: Mode,
-    steps: impl Iterator<Item = &'a Step>,
-) -> Result<(), Failure> {
-    let mut rows = Vec::new();
-    for step in steps {
-        println!("==> {}", step.name);
-        let start = Instant::now();
-        let result = (step.run)(workspace, mode);
-        let row = Row { name: step.name, took: start.elapsed(), result };
-        match &row.result {
-            Ok(notes) => {
-                for note in notes {
-                    println!("    {note}");
-                }
-                println!("<== {}: ok, {}", row.name, seconds(row.took));
+/// Runs all steps, also after a failure, so that one run shows every problem. The output of each goes to the terminal as it comes, that of
+/// steps beside others into a file; the summary repeats what failed.
+pub(crate) fn run_steps(workspace: &Workspace, mode: Mode, steps: &[&Step]) -> Result<(), Failure> {
+    let start = Instant::now();
+    let beside: Vec<&Step> = steps.iter().copied().filter(|step| step.when == When::Beside).collect();
+    let rows = thread::scope(|scope| {
+        let prepare = || {
+            process::log_to(workspace.path(BESIDE_LOG), || {
+                beside.iter().map(|step| run(workspace, mode, step)).collect::<Vec<_>>()
+            })
+        };
+        let mut preparations = (!beside.is_empty()).then(|| {
+            let names: Vec<_> = beside.iter().map(|step| step.name).collect();
+            println!("==> beside what follows: {} ({BESIDE_LOG})", names.join(", "));
+            scope.spawn(prepare)
+        });
+        let mut rows = Vec::new();
+        for step in steps.iter().filter(|step| step.when != When::Beside) {
+            if step.when == When::Prepared {
+                rows.extend(preparations.take().into_iter().flat_map(join));
             }
-            Err(failure) => {
-                println!("{failure}");
-                println!("<== {}: FAILED, {}", row.name, seconds(row.took));
-            }
+            println!("==> {}", step.name);
+            let row = run(workspace, mode, step);
+            tell(&row);
+            rows.push(row);
         }
-        rows.push(row);
-    }
-    print!("{}", summary(&rows));
+        rows.extend(preparations.take().into_iter().flat_map(join));
+        rows
+    });
+    print!("{}", summary(&rows, start.elapsed()));
     match rows.iter().filter(|row| row.result.is_err()).count() {
         0 => Ok(()),
         failed => Err(Failure::new(format!("{failed} of {} steps failed", rows.len()))),
+    }
+}
+
+/// Waits for the steps beside the others, and says what they did.
+fn join(preparations: thread::ScopedJoinHandle<'_, Vec<Row>>) -> Vec<Row> {
+    let rows = preparations.join().expect("steps return their failures");
+    rows.iter().for_each(tell);
+    rows
+}
+
+fn run(workspace: &Workspace, mode: Mode, step: &Step) -> Row {
+    let start = Instant::now();
+    let result = (step.run)(workspace, mode);
+    Row { name: step.name, took: start.elapsed(), result }
+}
+
+fn tell(row: &Row) {
+    match &row.result {
+        Ok(notes) => {
+            for note in notes {
+                println!("    {note}");
+            }
+            println!("<== {}: ok, {}", row.name, seconds(row.took));
+        }
+        Err(failure) => {
+            println!("{failure}");
+            println!("<== {}: FAILED, {}", row.name, seconds(row.took));
+        }
     }
 }
 
@@ -72,8 +119,8 @@ pub(crate) fn print_notes(notes: Notes) {
     }
 }
 
-/// One line per step, with its notes or the first line of its failure.
-fn summary(rows: &[Row]) -> String {
+/// One line per step, with its notes or the first line of its failure. `total` is the time by the clock on the wall.
+fn summary(rows: &[Row], total: Duration) -> String {
     let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
     let mut lines = vec![String::new(), "summary".to_owned()];
     for row in rows {
@@ -87,7 +134,6 @@ fn summary(rows: &[Row]) -> String {
         lines.push(format!("  {word} {:width$} {:>9}", row.name, seconds(row.took)));
         lines.extend(details.iter().map(|detail| format!("         {detail}")));
     }
-    let total = rows.iter().map(|row| row.took).sum();
     lines.push(format!("  total  {:width$} {:>9}\n", "", seconds(total)));
     lines.join("\n")
 }
@@ -115,18 +161,21 @@ summary
          broken
   total          2.5 s
 ";
-        assert_eq!(summary(&rows), expected);
+        assert_eq!(summary(&rows, took * 2), expected);
     }
 
     #[test]
     fn all_steps_run_and_one_failure_fails_the_run() {
-        let good = Step { name: "good", full_only: false, run: |_, _| Ok(Vec::new()) };
-        let bad = Step { name: "bad", full_only: false, run: |_, _| Err(Failure::new("no")) };
-        let workspace = Workspace::find();
-        assert_eq!(run_steps(&workspace, Mode::Fast, [&good].into_iter()), Ok(()));
+        let good = Step { name: "good", full_only: false, when: When::InOrder, run: |_, _| Ok(Vec::new()) };
+        let bad = Step { name: "bad", full_only: false, when: When::Prepared, run: |_, _| Err(Failure::new("no")) };
+        let beside = Step { name: "beside", full_only: false, when: When::Beside, run: |_, _| Ok(Vec::new()) };
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = Workspace::at(folder.path());
+        assert_eq!(run_steps(&workspace, Mode::Fast, &[&good]), Ok(()));
         assert_eq!(
-            run_steps(&workspace, Mode::Fast, [&bad, &good].into_iter()),
-            Err(Failure::new("1 of 2 steps failed"))
+            run_steps(&workspace, Mode::Fast, &[&good, &beside, &bad]),
+            Err(Failure::new("1 of 3 steps failed"))
         );
+        assert!(workspace.path(BESIDE_LOG).is_file());
     }
 }

@@ -1,33 +1,32 @@
 //! `cargo xtask test`: the list of its steps.
 
 use crate::process::{self, Failure, Notes};
-use crate::report::{self, Mode, Step};
+use crate::report::{self, Mode, Step, When};
 use crate::workspace::Workspace;
-use crate::{architecture, debian, deny, disk, fuzz, judge, migrations, npm, python, root, sizes, terraform, tools};
+use crate::{architecture, debian, deny, disk, judge, migrations, npm, python, root, sizes, terraform, tools};
 
 /// The crate that compiles the AWS SDK and needs system packages: left out of a fast run.
 const E2E: &str = "tagmint-e2e";
 
 /// All steps, cheap ones first.
 const STEPS: &[Step] = &[
-    Step { name: "disk", full_only: false, run: disk::check },
-    Step { name: "format", full_only: false, run: format },
-    Step { name: "migrations", full_only: false, run: |w, _| migrations::check(w) },
-    Step { name: "sizes", full_only: false, run: |w, _| sizes::check(w) },
-    Step { name: "architecture", full_only: false, run: |w, _| architecture::check(w) },
-    Step { name: "clippy", full_only: false, run: clippy },
-    Step { name: "tests", full_only: false, run: tests },
-    Step { name: "docs", full_only: true, run: docs },
-    Step { name: "machete", full_only: true, run: machete },
-    Step { name: "deny", full_only: true, run: |w, _| deny::check(w) },
-    Step { name: "advisories", full_only: true, run: |w, _| deny::check_advisories(w) },
-    Step { name: "packages", full_only: true, run: |w, _| debian::install(w) },
-    Step { name: "fuzz", full_only: true, run: |w, _| fuzz::step(w) },
-    Step { name: "judge", full_only: true, run: |w, _| judge::compare(w) },
-    Step { name: "python", full_only: true, run: |w, _| python::prepare(w) },
-    Step { name: "clients", full_only: true, run: |w, _| npm::install_clients(w) },
-    Step { name: "root", full_only: true, run: |w, _| root::prepare(w) },
-    Step { name: "e2e", full_only: true, run: e2e },
+    Step { name: "disk", full_only: false, when: When::InOrder, run: disk::check },
+    Step { name: "packages", full_only: true, when: When::Beside, run: |w, _| debian::install(w) },
+    Step { name: "python", full_only: true, when: When::Beside, run: |w, _| python::prepare(w) },
+    Step { name: "clients", full_only: true, when: When::Beside, run: |w, _| npm::install_clients(w) },
+    Step { name: "judge", full_only: true, when: When::Beside, run: |w, _| judge::install(w) },
+    Step { name: "root", full_only: true, when: When::Beside, run: |w, _| root::prepare(w) },
+    Step { name: "format", full_only: false, when: When::InOrder, run: format },
+    Step { name: "migrations", full_only: false, when: When::InOrder, run: |w, _| migrations::check(w) },
+    Step { name: "sizes", full_only: false, when: When::InOrder, run: |w, _| sizes::check(w) },
+    Step { name: "architecture", full_only: false, when: When::InOrder, run: |w, _| architecture::check(w) },
+    Step { name: "clippy", full_only: false, when: When::InOrder, run: clippy },
+    Step { name: "build", full_only: false, when: When::InOrder, run: build },
+    Step { name: "tests", full_only: false, when: When::Prepared, run: tests },
+    Step { name: "docs", full_only: true, when: When::InOrder, run: docs },
+    Step { name: "machete", full_only: true, when: When::InOrder, run: machete },
+    Step { name: "deny", full_only: true, when: When::InOrder, run: |w, _| deny::check(w) },
+    Step { name: "advisories", full_only: true, when: When::InOrder, run: |w, _| deny::check_advisories(w) },
 ];
 
 /// Which steps to run.
@@ -61,8 +60,8 @@ impl Selection {
 
 /// Runs the chosen steps.
 pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<(), Failure> {
-    let steps = STEPS.iter().filter(|step| selection.has(step));
-    report::run_steps(workspace, selection.mode, steps)
+    let steps: Vec<&Step> = STEPS.iter().filter(|step| selection.has(step)).collect();
+    report::run_steps(workspace, selection.mode, &steps)
 }
 
 /// The steps for the help text.
@@ -94,8 +93,24 @@ fn clippy(workspace: &Workspace, mode: Mode) -> Result<Notes, Failure> {
     Ok(Vec::new())
 }
 
-fn tests(workspace: &Workspace, _: Mode) -> Result<Notes, Failure> {
-    process::run(cargo_workspace(workspace, &["test", "--no-fail-fast"], false))?;
+/// One build of everything that the tests run, so that each crate is compiled once.
+fn build(workspace: &Workspace, mode: Mode) -> Result<Notes, Failure> {
+    let notes = tools::NEXTEST.ensure(workspace)?;
+    process::run(cargo_workspace(workspace, &["nextest", "run", "--no-run"], mode == Mode::Full))?;
+    Ok(notes)
+}
+
+fn tests(workspace: &Workspace, mode: Mode) -> Result<Notes, Failure> {
+    let mut command = cargo_workspace(workspace, &["nextest", "run"], mode == Mode::Full);
+    if mode == Mode::Full {
+        command.env("TAGMINT_E2E_PYTHON", python::interpreter(workspace));
+        command.env("TAGMINT_E2E_CLIENTS", npm::clients(workspace));
+        command.env(judge::DIRECTORY, judge::installed(workspace));
+        if let Some(plugins) = terraform::plugins() {
+            command.env(terraform::PLUGINS, plugins);
+        }
+    }
+    process::run(command)?;
     Ok(Vec::new())
 }
 
@@ -112,18 +127,6 @@ fn machete(workspace: &Workspace, _: Mode) -> Result<Notes, Failure> {
     Ok(notes)
 }
 
-fn e2e(workspace: &Workspace, _: Mode) -> Result<Notes, Failure> {
-    process::run(workspace.cargo(&["build", "--package", "tagmint"]))?;
-    let mut command = workspace.cargo(&["test", "--no-fail-fast", "--package", E2E]);
-    command.env("TAGMINT_E2E_PYTHON", python::interpreter(workspace));
-    command.env("TAGMINT_E2E_CLIENTS", npm::clients(workspace));
-    if let Some(plugins) = terraform::plugins() {
-        command.env(terraform::PLUGINS, plugins);
-    }
-    process::run(command)?;
-    Ok(Vec::new())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,13 +138,16 @@ mod tests {
 
     #[test]
     fn fast_leaves_out_what_needs_the_system() {
-        assert_eq!(names(&["--fast"]), ["disk", "format", "migrations", "sizes", "architecture", "clippy", "tests"]);
+        assert_eq!(
+            names(&["--fast"]),
+            ["disk", "format", "migrations", "sizes", "architecture", "clippy", "build", "tests"]
+        );
         assert_eq!(names(&[]).len(), STEPS.len());
     }
 
     #[test]
     fn named_steps_run_alone() {
-        assert_eq!(names(&["e2e", "format"]), ["format", "e2e"]);
+        assert_eq!(names(&["tests", "format"]), ["format", "tests"]);
         let problem = Selection::parse(&["--quick"]).unwrap_err();
         assert_eq!(problem, "`--quick` is neither --fast nor a step");
     }

@@ -19,13 +19,18 @@ pub(crate) const DENY: Tool = Tool { package: "cargo-deny", subcommand: "deny", 
 /// Finds dependencies that nothing uses.
 pub(crate) const MACHETE: Tool = Tool { package: "cargo-machete", subcommand: "machete", version: "0.9.2" };
 
+/// Runs the tests, each in a process of its own.
+pub(crate) const NEXTEST: Tool = Tool { package: "cargo-nextest", subcommand: "nextest", version: "0.9.143" };
+
 impl Tool {
     /// Installs the tool for the user when it is missing. Another version that is there is used as
     /// it is, and mentioned.
     pub(crate) fn ensure(&self, workspace: &Workspace) -> Result<Notes, Failure> {
         let Self { package, subcommand, version } = self;
         if let Ok(text) = process::capture(workspace.cargo(&[subcommand, "--version"])) {
-            let found = text.split_whitespace().last().unwrap_or_default();
+            // `cargo-nextest 0.9.143 (commit and date)`, `cargo-deny 0.20.2`, `0.9.2`
+            let found = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+            let found = found.unwrap_or_default();
             return Ok(if found == *version {
                 Vec::new()
             } else {

@@ -1,24 +1,36 @@
 //! The way to AWS, or to what speaks its protocol: endpoints, region, roots, credentials.
 
-use std::{fmt, path::PathBuf, time::Duration};
+mod endpoints;
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use aws_config::{
     BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableRegionProvider,
     meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig, timeout::TimeoutConfig,
 };
-use aws_sdk_s3::config::{
-    Credentials, ProvideCredentials, RequestChecksumCalculation, ResponseChecksumValidation, RuntimeComponents,
-    SharedCredentialsProvider, SharedHttpClient,
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider},
 };
+use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::{
     Builder, Connector,
     proxy::ProxyConfig,
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnectorSettings, SharedHttpClient},
+    runtime_components::RuntimeComponents,
+};
 use aws_types::service_config::ServiceConfigKey;
+use tagmint_core::outbound::Outbound;
 use tokio::sync::OnceCell;
 
-use crate::failure::{Failure, causes};
+use crate::{
+    client::{Client, Target, iam::Iam, s3::S3},
+    failure::{Failure, causes},
+    outbound,
+};
 
 /// The region where none is named and the endpoint is not AWS's.
 const REGION_OF_STAND_INS: &str = "us-east-1";
@@ -114,6 +126,8 @@ impl fmt::Debug for SessionKeys {
 #[derive(Debug)]
 pub struct Connection {
     sdk: SdkConfig,
+    /// Sends what [`crate::client`] signs.
+    connector: Arc<Connector>,
     /// The operator's credentials, or why there are none. Looked for when they are needed first.
     operator: OnceCell<Result<Credentials, String>>,
 }
@@ -121,7 +135,7 @@ pub struct Connection {
 impl Connection {
     /// By AWS's environment variables and profile files, which the SDK reads.
     pub async fn from_environment(options: &Options) -> Result<Self, ConnectionError> {
-        let http = http_client(options.ca_bundle.as_ref(), ProxyConfig::from_env())?;
+        let Http { client: http, connector } = http(options.ca_bundle.as_ref(), &ProxyConfig::from_env())?;
         // Not from the metadata service of EC2: where there is none, asking takes seconds.
         let region = RegionProviderChain::first_try(options.region.clone().map(Region::new))
             .or_else(EnvironmentVariableRegionProvider::new())
@@ -135,7 +149,7 @@ impl Connection {
         if let Some(url) = &options.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        let mut connection = Self { sdk: loader.load().await, operator: OnceCell::new() };
+        let mut connection = Self { sdk: loader.load().await, connector, operator: OnceCell::new() };
         for service in [Service::Sts, Service::S3, Service::Iam] {
             if let Some(url) = connection.endpoint(service).filter(|url| !is_endpoint(url)) {
                 return Err(ConnectionError::Endpoint { service: service.id(), url });
@@ -158,33 +172,41 @@ impl Connection {
         secret_access_key: &str,
     ) -> Result<Self, ConnectionError> {
         let keys = Credentials::new(access_key_id, secret_access_key, None, None, "tagmint-operator");
+        let Http { client: http, connector } = http(None, &ProxyConfig::disabled())?;
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(http_client(None, ProxyConfig::disabled())?)
+            .http_client(http)
             .region(Region::new(region.to_owned()))
             .endpoint_url(endpoint_url)
             .credentials_provider(SharedCredentialsProvider::new(keys))
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts())
             .build();
-        Ok(Self { sdk, operator: OnceCell::new() })
+        Ok(Self { sdk, connector, operator: OnceCell::new() })
     }
 
     /// To STS by settings alone: nothing of the environment is read, and there are no operator's credentials. Without an endpoint it is that
-    /// of the region; `ca_bundle` stands for the system's certificate authorities.
+    /// of the region; `ca_bundle` stands for the system's certificate authorities, and `outbound` says which proxy is used.
     pub fn to_sts(
         region: &str,
         endpoint_url: Option<&str>,
         ca_bundle: Option<&PathBuf>,
+        outbound: &Outbound,
     ) -> Result<Self, ConnectionError> {
+        let (own, _) = endpoints::of_aws(Service::Sts, region, false, false);
+        let proxies = match outbound::proxy_for(outbound, endpoint_url.unwrap_or(&own)) {
+            Some(proxy) => ProxyConfig::all(proxy.expose()).map_err(|error| ConnectionError::Tls(causes(&error)))?,
+            None => ProxyConfig::disabled(),
+        };
+        let Http { client: http, connector } = http(ca_bundle, &proxies)?;
         let mut sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(http_client(ca_bundle, ProxyConfig::disabled())?)
+            .http_client(http)
             .region(Region::new(region.to_owned()))
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts());
         sdk.set_endpoint_url(endpoint_url.map(str::to_owned));
-        Ok(Self { sdk: sdk.build(), operator: OnceCell::new() })
+        Ok(Self { sdk: sdk.build(), connector, operator: OnceCell::new() })
     }
 
     /// Whether all services are AWS's own, and not something else that speaks their protocol.
@@ -212,32 +234,42 @@ impl Connection {
     }
 
     /// Calls S3 with a session's credentials.
-    pub fn session_s3(&self, keys: &SessionKeys) -> aws_sdk_s3::Client {
+    pub(crate) fn session_s3(&self, keys: &SessionKeys) -> S3 {
         self.s3(keys.0.clone())
     }
 
     /// Calls S3 with the operator's credentials.
-    pub async fn operator_s3(&self) -> Result<aws_sdk_s3::Client, Failure> {
+    pub(crate) async fn operator_s3(&self) -> Result<S3, Failure> {
         Ok(self.s3(self.operator().await?))
     }
 
     /// Calls IAM with the operator's credentials.
-    pub async fn iam(&self) -> Result<aws_sdk_iam::Client, Failure> {
-        let keys = self.operator().await?;
-        let config = aws_sdk_iam::config::Builder::from(&self.sdk).credentials_provider(keys);
-        Ok(aws_sdk_iam::Client::from_conf(config.build()))
+    pub(crate) async fn iam(&self) -> Result<Iam, Failure> {
+        Ok(Iam::new(self.client(Service::Iam, self.operator().await?)))
     }
 
-    fn s3(&self, keys: Credentials) -> aws_sdk_s3::Client {
-        let mut config = aws_sdk_s3::config::Builder::from(&self.sdk).credentials_provider(keys);
-        if self.endpoint(Service::S3).is_some() {
-            // Stores that are not AWS have neither host names for buckets nor the newer checksums.
-            config = config
-                .force_path_style(true)
-                .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-                .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-        }
-        aws_sdk_s3::Client::from_conf(config.build())
+    fn s3(&self, keys: Credentials) -> S3 {
+        // Stores that are not AWS have no host names for buckets.
+        S3::new(self.client(Service::S3, keys), self.endpoint(Service::S3).is_some())
+    }
+
+    fn client(&self, service: Service, keys: Credentials) -> Client {
+        let region = self.sdk.region().map_or(REGION_OF_STAND_INS, AsRef::as_ref);
+        let fips = self.sdk.use_fips().unwrap_or(false);
+        let dual_stack = self.sdk.use_dual_stack().unwrap_or(false);
+        let (own, signing_region) = endpoints::of_aws(service, region, fips, dual_stack);
+        let endpoint = self.endpoint(service).map(|url| url.trim_end_matches('/').to_owned());
+        let target = Target {
+            signing_name: match service {
+                Service::Sts => "sts",
+                Service::S3 => "s3",
+                Service::Iam => "iam",
+            },
+            region: if endpoint.is_some() { region.to_owned() } else { signing_region },
+            endpoint: endpoint.unwrap_or(own),
+            named: self.named(service),
+        };
+        Client::new(Arc::clone(&self.connector), target, keys, CALL)
     }
 
     async fn operator(&self) -> Result<Credentials, Failure> {
@@ -282,7 +314,22 @@ fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT).operation_timeout(CALL).build()
 }
 
-fn http_client(ca_bundle: Option<&PathBuf>, proxies: ProxyConfig) -> Result<SharedHttpClient, ConnectionError> {
+/// A client for the SDK with these roots and proxies.
+pub(crate) fn http_client(
+    ca_bundle: Option<&PathBuf>,
+    proxies: &ProxyConfig,
+) -> Result<SharedHttpClient, ConnectionError> {
+    http(ca_bundle, proxies).map(|http| http.client)
+}
+
+/// The same TLS, roots and proxies for the SDK's clients and for ours.
+#[derive(Debug)]
+struct Http {
+    client: SharedHttpClient,
+    connector: Arc<Connector>,
+}
+
+fn http(ca_bundle: Option<&PathBuf>, proxies: &ProxyConfig) -> Result<Http, ConnectionError> {
     let mut roots = TrustStore::default();
     if let Some(path) = ca_bundle {
         let wrong = |problem: String| ConnectionError::CaBundle { path: path.clone(), problem };
@@ -295,15 +342,22 @@ fn http_client(ca_bundle: Option<&PathBuf>, proxies: ProxyConfig) -> Result<Shar
     }
     let tls = TlsContext::builder().with_trust_store(roots).build();
     let tls = tls.map_err(|error| ConnectionError::Tls(causes(&error)))?;
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector = Connector::builder()
+    let proxies = proxies.clone();
+    let builder = move || {
+        Connector::builder()
             .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
             .tls_context(tls.clone())
-            .proxy_config(proxies.clone());
+            .proxy_config(proxies.clone())
+    };
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
+    let connector = builder().connector_settings(settings).sleep_impl(TokioSleep::new()).build();
+    let client = Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = builder();
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.build()
-    }))
+    });
+    Ok(Http { client, connector: Arc::new(connector) })
 }
 
 #[cfg(test)]
@@ -313,10 +367,10 @@ mod tests {
     #[test]
     fn a_bundle_without_certificates_is_refused() {
         let missing = PathBuf::from("/no/such/bundle.pem");
-        let error = http_client(Some(&missing), ProxyConfig::disabled()).unwrap_err().to_string();
+        let error = http(Some(&missing), &ProxyConfig::disabled()).unwrap_err().to_string();
         assert!(error.starts_with("the CA bundle /no/such/bundle.pem (AWS_CA_BUNDLE): "), "{error}");
         let no_pem = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-        let error = http_client(Some(&no_pem), ProxyConfig::disabled()).unwrap_err().to_string();
+        let error = http(Some(&no_pem), &ProxyConfig::disabled()).unwrap_err().to_string();
         assert!(error.ends_with("no certificate in it"), "{error}");
     }
 

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use aws_sdk_s3::{
+use aws_sdk_sts::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };

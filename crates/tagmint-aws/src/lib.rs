@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`assume`] | a token for credentials of a role session |
+//! | [`client`] | signed calls of S3 and IAM |
 //! | [`connection`] | endpoints, region, roots, credentials: the clients |
 //! | [`failure`] | why a call did not do what was asked: refused, or not reached |
 //! | [`policies`] | a role's trust policy and policies, its OIDC provider, a bucket's policy |
@@ -15,10 +16,12 @@
 //! | [`sweep`] | removing what runs of CI left in a test bucket |
 
 pub mod assume;
+mod client;
 pub mod connection;
 pub mod diff;
 pub mod documents;
 pub mod failure;
+mod outbound;
 pub mod policies;
 pub mod prove;
 pub mod render;

@@ -1,6 +1,5 @@
 //! What AWS holds of a role and a bucket: read with the operator's credentials, as far as they may.
 
-use aws_sdk_iam::Client;
 use percent_encoding::percent_decode_str;
 use tagmint_iam::{
     arn::Arn,
@@ -8,7 +7,8 @@ use tagmint_iam::{
 };
 
 use crate::{
-    connection::{Connection, Service},
+    client::{iam::Iam, s3::Call, xml::Element},
+    connection::Connection,
     failure::Failure,
 };
 
@@ -112,22 +112,22 @@ pub async fn role(connection: &Connection, arn: &str) -> Result<Role, Unread> {
         return Err(unread(Problem::Invalid("this is not the ARN of a role".to_owned())));
     };
     let iam = connection.iam().await.map_err(|failure| unread(failure.into()))?;
-    let answer = iam.get_role().role_name(name).send().await;
-    let answer = answer.map_err(|error| unread(Failure::of(&connection.named(Service::Iam), &error).into()))?;
-    let document = answer.role().and_then(|role| role.assume_role_policy_document());
-    let (Some(role), Some(document)) = (answer.role(), document) else {
+    let answer = iam.call("GetRole", &[("RoleName", name)]).await.map_err(|failure| unread(failure.into()))?;
+    let role = answer.find("Role");
+    let (Some(role), Some(document)) = (role, role.and_then(|role| role.text_of("AssumeRolePolicyDocument"))) else {
         return Err(unread(Failure::incomplete("trust policy").into()));
     };
     let trust_policy = parse(Kind::Trust, document).map_err(|problem| unread(Problem::Invalid(problem)))?;
-    let tags = role.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned()));
-    let boundary = role.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn());
+    let tags = role.child("Tags").into_iter().flat_map(|tags| tags.all("member"));
+    let tag = |tag: &Element| Some((tag.text_of("Key")?.to_owned(), tag.text_of("Value")?.to_owned()));
+    let boundary = role.child("PermissionsBoundary").and_then(|boundary| boundary.text_of("PermissionsBoundaryArn"));
     Ok(Role {
-        arn: role.arn().to_owned(),
-        id: role.role_id().to_owned(),
+        arn: role.text_of("Arn").unwrap_or_default().to_owned(),
+        id: role.text_of("RoleId").unwrap_or_default().to_owned(),
         trust_policy,
-        tags: tags.collect(),
+        tags: tags.filter_map(tag).collect(),
         boundary: boundary.map(str::to_owned),
-        max_session_seconds: role.max_session_duration(),
+        max_session_seconds: role.value_of("MaxSessionDuration"),
     })
 }
 
@@ -137,7 +137,7 @@ pub async fn role_policies(connection: &Connection, arn: &str) -> (Vec<RolePolic
     let name = role_name(arn).unwrap_or_default();
     match connection.iam().await {
         Ok(iam) => {
-            let reader = Reader { iam, service: connection.named(Service::Iam), role: name };
+            let reader = Reader { iam, role: name };
             reader.inline(&mut policies, &mut missed).await;
             reader.attached(&mut policies, &mut missed).await;
         }
@@ -147,47 +147,45 @@ pub async fn role_policies(connection: &Connection, arn: &str) -> (Vec<RolePolic
 }
 
 struct Reader<'a> {
-    iam: Client,
-    service: String,
+    iam: Iam,
     role: &'a str,
 }
 
 impl Reader<'_> {
     async fn inline(&self, policies: &mut Vec<RolePolicy>, missed: &mut Vec<Unread>) {
-        let list = self.iam.list_role_policies().role_name(self.role).into_paginator().items().send();
-        let names = match list.collect::<Result<Vec<_>, _>>().await {
+        let role = ("RoleName", self.role);
+        let names = match self.iam.list("ListRolePolicies", &[role], "PolicyNames").await {
             Ok(names) => names,
-            Err(error) => {
-                let failure = Failure::of(&self.service, &error);
+            Err(failure) => {
                 let what = format!("the list of the own policies of {}", self.role);
                 return missed.push(unread(what, "iam:ListRolePolicies")(failure.into()));
             }
         };
-        for name in names {
+        for name in names.iter().map(Element::text) {
             let unread = unread(format!("the policy `{name}` of {}", self.role), "iam:GetRolePolicy");
-            let answer = self.iam.get_role_policy().role_name(self.role).policy_name(&name).send().await;
-            let read = answer
-                .map_err(|error| Problem::from(Failure::of(&self.service, &error)))
-                .and_then(|answer| parse(Kind::Identity, answer.policy_document()).map_err(Problem::Invalid));
+            let answer = self.iam.call("GetRolePolicy", &[role, ("PolicyName", name)]).await;
+            let read = answer.map_err(Problem::from).and_then(|answer| {
+                let document = answer.find("PolicyDocument").map_or("", Element::text);
+                parse(Kind::Identity, document).map_err(Problem::Invalid)
+            });
             match read {
-                Ok(policy) => policies.push(RolePolicy { name, inline: true, policy }),
+                Ok(policy) => policies.push(RolePolicy { name: name.to_owned(), inline: true, policy }),
                 Err(problem) => missed.push(unread(problem)),
             }
         }
     }
 
     async fn attached(&self, policies: &mut Vec<RolePolicy>, missed: &mut Vec<Unread>) {
-        let list = self.iam.list_attached_role_policies().role_name(self.role).into_paginator().items().send();
-        let attached = match list.collect::<Result<Vec<_>, _>>().await {
+        let role = ("RoleName", self.role);
+        let attached = match self.iam.list("ListAttachedRolePolicies", &[role], "AttachedPolicies").await {
             Ok(attached) => attached,
-            Err(error) => {
-                let failure = Failure::of(&self.service, &error);
+            Err(failure) => {
                 let what = format!("the list of the policies attached to {}", self.role);
                 return missed.push(unread(what, "iam:ListAttachedRolePolicies")(failure.into()));
             }
         };
         for policy in attached {
-            let arn = policy.policy_arn().unwrap_or_default();
+            let arn = policy.text_of("PolicyArn").unwrap_or_default();
             match self.managed(arn).await {
                 Ok(policy) => policies.push(RolePolicy { name: arn.to_owned(), inline: false, policy }),
                 Err(unread) => missed.push(unread),
@@ -198,12 +196,12 @@ impl Reader<'_> {
     async fn managed(&self, arn: &str) -> Result<Policy, Unread> {
         let what = || format!("the attached policy {arn}");
         let failed = |permission, failure: Failure| unread(what(), permission)(failure.into());
-        let answer = self.iam.get_policy().policy_arn(arn).send().await;
-        let answer = answer.map_err(|error| failed("iam:GetPolicy", Failure::of(&self.service, &error)))?;
-        let version = answer.policy().and_then(|policy| policy.default_version_id()).unwrap_or("v1");
-        let answer = self.iam.get_policy_version().policy_arn(arn).version_id(version).send().await;
-        let answer = answer.map_err(|error| failed("iam:GetPolicyVersion", Failure::of(&self.service, &error)))?;
-        let document = answer.policy_version().and_then(|version| version.document()).unwrap_or_default();
+        let answer = self.iam.call("GetPolicy", &[("PolicyArn", arn)]).await;
+        let answer = answer.map_err(|failure| failed("iam:GetPolicy", failure))?;
+        let version = answer.find("DefaultVersionId").map_or("v1", Element::text);
+        let answer = self.iam.call("GetPolicyVersion", &[("PolicyArn", arn), ("VersionId", version)]).await;
+        let answer = answer.map_err(|failure| failed("iam:GetPolicyVersion", failure))?;
+        let document = answer.find("Document").map_or("", Element::text);
         parse(Kind::Identity, document)
             .map_err(|problem| unread(what(), "iam:GetPolicyVersion")(Problem::Invalid(problem)))
     }
@@ -213,28 +211,27 @@ impl Reader<'_> {
 pub async fn provider(connection: &Connection, arn: &str) -> Result<Provider, Unread> {
     let unread = unread(format!("the provider {arn}"), "iam:GetOpenIDConnectProvider");
     let iam = connection.iam().await.map_err(|failure| unread(failure.into()))?;
-    let answer = iam.get_open_id_connect_provider().open_id_connect_provider_arn(arn).send().await;
-    let answer = answer.map_err(|error| unread(Failure::of(&connection.named(Service::Iam), &error).into()))?;
-    let Some(url) = answer.url() else { return Err(unread(Failure::incomplete("URL").into())) };
+    let answer = iam.call("GetOpenIDConnectProvider", &[("OpenIDConnectProviderArn", arn)]).await;
+    let answer = answer.map_err(|failure| unread(failure.into()))?;
+    let Some(url) = answer.find("Url").map(Element::text).filter(|url| !url.is_empty()) else {
+        return Err(unread(Failure::incomplete("URL").into()));
+    };
     // IAM leaves the scheme out.
     let url = if url.contains("://") { url.to_owned() } else { format!("https://{url}") };
-    Ok(Provider { url, client_ids: answer.client_id_list().to_vec() })
+    let client_ids = answer.find("ClientIDList").into_iter().flat_map(|list| list.all("member"));
+    Ok(Provider { url, client_ids: client_ids.map(|id| id.text().to_owned()).collect() })
 }
 
 /// Reads a bucket's policy; none where the bucket has none.
 pub async fn bucket_policy(connection: &Connection, bucket: &str) -> Result<Option<Policy>, Unread> {
     let unread = unread(format!("the policy of the bucket {bucket}"), "s3:GetBucketPolicy");
     let s3 = connection.operator_s3().await.map_err(|failure| unread(failure.into()))?;
-    let document = match s3.get_bucket_policy().bucket(bucket).send().await {
-        Ok(answer) => answer.policy().unwrap_or_default().to_owned(),
-        Err(error) => {
-            let failure = Failure::of(&connection.named(Service::S3), &error);
-            if failure.code() == Some("NoSuchBucketPolicy") {
-                return Ok(None);
-            }
-            return Err(unread(failure.into()));
-        }
+    let document = match s3.send(Call::bucket("GET", bucket).subresource("policy")).await {
+        Ok(answer) => answer.bytes().await.map_err(|failure| unread(failure.into()))?,
+        Err(failure) if failure.code() == Some("NoSuchBucketPolicy") => return Ok(None),
+        Err(failure) => return Err(unread(failure.into())),
     };
+    let document = String::from_utf8_lossy(&document);
     parse(Kind::Resource, &document).map(Some).map_err(|problem| unread(Problem::Invalid(problem)))
 }
 

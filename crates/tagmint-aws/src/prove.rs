@@ -18,5 +18,5 @@ pub use self::{
     plan::{Access, Offered, Plan, Tokens},
     prefix::{Neighbour, Prefix, PrefixError},
     report::{Left, Outcome, Report, Row},
-    run::{ProveError, run},
+    run::{NO_COMPARISON, NO_SESSION, ProveError, run},
 };

@@ -6,16 +6,25 @@
 use std::{fmt, time::Duration};
 
 use aws_config::{BehaviorVersion, Region};
-use aws_sdk_sts::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider},
+};
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tagmint_core::outbound::Outbound;
+use tagmint_iam::partition;
 use tokio::sync::OnceCell;
 
-use crate::failure::{Failure, causes};
+use crate::{
+    connection::http_client,
+    failure::{Failure, causes},
+    outbound,
+};
 
 /// The version of SNS's API.
 const VERSION: &str = "2010-03-31";
@@ -31,6 +40,8 @@ pub struct Topic {
     endpoint: String,
     timeout: Duration,
     client: reqwest::Client,
+    /// For whoever is asked for credentials.
+    outbound: Outbound,
     /// Found when the first notice goes out: finding them may take seconds where there are none.
     credentials: OnceCell<Option<SharedCredentialsProvider>>,
 }
@@ -63,21 +74,23 @@ impl Topic {
         endpoint: Option<String>,
         timeout: Duration,
         ca_pem: Option<&[u8]>,
+        outbound: &Outbound,
     ) -> Result<Self, reqwest::Error> {
-        let suffix = if arn.starts_with("arn:aws-cn:") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let suffix = partition::dns_suffix(partition::of_arn(&arn).unwrap_or(partition::DEFAULT));
         let endpoint = endpoint.unwrap_or_else(|| format!("https://sns.{region}.{suffix}"));
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("tagmint/", env!("CARGO_PKG_VERSION")))
             .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
+            .redirect(reqwest::redirect::Policy::none());
+        builder = outbound::apply(builder, outbound);
         if let Some(pem) = ca_pem {
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
         } else if endpoint.starts_with("http://") {
             builder = builder.tls_certs_only([]);
         }
-        Ok(Self { arn, region, endpoint, timeout, client: builder.build()?, credentials: OnceCell::new() })
+        let outbound = outbound.clone();
+        Ok(Self { arn, region, endpoint, timeout, client: builder.build()?, outbound, credentials: OnceCell::new() })
     }
 
     /// Publishes at `now`; returns the message's id.
@@ -94,7 +107,11 @@ impl Topic {
     async fn keys(&self) -> Result<Credentials, Failure> {
         let load = || async {
             let region = Region::new(self.region.clone());
-            aws_config::defaults(BehaviorVersion::latest()).region(region).load().await.credentials_provider()
+            let mut loader = aws_config::defaults(BehaviorVersion::latest()).region(region);
+            if let Ok(client) = http_client(None, &outbound::for_credentials(&self.outbound)) {
+                loader = loader.http_client(client);
+            }
+            loader.load().await.credentials_provider()
         };
         let provider = self.credentials.get_or_init(load).await.as_ref();
         let missing = |cause: String| Failure::NoCredentials { cause };

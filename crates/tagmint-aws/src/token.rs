@@ -9,6 +9,8 @@ use zeroize::Zeroizing;
 
 /// Where AWS looks for session tags.
 const TAGS: &str = "https://aws.amazon.com/tags";
+/// Where AWS looks for the roles that a token is for.
+const ROLES: &str = "https://aws.amazon.com/roles";
 /// Where AWS looks for the source identity.
 const SOURCE_IDENTITY: &str = "https://aws.amazon.com/source_identity";
 
@@ -79,6 +81,14 @@ impl Token {
     /// The source identity.
     pub fn source_identity(&self) -> Option<&str> {
         self.claims[SOURCE_IDENTITY].as_str()
+    }
+
+    /// The roles that the token is for: the claim `https://aws.amazon.com/roles`, a string, several separated by `;`, or an array.
+    pub fn roles(&self) -> Vec<&str> {
+        let claim = &self.claims[ROLES];
+        let listed = claim.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let named = claim.as_str().into_iter().flat_map(|roles| roles.split(';'));
+        named.chain(listed).map(str::trim).filter(|role| !role.is_empty()).collect()
     }
 
     /// The session tags, each with its one value.

@@ -36,6 +36,8 @@ pub enum AlarmKind {
     SigningKeysUnread,
     /// Writes to the ledger fail: nothing is minted.
     LedgerFailing,
+    /// The ledger in the database is not the one that this issuer wrote: nothing is minted.
+    LedgerRolledBack,
     /// The database takes no writes: nothing is minted.
     DatabaseUnwritable,
     /// The disk of the database is nearly full.
@@ -44,13 +46,15 @@ pub enum AlarmKind {
     SessionBackendDown,
     /// The keys of a CI platform could not be fetched for long.
     ProviderKeysStale,
+    /// A CI token that may be reused came from several networks.
+    CiTokenFromSeveralNetworks,
     /// The system's clock was set.
     ClockStepped,
 }
 
 impl AlarmKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::CertificateUnservable,
         Self::CertificateExpiring,
         Self::CertificateRenewalFailing,
@@ -61,10 +65,12 @@ impl AlarmKind {
         Self::SigningKeyNoSuccessor,
         Self::SigningKeysUnread,
         Self::LedgerFailing,
+        Self::LedgerRolledBack,
         Self::DatabaseUnwritable,
         Self::DiskNearlyFull,
         Self::SessionBackendDown,
         Self::ProviderKeysStale,
+        Self::CiTokenFromSeveralNetworks,
         Self::ClockStepped,
     ];
 
@@ -81,10 +87,12 @@ impl AlarmKind {
             Self::SigningKeyNoSuccessor => "signing-key-no-successor",
             Self::SigningKeysUnread => "signing-keys-unread",
             Self::LedgerFailing => "ledger-failing",
+            Self::LedgerRolledBack => "ledger-rolled-back",
             Self::DatabaseUnwritable => "database-unwritable",
             Self::DiskNearlyFull => "disk-nearly-full",
             Self::SessionBackendDown => "session-backend-down",
             Self::ProviderKeysStale => "provider-keys-stale",
+            Self::CiTokenFromSeveralNetworks => "ci-token-from-several-networks",
             Self::ClockStepped => "clock-stepped",
         }
     }

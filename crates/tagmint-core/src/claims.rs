@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::{id::MintId, issuer::IssuerUrl, tags::SessionTags};
+use crate::{id::MintId, issuer::IssuerUrl, sanitize::first_invisible, tags::SessionTags};
 
 /// Longest token that `AssumeRoleWithWebIdentity` takes, in characters (its service model, `WebIdentityToken`).
 pub const MAX_TOKEN_LEN: usize = 20_000;
@@ -31,8 +31,8 @@ pub enum InvalidClaim {
         /// The most.
         max: usize,
     },
-    /// A text claim with a control character or white space at an end.
-    #[error("{claim} holds {character:?}, which no log or policy shows plainly")]
+    /// A text claim with a control or invisible character, or white space at an end.
+    #[error("{claim} holds U+{:04X}, which no log or policy shows plainly", u32::from(*character))]
     Character {
         /// The claim.
         claim: &'static str,
@@ -59,8 +59,7 @@ fn check_text(claim: &'static str, text: &str, min: usize, max: usize) -> Result
     if !(min..=max).contains(&len) {
         return Err(InvalidClaim::Length { claim, len, min, max });
     }
-    let invisible = |c: &char| c.is_control() || (c.is_whitespace() && *c != ' ') || is_format_character(*c);
-    if let Some(character) = text.chars().find(invisible) {
+    if let Some(character) = first_invisible(text) {
         return Err(InvalidClaim::Character { claim, character });
     }
     if let Some(character) =
@@ -69,12 +68,6 @@ fn check_text(claim: &'static str, text: &str, min: usize, max: usize) -> Result
         return Err(InvalidClaim::Character { claim, character });
     }
     Ok(())
-}
-
-/// Zero-width and direction-changing characters (Unicode category Cf).
-fn is_format_character(character: char) -> bool {
-    use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
-    !character.is_ascii() && character.general_category() == GeneralCategory::Format
 }
 
 macro_rules! text_claim {
@@ -128,6 +121,9 @@ pub struct RoleArn(String);
 impl RoleArn {
     /// Longest role name and longest path, both its outer slashes counted (service model of IAM, `roleNameType` and `pathType`).
     const MAX_NAME_AND_PATH: (usize, usize) = (64, 512);
+    /// AWS's partitions (`partitions.json` of botocore).
+    const PARTITIONS: [&str; 8] =
+        ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"];
 
     /// Checks `arn:PARTITION:iam::ACCOUNT:role/[PATH/]NAME`.
     pub fn parse(text: &str) -> Result<Self, InvalidClaim> {
@@ -144,7 +140,7 @@ impl RoleArn {
                 && path_and_name.split('/').all(|part| !part.is_empty() && part.bytes().all(name_character))
         });
         let fits = arn == "arn"
-            && matches!(partition, "aws" | "aws-cn" | "aws-us-gov")
+            && Self::PARTITIONS.contains(&partition)
             && service == "iam"
             && region.is_empty()
             && account.len() == 12
@@ -287,13 +283,26 @@ mod tests {
         for odd in ["abc\ndef", "abcdef\0", " abcdef", "abcdef ", "abc\u{200b}def", "abc\u{202e}def", "abc\u{a0}def"] {
             assert!(matches!(Subject::parse(odd), Err(InvalidClaim::Character { .. })), "{odd:?}");
         }
+        for invisible in
+            ['\u{ad}', '\u{34f}', '\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{fe0f}', '\u{2800}', '\u{e0100}']
+        {
+            let (subject, audience) = (format!("abc{invisible}def"), format!("sts{invisible}"));
+            let expected = |claim| InvalidClaim::Character { claim, character: invisible };
+            assert_eq!(Subject::parse(&subject), Err(expected("sub")));
+            assert_eq!(Audience::parse(&audience), Err(expected("aud")));
+        }
+        let told = Subject::parse("abc\u{3164}def").unwrap_err().to_string();
+        assert_eq!(told, "sub holds U+3164, which no log or policy shows plainly");
     }
 
     #[test]
     fn role_arns_are_exact() {
-        for good in
-            ["arn:aws:iam::123456789012:role/agentkeys-data-role", "arn:aws-us-gov:iam::123456789012:role/a/b/c"]
-        {
+        for good in [
+            "arn:aws:iam::123456789012:role/agentkeys-data-role",
+            "arn:aws-us-gov:iam::123456789012:role/a/b/c",
+            "arn:aws-cn:iam::123456789012:role/x",
+            "arn:aws-iso-b:iam::123456789012:role/x",
+        ] {
             assert!(RoleArn::parse(good).is_ok(), "{good}");
         }
         for bad in [
@@ -304,6 +313,7 @@ mod tests {
             "arn:aws:iam::12345678901:role/x",
             "arn:aws:iam:us-east-1:123456789012:role/x",
             "arn:aws:sts::123456789012:role/x",
+            "arn:aws-mars:iam::123456789012:role/x",
             "arn:aws:iam::123456789012:role/x;arn:aws:iam::123456789012:role/y",
             "arn:aws:iam::123456789012:role//x",
         ] {

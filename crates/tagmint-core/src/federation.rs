@@ -28,7 +28,7 @@ mod tests;
 pub use self::{
     algorithm::{UnknownUpstreamAlgorithm, UpstreamAlgorithm},
     error::FederationError,
-    key_set::{InvalidKeySet, KeySet},
+    key_set::{InvalidKeySet, KeySet, PassedOver},
     provider::{
         InvalidProviderName, InvalidUpstreamIssuer, Provider, ProviderKind, ProviderName, Reuse, UnknownProviderKind,
         UpstreamIssuer,

@@ -1,5 +1,7 @@
 //! Public keys in their published form (RFC 7517, RFC 7518 §6, RFC 7638).
 
+mod roca;
+
 use aws_lc_rs::{
     digest,
     signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey},
@@ -175,12 +177,12 @@ fn read_key(entry: &Value) -> Option<(String, PublicKey)> {
     algorithm_fits.then(|| (text("kid").unwrap_or_default().to_owned(), key)).filter(|(kid, _)| !kid.is_empty())
 }
 
-/// A key's modulus and exponent (RFC 7518 §6.3.1), without leading zeros as the RFC has them. Both are odd, and the exponent is not 1, under
-/// which every message is its own signature.
+/// A key's modulus and exponent (RFC 7518 §6.3.1), without leading zeros as the RFC has them. Both are odd; the exponent is not 1, under
+/// which every message is its own signature; and the modulus is not one of those that can be factored ([`roca`]).
 pub(crate) fn rsa_numbers(entry: &Value) -> Option<(Vec<u8>, Vec<u8>)> {
     let odd = |number: &Vec<u8>| number.last().is_some_and(|byte| byte % 2 == 1);
     let number = |name| bytes(entry, name).filter(|number| number.first().is_some_and(|b| *b != 0) && odd(number));
-    Some((number("n")?, number("e").filter(|exponent| exponent != &[1])?))
+    Some((number("n").filter(|modulus| !roca::is_weak(modulus))?, number("e").filter(|exponent| exponent != &[1])?))
 }
 
 /// A key's member that is base64url.

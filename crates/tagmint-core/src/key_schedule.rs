@@ -15,7 +15,11 @@
 //!
 //! The first key of an issuer signs at once: nobody can have cached a key set without it. A compromised key is withdrawn at once too, on
 //! the operator's explicit word.
+//!
+//! A clock that is set moves the moments with it ([`clock`]): the phases are those from before, and what was left of a span is left still. A
+//! withdrawn key is withdrawn by its record, not by the time.
 
+pub mod clock;
 mod policy;
 
 use std::fmt;
@@ -68,13 +72,16 @@ pub struct KeySchedule {
     /// When it would begin to sign if it did not wait for STS to fetch it; `active_at` is then the deadline of the wait. It stays where the
     /// deadline came first; none where there was no wait, or a witness ended it.
     pub due_at: Option<Timestamp>,
+    /// Whether it was withdrawn for good: then it is, whatever the clock says. A key that is withdrawn by the schedule gets this with the
+    /// first change after its `withdrawn_at`, which wipes its private half.
+    pub withdrawn: bool,
 }
 
 impl KeySchedule {
     /// The phase at `now`.
     pub fn phase(&self, now: Timestamp) -> KeyPhase {
         let reached = |moment: Option<Timestamp>| moment.is_some_and(|moment| moment <= now);
-        if reached(self.withdrawn_at) {
+        if self.withdrawn || reached(self.withdrawn_at) {
             KeyPhase::Withdrawn
         } else if reached(self.retiring_at) {
             KeyPhase::Retiring
@@ -151,6 +158,7 @@ impl<'a> KeyRing<'a> {
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         self.0
             .iter()
+            .filter(|key| !key.schedule.withdrawn)
             .flat_map(|key| [Some(key.schedule.active_at), key.schedule.retiring_at, key.schedule.withdrawn_at])
             .flatten()
             .filter(|moment| *moment > now)
@@ -216,7 +224,12 @@ impl<'a> KeyRing<'a> {
             let (kid, deadline) = (next.kid.clone(), next.schedule.active_at);
             return Err(match next.schedule.due_at {
                 Some(due_at) => RotationError::Waiting { kid, due_at, deadline },
-                None => RotationError::AlreadyPlanned { kid, active_at: deadline },
+                None => RotationError::AlreadyPlanned {
+                    kid,
+                    active_at: deadline,
+                    soonest: (next.schedule.published_at + at_least).max(now + policy.propagation).min(deadline),
+                    at_least,
+                },
             });
         }
         let wait = next.schedule.due_at.and(policy.witness_deadline);
@@ -271,6 +284,7 @@ impl<'a> KeyRing<'a> {
         let at_once = KeySchedule {
             retiring_at: Some(schedule.retiring_at.map_or(now, |moment| moment.min(now))),
             withdrawn_at: Some(now),
+            withdrawn: true,
             ..schedule
         };
         let withdrawn = KeyChange::Reschedule { kid: key.kid.clone(), schedule: at_once };
@@ -339,7 +353,7 @@ impl<'a> KeyRing<'a> {
 }
 
 fn open_ended(published_at: Timestamp, active_at: Timestamp) -> KeySchedule {
-    KeySchedule { published_at, active_at, retiring_at: None, withdrawn_at: None, due_at: None }
+    KeySchedule { published_at, active_at, retiring_at: None, withdrawn_at: None, due_at: None, withdrawn: false }
 }
 
 #[cfg(test)]

@@ -6,6 +6,10 @@
 //! ([`MasterKey::seal_ledger_head`](crate::sealing::MasterKey::seal_ledger_head)), so that cutting the end off or computing the chain anew is
 //! noticed too. What no chain can show is a database put back whole to an earlier state: compare the head with one that was noted elsewhere.
 
+pub mod archive;
+
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -86,6 +90,31 @@ pub struct Refused {
     pub code: String,
     /// The reason in words.
     pub detail: String,
+    /// Set where this row stands for refusals that have no row of their own; its code is then [`Omitted::CODE`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub omitted: Option<Omitted>,
+}
+
+/// Refusals of unidentified callers that were counted and not recorded, because such callers had used up their rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Omitted {
+    /// How many.
+    pub count: u64,
+    /// When the first was refused; milliseconds since the epoch.
+    pub since_ms: i64,
+    /// When the last was refused; milliseconds since the epoch.
+    pub until_ms: i64,
+    /// How many by the limit that was reached.
+    pub limits: BTreeMap<String, u64>,
+    /// The networks (IPv4 /24, IPv6 /48) that most of them came from, and how many from each.
+    pub networks: BTreeMap<String, u64>,
+}
+
+impl Omitted {
+    /// The code of a row that stands for omitted refusals.
+    pub const CODE: &str = "refusals_not_recorded";
+    /// The route of such a row: it belongs to no request.
+    pub const ROUTE: &str = "(summary)";
 }
 
 impl LedgerEntry {
@@ -217,6 +246,22 @@ pub enum LedgerFault {
         /// The last row's.
         found: i64,
     },
+    /// The record of an archive is not genuine.
+    #[error(
+        "the record of the archive that ends at row {seq} is not genuine: it was altered or inserted, or the key file is another one"
+    )]
+    ArchiveRecord {
+        /// The last row of the archive.
+        seq: i64,
+    },
+    /// The record of an archive is missing.
+    #[error("no archive is recorded for row {expected}: the next one recorded begins at row {found}")]
+    ArchiveMissing {
+        /// The row that the archive should have begun with.
+        expected: i64,
+        /// The row that the next one begins with.
+        found: i64,
+    },
     /// The head's seal is not genuine.
     #[error("the head's seal is not genuine: the chain was computed anew, or the key file is another one")]
     Seal,
@@ -231,7 +276,17 @@ pub struct ChainVerifier {
 impl ChainVerifier {
     /// Begins at an empty ledger's head.
     pub fn new(stamp: &Stamp) -> Self {
-        Self { head: LedgerHead::genesis(stamp) }
+        Self::after(LedgerHead::genesis(stamp))
+    }
+
+    /// Begins after a row that is known by its hash.
+    pub const fn after(head: LedgerHead) -> Self {
+        Self { head }
+    }
+
+    /// The last row that was checked.
+    pub const fn head(&self) -> &LedgerHead {
+        &self.head
     }
 
     /// Checks that a row follows from the ones before, and that it says what it said when it was written.

@@ -11,6 +11,7 @@
 //! | [`id`] | typed identifiers |
 //! | [`issued_secret`], [`sealing`] | the secrets that Tagmint hands out, and how it keeps its own |
 //! | [`identity`], [`rules`] | who asks, and what the configuration lets them have |
+//! | [`sanitize`] | text of strangers, made fit to show and to keep |
 //! | [`tags`], [`claims`] | session tags and token claims that cannot hold what AWS refuses |
 //! | [`signing_key`], [`key_schedule`], [`jwk`] | signing keys, their lifecycle, their published form |
 //! | [`jws`], [`json`] | making and checking tokens |
@@ -18,6 +19,7 @@
 //! | [`renewal`] | when a certificate is renewed, and an attempt repeated |
 //! | [`witness`] | who fetched the key set, and what a waiting key may conclude from it |
 //! | [`ledger`] | the record of every mint and refusal, and its hash chain |
+//! | [`outbound`] | which outbound requests go through a proxy |
 //! | [`sweep`] | which prefixes of a test bucket may be removed |
 //! | [`alarm`] | what is wrong with an issuer, and whom to tell when |
 
@@ -36,9 +38,11 @@ pub mod jwk;
 pub mod jws;
 pub mod key_schedule;
 pub mod ledger;
+pub mod outbound;
 pub mod random;
 pub mod renewal;
 pub mod rules;
+pub mod sanitize;
 pub mod sealing;
 pub mod signing_key;
 pub mod sweep;

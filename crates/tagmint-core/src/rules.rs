@@ -14,6 +14,7 @@
 //! | `compile`, `rule`, `decide` | from configuration to rules, from a request to a grant |
 //! | `scope` | what one credential is confined to |
 //! | `outline` | what a rule's tokens look like, for policies that are to fit them |
+//! | `unbound` | conditions that leave a tag as good as open |
 //! | `denial` | why not |
 //! | `providers`, `lint` | whom rules may name, and which rules take more than they seem to |
 
@@ -33,6 +34,7 @@ mod rule;
 mod scan;
 mod scope;
 mod template;
+mod unbound;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -50,6 +52,7 @@ pub use self::{
     outline::{Piece, RuleOutline, Shape, TagOutline, TagValues},
     providers::Providers,
     scope::{InvalidScope, TagScope},
+    unbound::UnboundTag,
 };
 
 /// A rule's name: 1 to 64 characters of `a-z`, `0-9` and `-`. It stands in the ledger and in refusals.
@@ -119,6 +122,17 @@ impl RuleSet {
     /// of the rules.
     pub fn warnings(&self) -> &[RuleWarning] {
         &self.warnings
+    }
+
+    /// The session tags that rules set or leave to the caller, each once, in the order of the rules.
+    pub fn tag_keys(&self) -> Vec<&str> {
+        let mut keys: Vec<&str> = Vec::new();
+        for key in self.rules.iter().flat_map(|rule| &rule.tags).map(|tag| tag.key.as_str()) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        keys
     }
 
     /// Whether there is no rule. Such a set refuses everything.

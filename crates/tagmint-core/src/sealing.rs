@@ -1,7 +1,7 @@
 //! How Tagmint keeps its own secrets: everything under one key file.
 //!
-//! Three keys are derived from the file (HKDF-SHA-256, RFC 5869), so that no key has two uses: one encrypts private signing keys at rest
-//! (AES-256-GCM), one the keys of certificates and ACME accounts, one seals the head of the ledger (HMAC-SHA-256).
+//! Four keys are derived from the file (HKDF-SHA-256, RFC 5869), so that no key has two uses: one encrypts private signing keys at rest
+//! (AES-256-GCM), one the keys of certificates and ACME accounts, one seals the head of the ledger and one its archives (HMAC-SHA-256).
 
 use std::fmt;
 
@@ -52,6 +52,7 @@ pub struct MasterKey {
     private_keys: Zeroizing<[u8; 32]>,
     tls_keys: Zeroizing<[u8; 32]>,
     ledger_head: hmac::Key,
+    ledger_archive: hmac::Key,
     fingerprint: [u8; 32],
 }
 
@@ -74,11 +75,16 @@ impl MasterKey {
     fn from_bytes(bytes: &[u8; 32]) -> Self {
         let private_keys = derive(bytes, b"tagmint private signing keys v1");
         let tls_keys = derive(bytes, b"tagmint private TLS and ACME keys v1");
-        let mut head = derive(bytes, b"tagmint ledger head v1");
-        let ledger_head = hmac::Key::new(hmac::HMAC_SHA256, head.as_slice());
-        head.zeroize();
+        let seals = |purpose: &[u8]| {
+            let mut key = derive(bytes, purpose);
+            let seals = hmac::Key::new(hmac::HMAC_SHA256, key.as_slice());
+            key.zeroize();
+            seals
+        };
+        let ledger_head = seals(b"tagmint ledger head v1");
+        let ledger_archive = seals(b"tagmint ledger archive v1");
         let fingerprint = *derive(bytes, b"tagmint key file fingerprint v1");
-        Self { private_keys, tls_keys, ledger_head, fingerprint }
+        Self { private_keys, tls_keys, ledger_head, ledger_archive, fingerprint }
     }
 
     /// What tells key files apart, in hex. It says nothing about the key, and opens nothing.
@@ -122,6 +128,17 @@ impl MasterKey {
     pub fn ledger_head_is_genuine(&self, sequence: i64, hash: &str, seal: &str) -> bool {
         crate::ledger::unhex(seal)
             .is_some_and(|seal| hmac::verify(&self.ledger_head, head_message(sequence, hash).as_bytes(), &seal).is_ok())
+    }
+
+    /// The seal over what is said of an archive of the ledger.
+    pub(crate) fn seal_ledger_archive(&self, message: &str) -> String {
+        crate::ledger::hex(hmac::sign(&self.ledger_archive, message.as_bytes()).as_ref())
+    }
+
+    /// Whether `seal` is the seal of this message about an archive; compared in constant time.
+    pub(crate) fn ledger_archive_is_genuine(&self, message: &str, seal: &str) -> bool {
+        crate::ledger::unhex(seal)
+            .is_some_and(|seal| hmac::verify(&self.ledger_archive, message.as_bytes(), &seal).is_ok())
     }
 }
 

@@ -11,6 +11,8 @@ use std::{
 use serde::{Serialize, Serializer};
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
+use crate::sanitize::is_invisible;
+
 /// Most session tags in one token.
 pub const MAX_TAGS: usize = 50;
 /// Longest tag key, in characters.
@@ -33,7 +35,7 @@ pub enum InvalidTag {
         len: usize,
     },
     /// A key with a character outside AWS's set.
-    #[error("the session tag key `{key}` holds {character:?}; AWS takes letters, digits, space and `_.:/=+-@`")]
+    #[error("the session tag key `{key}` holds {}; AWS takes letters, digits, space and `_.:/=+-@`", named(*character))]
     KeyCharacter {
         /// The key.
         key: String,
@@ -56,7 +58,7 @@ pub enum InvalidTag {
     },
     /// A value with a character outside AWS's set.
     #[error(
-        "the value of the session tag `{key}` holds {character:?}; AWS takes letters, digits, space and `_.:/=+-@`"
+        "the value of the session tag `{key}` holds {}; AWS takes letters, digits, space and `_.:/=+-@`", named(*character)
     )]
     ValueCharacter {
         /// The tag's key.
@@ -89,14 +91,21 @@ pub enum InvalidTag {
 /// Letters and digits of any script, the plain space and AWS's punctuation.
 ///
 /// AWS's pattern `[\p{L}\p{Z}\p{N}_.:/=+\-@]` also lets exotic spaces and separators through (no-break space, line separator). They look
-/// like a space or like nothing in a policy, so they stay out. Which version of Unicode AWS has is not documented: the newest letters, which
+/// like a space or like nothing in a policy, so they stay out, and so do letters without a glyph (the Hangul fillers). Which version of Unicode AWS has is not documented: the newest letters, which
 /// one of the two tables here does not know yet, stay out too.
 fn is_allowed(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_alphanumeric() || " _.:/=+-@".contains(character);
     }
     let group = character.general_category_group();
-    matches!(group, GeneralCategoryGroup::Letter | GeneralCategoryGroup::Number) && character.is_alphanumeric()
+    matches!(group, GeneralCategoryGroup::Letter | GeneralCategoryGroup::Number)
+        && character.is_alphanumeric()
+        && !is_invisible(character)
+}
+
+/// A character as a message shows it: by its code point where nobody would see it.
+fn named(character: char) -> String {
+    if is_invisible(character) { format!("U+{:04X}", u32::from(character)) } else { format!("{character:?}") }
 }
 
 /// The start of a text that is too long to repeat in a message.
@@ -295,6 +304,12 @@ mod tests {
             "a\u{202e}",
             "a\u{a0}",
             "a\u{2028}",
+            "a\u{ad}",
+            "a\u{115f}",
+            "a\u{1160}",
+            "a\u{3164}",
+            "a\u{ffa0}",
+            "\u{3164}",
             "😀",
             "e\u{301}",
             "a,b",

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use self::networks::{InvalidNetwork, InvalidRanges, Networks};
-use crate::{key_schedule::KeyState, signing_key::KeyId};
+use crate::{key_schedule::KeyState, sanitize::redact, signing_key::KeyId};
 
 /// The longest user agent that is kept, in characters.
 pub const USER_AGENT_LENGTH: usize = 120;
@@ -121,7 +121,8 @@ impl fmt::Display for SourceNetwork {
     }
 }
 
-/// A caller's `User-Agent`, cut to [`USER_AGENT_LENGTH`] and printable ASCII: a stranger chose it, and it is shown on terminals.
+/// A caller's `User-Agent`, cut to [`USER_AGENT_LENGTH`] and printable ASCII, without what looks like a credential: a stranger chose it, it is
+/// kept, and it is shown on terminals.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserAgent(Box<str>);
 
@@ -131,7 +132,11 @@ impl UserAgent {
         let shown = |byte: &u8| if matches!(byte, b' '..=b'~') { char::from(*byte) } else { '?' };
         match header.unwrap_or_default() {
             [] => Self("-".into()),
-            bytes => Self(bytes.iter().take(USER_AGENT_LENGTH).map(shown).collect()),
+            bytes => {
+                let text: String = bytes.iter().map(shown).collect();
+                let clean = redact(&text);
+                Self(clean.chars().filter(char::is_ascii).take(USER_AGENT_LENGTH).collect())
+            }
         }
     }
 

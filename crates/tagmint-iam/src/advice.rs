@@ -4,8 +4,10 @@
 //! person: each condition as a check of its own, the failing texts side by side, the nearest fix, and warnings.
 
 mod access;
+mod asker;
 mod claims;
 mod diff;
+mod keys;
 mod known_keys;
 mod other_issuer;
 mod provider;
@@ -14,6 +16,7 @@ mod subject;
 mod token;
 mod token_kind;
 mod trust;
+mod version;
 mod warnings;
 
 use jiff::Timestamp;
@@ -21,13 +24,17 @@ use serde::Serialize;
 
 pub use self::{
     access::AccessQuestion,
+    asker::Asker,
     diff::{Comparison, Side},
+    keys::{ContextError, check_context},
 };
 use self::{claims::Claims, provider::Registered};
 use crate::{
     arn::{Arn, RoleArn},
     context::Context,
+    partition,
     policy::{Policy, PrincipalElement, Principals},
+    service::ASSUME_WITH_WEB_IDENTITY,
     web_identity::{self, Check, Fetched, Report, Role, Verdict, WebIdentityRequest, World},
 };
 
@@ -116,8 +123,13 @@ impl Question<'_> {
         web_identity::unverified_issuer(self.token).filter(|issuer| *issuer == provider.issuer())
     }
 
-    /// Answers.
+    /// Answers, for `tagmint explain`.
     pub fn explain(&self) -> Explanation {
+        self.explain_to(Asker::Explain)
+    }
+
+    /// Answers, with advice for the command that asks.
+    pub fn explain_to(&self, asker: Asker) -> Explanation {
         let claims = Claims::read(self.token);
         let registered = self.registered(&claims);
         let provider = registered.provider.as_ref().ok().filter(|_| !self.provider_missing);
@@ -130,7 +142,7 @@ impl Question<'_> {
         let request = WebIdentityRequest {
             token: self.token,
             role_arn: &role.arn,
-            role_session_name: SESSION_NAME,
+            role_session_name: self.session_name(),
             duration_seconds: None,
             policy: None,
             provider_id: None,
@@ -153,13 +165,17 @@ impl Question<'_> {
             warnings: self.unchecked(&claims),
             comparison: None,
         };
-        self.advise(&mut explanation, &report, &registered, &claims);
-        explanation.warnings.extend(request::unknown(&report.trust));
+        self.advise(&mut explanation, &report, &registered, &claims, asker);
+        explanation.warnings.extend(request::unknown(&report.trust, asker));
         if let Verdict::Accepted(session) = &report.verdict {
             let tagless = web_identity::opens_without_tags(&request, &world);
             explanation.warnings.extend(warnings::of(self.trust_policy, &report.trust, provider, &claims, tagless));
+            if let Some((_, decision)) = report.trust.first() {
+                explanation.warnings.extend(keys::in_vain(ASSUME_WITH_WEB_IDENTITY, decision));
+            }
+            explanation.warnings.extend(version::warning("the trust policy", self.trust_policy));
             if let Some(access) = &self.access {
-                access::explain(access, session, &mut explanation);
+                access::explain(access, session, &mut explanation, asker);
             }
         }
         explanation
@@ -170,7 +186,8 @@ impl Question<'_> {
         let mut decisions = report.trust.iter();
         let mut checks = Vec::new();
         for check in &report.checks {
-            let put_in = PUT_IN.contains(&check.check) && (check.passed || self.role_arn.is_none());
+            let given = check.check == "request-session-name" && self.session_name() != SESSION_NAME;
+            let put_in = PUT_IN.contains(&check.check) && !given && (check.passed || self.role_arn.is_none());
             let unknown = check.check == "claim-audience" && check.passed && self.client_ids.is_empty();
             if put_in || unknown {
                 continue;
@@ -188,12 +205,19 @@ impl Question<'_> {
     }
 
     /// Puts the advice to the check that failed.
-    fn advise(&self, explanation: &mut Explanation, report: &Report, registered: &Registered, claims: &Claims) {
+    fn advise(
+        &self,
+        explanation: &mut Explanation,
+        report: &Report,
+        registered: &Registered,
+        claims: &Claims,
+        asker: Asker,
+    ) {
         let Some(failed) = report.checks.last().filter(|check| !check.passed) else { return };
         let advice = match &registered.provider {
             Err(error) => {
                 let check = registered.refused(error);
-                let advice = registered.advice_on_url(claims);
+                let advice = registered.advice_on_url(claims, asker);
                 explanation.checks.insert(0, check);
                 explanation.comparison = advice.comparison;
                 explanation.checks[0].fix = Some(advice.fix);
@@ -201,10 +225,9 @@ impl Question<'_> {
             }
             Ok(provider) => match failed.check {
                 "claim-issuer" if self.provider_missing => Some(provider::advice_on_missing(provider)),
-                name if name.starts_with("trust-") => report
-                    .trust
-                    .last()
-                    .map(|(action, decision)| trust::advice(self.trust_policy, action, decision, provider, claims)),
+                name if name.starts_with("trust-") => report.trust.last().map(|(action, decision)| {
+                    trust::advice(self.trust_policy, action, decision, provider, claims, asker)
+                }),
                 name => token::advice(name, self, provider, claims),
             },
         };
@@ -249,13 +272,27 @@ impl Question<'_> {
 
     fn registered(&self, claims: &Claims) -> Registered {
         let principals: Vec<&str> = federated(self.trust_policy).collect();
-        Registered::find(self, &principals, &self.account(), claims)
+        Registered::find(self, &principals, (&self.partition(claims), &self.account()), claims)
     }
 
-    /// The keys that are not the token's.
+    /// The keys that are not the token's. What the call to STS never has is absent, whoever gives it.
     fn base(&self) -> Context {
         let base = Context::new().with("aws:SecureTransport", "true");
-        self.context.iter().fold(base, |base, (key, value)| base.with(key, value))
+        let sent = self.context.iter().filter(|(key, _)| keys::is_sent_to_sts(key));
+        sent.fold(base, |base, (key, value)| base.with(key, value))
+    }
+
+    /// The session's name: the one that is given as a key of the call, else one of ours.
+    fn session_name(&self) -> &str {
+        let given = self.context.iter().find(|(key, _)| key.eq_ignore_ascii_case("sts:RoleSessionName"));
+        given.map_or(SESSION_NAME, |(_, name)| name)
+    }
+
+    /// The role's partition; without a role that of the provider in the trust policy, else of the roles in the token.
+    fn partition(&self, claims: &Claims) -> String {
+        let roles = claims.roles().unwrap_or_default();
+        let mut arns = self.role_arn.into_iter().chain(federated(self.trust_policy)).chain(roles);
+        arns.find_map(partition::of_arn).unwrap_or(partition::DEFAULT).to_owned()
     }
 
     /// The role's account, because a role trusts the providers of its own account alone; without a role, that of the provider in the trust
@@ -269,7 +306,7 @@ impl Question<'_> {
     fn role_arn_or_put_in(&self, claims: &Claims) -> String {
         let from_token = || claims.roles().and_then(|roles| roles.first().map(|role| (*role).to_owned()));
         let from_bucket = || self.access.as_ref().and_then(|access| bucket_role(access.bucket_policy?));
-        let put_in = || format!("arn:aws:iam::{}:role/{ROLE_NAME}", self.account());
+        let put_in = || format!("arn:{}:iam::{}:role/{ROLE_NAME}", self.partition(claims), self.account());
         self.role_arn.map(str::to_owned).or_else(from_token).or_else(from_bucket).unwrap_or_else(put_in)
     }
 }

@@ -60,6 +60,13 @@ impl Context {
         }
     }
 
+    /// The same without some keys.
+    #[must_use]
+    pub fn only(mut self, keep: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|_, entry| keep(&entry.name));
+        self
+    }
+
     /// Keys as they were given, with their values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.0.values().map(|entry| (entry.name.as_str(), entry.values.as_slice()))

@@ -6,6 +6,8 @@
 mod principal;
 mod resource;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use self::principal::Admission;
@@ -15,6 +17,7 @@ use crate::{
     context::Context,
     pattern,
     policy::{ActionElement, Condition, Effect, Policy, Statement},
+    service::{self, KeyKind},
 };
 
 /// What is asked for.
@@ -128,8 +131,11 @@ pub fn trust(policy: &Policy, request: Request<'_>) -> Decision {
     evaluation.decide(allowed)
 }
 
-/// A session's (or user's) request against all policies that matter.
+/// A session's (or user's) request against all policies that matter. A key that requests of the action never have is absent, whatever the
+/// context holds.
 pub fn access(policies: Policies<'_>, request: Request<'_>) -> Decision {
+    let context = sent(request.action, request.context);
+    let request = Request { context: &context, ..request };
     let mut evaluation = Evaluation::new(request);
     let mut any = |source: Source, list: &[Policy]| {
         let allows: Vec<Admission> =
@@ -153,6 +159,19 @@ pub fn access(policies: Policies<'_>, request: Request<'_>) -> Decision {
         identity && session && !resource.is_empty()
     };
     evaluation.decide(allowed)
+}
+
+/// The keys that a request of the action can have. A service's own keys are dropped where the reference does not give them to the action;
+/// those of `aws:`, and keys and actions that it does not list, stay: the context's maker knows.
+fn sent<'a>(action: &str, context: &'a Context) -> Cow<'a, Context> {
+    let Some(action) = service::action(action) else { return Cow::Borrowed(context) };
+    let is_aws = |key: &str| key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"));
+    let never = |key: &str| !action.has_key(key) && !is_aws(key) && service::key_kind(key) == KeyKind::OfActions;
+    if context.iter().any(|(key, _)| never(key)) {
+        Cow::Owned(context.clone().only(|key| !never(key)))
+    } else {
+        Cow::Borrowed(context)
+    }
 }
 
 struct Evaluation<'a> {

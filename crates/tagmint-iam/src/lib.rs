@@ -11,9 +11,12 @@
 //! | [`condition`] | one condition: every operator, with the reason for its outcome |
 //! | [`evaluate`] | policies against a request: allowed or not, by which statement |
 //! | [`arn`] | Amazon Resource Names |
+//! | [`partition`] | AWS's partitions: ARNs, hosts, STS's audiences |
 //! | [`provider`] | IAM's OIDC providers: what can be registered, and how it is kept |
+//! | [`service`] | S3's, STS's and IAM's actions with their resource types and condition keys |
 //! | [`trust_policy`] | what IAM refuses to store as a role's trust policy |
 //! | [`advice`] | why a token is refused or unsafe, and what to do about it |
+//! | [`validate`] | what S3 and IAM refuse to store, and what they store in vain |
 //! | [`web_identity`] | `AssumeRoleWithWebIdentity`: every check in order, and the answer |
 
 pub mod advice;
@@ -21,10 +24,13 @@ pub mod arn;
 pub mod condition;
 pub mod context;
 pub mod evaluate;
+pub mod partition;
 pub mod pattern;
 pub mod policy;
 pub mod provider;
+pub mod service;
 mod subject;
 pub mod template;
 pub mod trust_policy;
+pub mod validate;
 pub mod web_identity;

@@ -189,6 +189,24 @@ impl Policy {
         Ok(policy)
     }
 
+    /// The same policy in the version that knows policy variables. None where it is of that version, or where nothing would change.
+    pub fn with_variables(&self) -> Option<Self> {
+        if self.version == Version::V2012 {
+            return None;
+        }
+        let mut other = Self { version: Version::V2012, ..self.clone() };
+        let mut changed = false;
+        for statement in &mut other.statements {
+            let arns = statement.resource.iter_mut().flat_map(|element| &mut element.arns);
+            for text in arns.chain(statement.conditions.iter_mut().flat_map(|condition| &mut condition.values)) {
+                let filled = Template::parse(text.source(), true);
+                changed |= filled != *text;
+                *text = filled;
+            }
+        }
+        changed.then_some(other)
+    }
+
     /// Asks that every statement holds what its place needs, and nothing that its place prohibits.
     ///
     /// Session policies "do not support incomplete ARNs. Using an incomplete ARN in a session policy will result in a

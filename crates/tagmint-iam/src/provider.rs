@@ -124,6 +124,15 @@ impl OidcProvider {
         Ok(provider)
     }
 
+    /// The same in another partition than `aws`.
+    #[must_use]
+    pub fn in_partition(mut self, partition: &str) -> Self {
+        if let Some((_, rest)) = self.arn.strip_prefix("arn:").and_then(|rest| rest.split_once(':')) {
+            self.arn = format!("arn:{partition}:{rest}");
+        }
+        self
+    }
+
     /// The provider's ARN.
     pub fn arn(&self) -> &str {
         &self.arn

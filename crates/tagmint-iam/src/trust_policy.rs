@@ -7,8 +7,9 @@
 use crate::{
     condition::Test,
     pattern,
-    policy::{Effect, InvalidPolicy, Kind, Policy, Principals, Problem, Statement},
+    policy::{Effect, Kind, Policy, Principals, Statement},
     provider::{IamCode, IamError},
+    validate::{self, Place, words_of_iam},
 };
 
 const ASSUME_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
@@ -59,8 +60,8 @@ const APPLICATION_PROVIDERS: [(&str, &str); 3] =
 
 /// Reads a trust policy as IAM does before it stores one.
 pub fn check(text: &str) -> Result<Policy, IamError> {
-    let policy = Policy::parse(text).map_err(|error| malformed(words(&error)))?;
-    policy.require(Kind::Trust).map_err(|error| malformed(words(&error)))?;
+    let policy = Policy::parse(text).map_err(|error| malformed(words_of_iam(&error)))?;
+    policy.require(Kind::Trust).map_err(|error| malformed(words_of_iam(&error)))?;
     for statement in &policy.statements {
         // "You cannot use the NotPrincipal element in […] an IAM role trust policy" (guide, "NotPrincipal"). The words are those of `Resource`.
         if let Some(principal) = statement.principal.as_ref().filter(|principal| principal.negated) {
@@ -76,6 +77,17 @@ pub fn check(text: &str) -> Result<Policy, IamError> {
         guard(statement)?;
     }
     Ok(policy)
+}
+
+/// The same in an account's partition (`aws`), with what IAM refuses of principals and conditions. Whether the principals exist is asked with
+/// [`validate::principals`].
+pub fn check_in(partition: &str, text: &str) -> Result<Policy, IamError> {
+    let policy = check(text)?;
+    let found = validate::findings(&policy, Place::Trust { partition });
+    match found.into_iter().find_map(|finding| finding.refusal) {
+        Some(message) => Err(malformed(message)),
+        None => Ok(policy),
+    }
 }
 
 /// The condition keys, one of which a trust policy has to scope for this issuer (host and path, without scheme); none where the issuer isn't
@@ -154,20 +166,6 @@ fn require_scope(statement: &Statement, principal: &str, issuer: &str, keys: &[S
         "Trust policy with trusted principal {trusted} must evaluate, using StringEquals, StringLike or StringEqualsIgnoreCase, {keys} \
          which is not scoped to all."
     )))
-}
-
-/// IAM's words for what the grammar doesn't take; they say less than ours.
-fn words(error: &InvalidPolicy) -> String {
-    match &error.problem {
-        Problem::Json(_) => "This policy contains invalid Json".to_owned(),
-        Problem::Missing(name @ ("Principal" | "Action" | "Effect")) => format!("Missing required field {name}"),
-        Problem::Prohibited(name) => format!("Has prohibited field {name}"),
-        Problem::RepeatedSid(_) => "Statement IDs (SID) in a single policy must be unique.".to_owned(),
-        Problem::Value { .. } if error.path.contains("Action") => {
-            "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.".to_owned()
-        }
-        _ => "Syntax errors in policy.".to_owned(),
-    }
 }
 
 fn malformed(message: String) -> IamError {

@@ -1,6 +1,10 @@
 //! The account: its administrator, providers, roles and policies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,21 +15,23 @@ use tagmint_iam::{
     trust_policy, web_identity,
 };
 
-use crate::{ids::Ids, managed};
-
-/// The account's number, the one that `tagmint dev` pins its tokens to.
-pub const ACCOUNT: &str = "000000000000";
-/// The region that everything is in.
-pub const REGION: &str = "us-east-1";
+pub use crate::scope::{ACCOUNT, REGION};
+use crate::{
+    ids::Ids,
+    managed,
+    principals::{self, Bound},
+    scope::Scope,
+};
 
 /// An account with everything that is set up in it. Its serialized form is the file that `--data` keeps.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct Account {
+    /// Which account it is, and where.
+    pub scope: Arc<Scope>,
     /// The administrator's access key.
     pub administrator: AccessKey,
     /// OIDC providers.
-    #[serde(with = "provider_list")]
     pub providers: Providers,
     /// Roles by name.
     pub roles: BTreeMap<String, Role>,
@@ -74,8 +80,11 @@ pub struct Role {
     pub description: Option<String>,
     /// The longest session, in seconds.
     pub max_session_seconds: i64,
-    /// The trust policy's text.
+    /// The trust policy's text, as it was given.
     pub trust_policy: String,
+    /// The roles that it names.
+    #[serde(default)]
+    pub trusted: Bound,
     /// The texts of its own policies by name.
     pub inline: BTreeMap<String, String>,
     /// The ARNs of the managed policies that are attached.
@@ -150,10 +159,11 @@ impl Tags {
 
 impl Account {
     /// An empty account with a fresh administrator.
-    pub fn new(ids: &Ids) -> Result<Self, RandomUnavailable> {
+    pub fn new(scope: Scope, ids: &Ids) -> Result<Self, RandomUnavailable> {
         Ok(Self {
             administrator: AccessKey { id: ids.access_key("AKIA")?, secret: ids.secret()? },
-            providers: Providers { registry: ProviderRegistry::new(ACCOUNT), created: BTreeMap::new() },
+            providers: Providers::none(&scope),
+            scope: Arc::new(scope),
             roles: BTreeMap::new(),
             policies: BTreeMap::new(),
         })
@@ -164,12 +174,22 @@ impl Account {
         self.roles.values().find(|role| role.arn == arn)
     }
 
+    /// The role of a unique id.
+    pub fn role_by_id(&self, id: &str) -> Option<&Role> {
+        self.roles.values().find(|role| role.id == id)
+    }
+
     /// The text of a managed policy that counts, the account's or AWS's own.
     pub fn managed_document(&self, arn: &str) -> Option<&str> {
         if let Some(policy) = self.policies.get(arn) {
             return policy.default_document();
         }
-        managed::document(arn)
+        self.document_of_aws(arn)
+    }
+
+    /// The text of one of AWS's own managed policies.
+    pub fn document_of_aws(&self, arn: &str) -> Option<&'static str> {
+        managed::document(&self.scope.partition, arn)
     }
 
     /// The policies that a role's sessions have: its own and the attached ones.
@@ -198,16 +218,29 @@ impl ManagedPolicy {
 
 impl Role {
     /// The role as the engine asks its trust policy.
-    pub fn for_engine(&self) -> Result<web_identity::Role, IamError> {
+    pub fn for_engine(&self, account: &Account) -> Result<web_identity::Role, IamError> {
         Ok(web_identity::Role {
             arn: self.arn.clone(),
-            trust_policy: trust_policy::check(&self.trust_policy)?,
+            trust_policy: trust_policy::check(&self.shown_trust_policy(account))?,
             max_session_seconds: self.max_session_seconds,
         })
+    }
+
+    /// The trust policy's text as IAM shows it: with the ARNs of the roles that it names, and the ids of those that are gone.
+    pub fn shown_trust_policy<'a>(&'a self, account: &Account) -> Cow<'a, str> {
+        principals::shown(account, &self.trust_policy, &self.trusted)
     }
 }
 
 impl Providers {
+    /// Those of an account that has none yet.
+    fn none(scope: &Scope) -> Self {
+        Self {
+            registry: ProviderRegistry::new(&scope.account).in_partition(&scope.partition),
+            created: BTreeMap::new(),
+        }
+    }
+
     /// Registers a provider. Unlike on AWS, an issuer on this machine may have a port.
     pub fn create(&mut self, registration: Registration, now: Timestamp) -> Result<String, IamError> {
         let arn = self.registry.create_local(registration)?.arn().to_owned();
@@ -242,38 +275,50 @@ fn registration(provider: &OidcProvider) -> Registration {
     }
 }
 
-mod provider_list {
-    //! Providers as a list of what they are registered with.
+/// The account as its file has it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    #[serde(default)]
+    scope: Scope,
+    administrator: AccessKey,
+    providers: Vec<StoredProvider>,
+    roles: BTreeMap<String, Role>,
+    policies: BTreeMap<String, ManagedPolicy>,
+}
 
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+/// A provider by what it is registered with.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredProvider {
+    url: String,
+    client_ids: Vec<String>,
+    thumbprints: Vec<String>,
+    tags: Vec<(String, String)>,
+    created: Timestamp,
+}
 
-    use super::{ACCOUNT, BTreeMap, ProviderRegistry, Providers, Registration, Timestamp, registration};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Record {
-        url: String,
-        client_ids: Vec<String>,
-        thumbprints: Vec<String>,
-        tags: Vec<(String, String)>,
-        created: Timestamp,
-    }
-
-    pub(super) fn serialize<S: Serializer>(providers: &Providers, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(providers.registry.iter().map(|provider| {
+impl From<Account> for Stored {
+    fn from(account: Account) -> Self {
+        let Account { scope, administrator, providers, roles, policies } = account;
+        let stored = providers.registry.iter().map(|provider| {
             let Registration { url, client_ids, thumbprints, tags } = registration(provider);
             let created = providers.created.get(provider.arn()).copied().unwrap_or(Timestamp::UNIX_EPOCH);
-            Record { url, client_ids, thumbprints, tags, created }
-        }))
+            StoredProvider { url, client_ids, thumbprints, tags, created }
+        });
+        Self { scope: Scope::clone(&scope), administrator, providers: stored.collect(), roles, policies }
     }
+}
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Providers, D::Error> {
-        let mut providers = Providers { registry: ProviderRegistry::new(ACCOUNT), created: BTreeMap::new() };
-        for record in Vec::<Record>::deserialize(deserializer)? {
-            let Record { url, client_ids, thumbprints, tags, created } = record;
-            let registration = Registration { url, client_ids, thumbprints, tags };
-            providers.create(registration, created).map_err(Error::custom)?;
+impl TryFrom<Stored> for Account {
+    type Error = IamError;
+
+    fn try_from(stored: Stored) -> Result<Self, IamError> {
+        let Stored { scope, administrator, providers: records, roles, policies } = stored;
+        let mut providers = Providers::none(&scope);
+        for StoredProvider { url, client_ids, thumbprints, tags, created } in records {
+            providers.create(Registration { url, client_ids, thumbprints, tags }, created)?;
         }
-        Ok(providers)
+        Ok(Self { scope: Arc::new(scope), administrator, providers, roles, policies })
     }
 }

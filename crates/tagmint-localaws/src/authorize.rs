@@ -21,11 +21,31 @@ pub struct Denied {
     pub arn: String,
     /// How it came about.
     pub decision: Decision,
+    /// Whether it is for `aws:SecureTransport` that the request is refused.
+    pub by_tls: bool,
 }
 
+/// What is added to AWS's words where a policy demands TLS, which this endpoint does not speak.
+pub const TLS_HINT: &str =
+    " (a policy demands TLS by aws:SecureTransport: start tagmint localaws with --secure-transport)";
+
 impl Denied {
+    /// Whether a statement denies it.
+    pub fn is_explicit(&self) -> bool {
+        self.decision.outcome == Outcome::ExplicitDeny
+    }
+
+    /// What to do about it, behind AWS's words.
+    pub const fn hint(&self) -> &'static str {
+        if self.by_tls { TLS_HINT } else { "" }
+    }
+
     /// Why, in AWS's words, which follow after the resource.
     pub fn because(&self) -> String {
+        format!("{}{}", self.words(), self.hint())
+    }
+
+    fn words(&self) -> String {
         let action = &self.action;
         if let Some(statement) = self.decision.decisive.first() {
             let kind = match statement.source {
@@ -114,7 +134,7 @@ pub struct Question<'a> {
 pub fn decide(account: &Account, question: Question<'_>) -> Result<(), Box<Denied>> {
     let Question { principal, action, resource, context, resource_policy } = question;
     let (identity, session) = match principal {
-        Principal::Administrator => (administrator(), None),
+        Principal::Administrator(_) => (administrator(), None),
         Principal::Anonymous => (Vec::new(), None),
         Principal::Session(session) => {
             let role = account.role_by_arn(&session.role_arn).filter(|role| role.id == session.role_id);
@@ -130,7 +150,7 @@ pub fn decide(account: &Account, question: Question<'_>) -> Result<(), Box<Denie
         return Ok(());
     }
     let arn = if caller == Caller::Anonymous { "an unsigned request".to_owned() } else { principal.arn() };
-    Err(Box::new(Denied { action: action.to_owned(), resource: resource.to_owned(), arn, decision }))
+    Err(Box::new(Denied { action: action.to_owned(), resource: resource.to_owned(), arn, decision, by_tls: false }))
 }
 
 /// Decides over taking on a role: its trust policy has to admit the caller, whatever the caller's own policies say; where it admits the
@@ -141,7 +161,7 @@ pub fn decide_trust(account: &Account, trust: &Policy, question: Question<'_>) -
     let decision = evaluate::trust(trust, Request { caller: &caller, action, resource, context });
     if !decision.is_allowed() {
         let (action, resource) = (action.to_owned(), resource.to_owned());
-        return Err(Box::new(Denied { action, resource, arn: principal.arn(), decision }));
+        return Err(Box::new(Denied { action, resource, arn: principal.arn(), decision, by_tls: false }));
     }
     decide(account, Question { resource_policy: Some(trust), ..question })
 }
@@ -161,11 +181,11 @@ mod tests {
         let policies = [Policy::parse_as(Kind::Identity, policy).unwrap()];
         let policies = Policies { identity: &policies, session: None, resource: None, same_account: true };
         let (context, resource) = (Context::default(), "arn:aws:s3:::other/k");
-        let caller = Principal::Administrator.caller();
+        let caller = Principal::Administrator(std::sync::Arc::default()).caller();
         let request = Request { caller: &caller, action: "s3:GetObject", resource, context: &context };
         let decision = evaluate::access(policies, request);
         let (action, resource, arn) = ("s3:GetObject".to_owned(), resource.to_owned(), "somebody".to_owned());
-        let trace = Denied { action, resource, arn, decision }.trace();
+        let trace = Denied { action, resource, arn, decision, by_tls: false }.trace();
         assert!(trace.contains(" statement 1 (Sid -), Allow: does not apply; resource does not fit"), "{trace}");
     }
 }

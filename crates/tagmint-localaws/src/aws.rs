@@ -12,7 +12,7 @@ use tagmint_core::{
     clock::Clock,
     random::{Random, RandomUnavailable},
 };
-use tagmint_iam::policy::Policy;
+use tagmint_iam::{context::Context, policy::Policy};
 
 use crate::{
     account::Account,
@@ -21,6 +21,7 @@ use crate::{
     ids::Ids,
     query::QueryError,
     s3::Storage,
+    scope::{OtherScope, Scope, ScopeChoice},
     seed::{Seed, SeedError},
     sessions::Sessions,
 };
@@ -38,6 +39,8 @@ pub struct Settings {
     pub explain: bool,
     /// What `aws:SecureTransport` says of the requests, which come over plain HTTP.
     pub secure_transport: bool,
+    /// Account, region and partition.
+    pub scope: ScopeChoice,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Makes ids and secrets.
@@ -69,6 +72,14 @@ pub enum StartError {
     /// A bundle of roots without one.
     #[error("the file of root certificates (--ca-file) has no certificate: it has to hold one or more in PEM")]
     NoRoots,
+    /// The folder is of another account.
+    #[error("{path} was made for the {} {}, not {}: use that one, or another folder with --data", other.what, other.kept, other.asked)]
+    Scope {
+        /// The folder.
+        path: PathBuf,
+        /// What is different.
+        other: OtherScope,
+    },
     /// Another stand-in runs on the folder.
     #[error("a localaws is running on {path} already: end it, or use another folder with --data")]
     Running {
@@ -97,6 +108,8 @@ pub struct Aws {
     pub(crate) ids: Ids,
     pub(crate) explain: bool,
     pub(crate) secure_transport: bool,
+    /// Account, region and partition.
+    pub scope: Arc<Scope>,
     /// Held for as long as the stand-in lives.
     _lock: File,
     /// Goes away with the stand-in.
@@ -106,7 +119,7 @@ pub struct Aws {
 impl Aws {
     /// Opens the folder, and sets up what the seed asks for and isn't there yet.
     pub fn open(settings: Settings) -> Result<Self, StartError> {
-        let Settings { data, ca_pem, seed, explain, secure_transport, clock, random } = settings;
+        let Settings { data, ca_pem, seed, explain, secure_transport, scope, clock, random } = settings;
         let ids = Ids::new(random);
         let (dir, temporary) = if let Some(dir) = data {
             (dir, None)
@@ -123,13 +136,17 @@ impl Aws {
         let file = dir.join("account.json");
         let account = match fs::read(&file) {
             Ok(text) => {
-                serde_json::from_slice(&text).map_err(|problem| StartError::Account { path: file.clone(), problem })?
+                let account: Account = serde_json::from_slice(&text)
+                    .map_err(|problem| StartError::Account { path: file.clone(), problem })?;
+                scope.fits(&account.scope).map_err(|other| StartError::Scope { path: dir.clone(), other })?;
+                account
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Account::new(&ids)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Account::new(scope.fresh(), &ids)?,
             Err(source) => return Err(StartError::Io { path: file, source }),
         };
         let storage = Storage::open(&dir.join("s3")).map_err(io(&dir))?;
         let aws = Self {
+            scope: Arc::clone(&account.scope),
             account: Mutex::new(account),
             file,
             sessions: Sessions::default(),
@@ -168,20 +185,39 @@ impl Aws {
 
     /// Asks the engine; a refusal is explained in the log where that is wanted.
     pub(crate) fn allow(&self, question: Question<'_>) -> Result<(), Box<Denied>> {
-        let decided = authorize::decide(&self.account(), question);
-        if let Err(denied) = &decided {
-            self.explain(|| denied.trace());
-        }
-        decided
+        self.decided(question, authorize::decide)
     }
 
     /// Asks the engine whether a role can be taken on; a refusal is explained too.
     pub(crate) fn trust(&self, trust: &Policy, question: Question<'_>) -> Result<(), Box<Denied>> {
-        let decided = authorize::decide_trust(&self.account(), trust, question);
-        if let Err(denied) = &decided {
+        self.decided(question, |account, question| authorize::decide_trust(account, trust, question))
+    }
+
+    fn decided(
+        &self,
+        question: Question<'_>,
+        decide: impl Fn(&Account, Question<'_>) -> Result<(), Box<Denied>>,
+    ) -> Result<(), Box<Denied>> {
+        let account = self.account();
+        decide(&account, question).map_err(|mut denied| {
+            denied.by_tls = self.over_tls(question.context).is_some_and(|context| {
+                match decide(&account, Question { context: &context, ..question }) {
+                    Ok(()) => true,
+                    Err(over_tls) => denied.is_explicit() && !over_tls.is_explicit(),
+                }
+            });
+            if denied.by_tls {
+                // A refusal of HEAD has no words.
+                tracing::warn!("{} was refused{}", denied.action, denied.hint());
+            }
             self.explain(|| denied.trace());
-        }
-        decided
+            denied
+        })
+    }
+
+    /// The keys that a request would have over TLS; none where it passes for one.
+    pub(crate) fn over_tls(&self, context: &Context) -> Option<Context> {
+        (!self.secure_transport).then(|| context.clone().with("aws:SecureTransport", "true"))
     }
 
     /// Logs why something was refused, where that is wanted.

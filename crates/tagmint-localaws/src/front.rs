@@ -14,10 +14,9 @@ use s3s::service::S3Service;
 use tagmint_iam::context::Context;
 
 use crate::{
-    account::REGION,
     authorize::Question,
     aws::Aws,
-    iam,
+    iam, operations,
     query::{Params, QueryError, Service},
     s3,
     sessions::Principal,
@@ -66,9 +65,14 @@ async fn dispatch(
     }
     request.extensions_mut().insert(s3::Peer(peer.ip()));
     let Ok(request_id) = front.aws.ids.opaque() else { return plain(500, "InternalError") };
-    let (request, buffered) = buffered(request).await;
-    let answer = match s3::check_signing(request.uri(), request.headers()) {
-        Ok(()) => front.s3.call(request).await.map(|response| response.map(Body::new)),
+    let checked = s3::check_signing(request.uri(), request.headers())
+        .and_then(|()| Ok(s3::decide(request.method(), request.uri(), request.headers())?));
+    let (mut request, buffered) = buffered(request).await;
+    let answer = match checked {
+        Ok(decided) => {
+            request.extensions_mut().insert(decided);
+            front.s3.call(request).await.map(|response| response.map(Body::new))
+        }
         Err(refusal) => Ok(refusal.answer()),
     };
     match answer {
@@ -146,7 +150,12 @@ async fn query(aws: &Aws, peer: SocketAddr, request: Request) -> Response {
     };
     let (status, document) = match answer {
         Ok(document) => (200, document),
-        Err(error) => (error.status, service.unwrap_or(Service::Sts).refusal(&error, &request_id)),
+        Err(error) => {
+            if let Some(detail) = &error.detail {
+                aws.explain(|| format!("{}: {}: {detail}", error.code, error.message));
+            }
+            (error.status, service.unwrap_or(Service::Sts).refusal(&error, &request_id))
+        }
     };
     let mut response = plain(status, document);
     let headers = response.headers_mut();
@@ -165,6 +174,10 @@ async fn answer(
     signed: Signed<'_>,
     peer: SocketAddr,
 ) -> Result<Option<Xml>, QueryError> {
+    if !operations::has_action(service.name(), action) {
+        let message = format!("Could not find operation {action} for version {}", service.version());
+        return Err(QueryError::new(400, "InvalidAction", message));
+    }
     if service == Service::Sts && action == "AssumeRoleWithWebIdentity" {
         let context = request_context(aws, &Principal::Anonymous, signed.headers, peer);
         return sts::assume_role_with_web_identity(aws, params, &context).await.map(Some);
@@ -172,7 +185,7 @@ async fn answer(
     let principal = authenticate(aws, service, signed)?;
     let context = request_context(aws, &principal, signed.headers, peer);
     match (service, action) {
-        (Service::Sts, "GetCallerIdentity") => Ok(Some(sts::caller_identity(&principal))),
+        (Service::Sts, "GetCallerIdentity") => Ok(Some(sts::caller_identity(aws, &principal))),
         (Service::Sts, "AssumeRole") => sts::assume_role(aws, &principal, params, &context).map(Some),
         (Service::Sts, _) => Err(QueryError::not_implemented(&format!("sts:{action}"))),
         (Service::Iam, _) => iam(aws, &principal, action, params, &context),
@@ -218,7 +231,7 @@ fn authenticate(aws: &Aws, service: Service, signed: Signed<'_>) -> Result<Princ
     let administrator = aws.account().administrator.clone();
     if authorization.access_key == administrator.id {
         authorization.verify(signed, service, &administrator.secret, now)?;
-        return if token.is_none() { Ok(Principal::Administrator) } else { Err(invalid()) };
+        return if token.is_none() { Ok(Principal::Administrator(Arc::clone(&aws.scope))) } else { Err(invalid()) };
     }
     let session = aws.sessions.get(authorization.access_key).ok_or_else(invalid)?;
     authorization.verify(signed, service, &session.secret, now)?;
@@ -240,7 +253,7 @@ pub(crate) fn request_context(aws: &Aws, principal: &Principal, headers: &Header
         .with("aws:SecureTransport", aws.secure_transport.to_string())
         .with("aws:CurrentTime", now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
         .with("aws:EpochTime", now.as_second().to_string())
-        .with("aws:RequestedRegion", REGION)
+        .with("aws:RequestedRegion", &aws.scope.region)
         .with("aws:ViaAWSService", "false")
         .with("aws:PrincipalIsAWSService", "false");
     for (key, name) in [("aws:UserAgent", header::USER_AGENT), ("aws:Referer", header::REFERER)] {

@@ -8,12 +8,13 @@ mod role_policies;
 mod roles;
 
 use jiff::Timestamp;
-use tagmint_iam::policy::{Kind, Policy};
 
 use crate::{
-    account::{ACCOUNT, Account, Tags},
+    account::{Account, Tags},
     ids::Ids,
     query::{Params, QueryError},
+    scope::Scope,
+    stored,
     xml::Xml,
 };
 
@@ -97,11 +98,12 @@ pub fn action(name: &str) -> Option<Action> {
 pub fn resource(account: &Account, name: &str, params: &Params) -> String {
     if let Some(role) = params.get("RoleName") {
         let existing = account.roles.get(role).map(|role| role.arn.clone());
-        return existing.unwrap_or_else(|| arn("role", params.get("Path").unwrap_or("/"), role));
+        return existing.unwrap_or_else(|| arn(&account.scope, "role", params.get("Path").unwrap_or("/"), role));
     }
     if let Some(arn) = params.get("OpenIDConnectProviderArn").or_else(|| params.get("PolicyArn")) {
         return arn.to_owned();
     }
+    let arn = |kind, path, name| arn(&account.scope, kind, path, name);
     match (name, params.get("PolicyName"), params.get("Url")) {
         ("CreatePolicy", Some(policy), _) => arn("policy", params.get("Path").unwrap_or("/"), policy),
         ("CreateOpenIDConnectProvider", _, Some(url)) => {
@@ -113,8 +115,8 @@ pub fn resource(account: &Account, name: &str, params: &Params) -> String {
     }
 }
 
-fn arn(kind: &str, path: &str, name: &str) -> String {
-    format!("arn:aws:iam::{ACCOUNT}:{kind}{path}{name}")
+fn arn(scope: &Scope, kind: &str, path: &str, name: &str) -> String {
+    scope.iam(&format!("{kind}{path}{name}"))
 }
 
 /// A name of `[\w+=,.@-]` (service model).
@@ -146,10 +148,9 @@ fn invalid(parameter: &str, value: &str, pattern: &str) -> QueryError {
 }
 
 /// An identity policy's text that IAM stores.
-fn identity_policy(params: &Params) -> Result<&str, QueryError> {
-    let text = params.need("PolicyDocument")?;
-    Policy::parse_as(Kind::Identity, text)
-        .map_err(|error| QueryError::new(400, "MalformedPolicyDocument", error.to_string()))?;
+fn identity_policy<'a>(call: &Call<'a>) -> Result<&'a str, QueryError> {
+    let text = call.params.need("PolicyDocument")?;
+    stored::identity_policy(call.account, text)?;
     Ok(text)
 }
 

@@ -11,6 +11,9 @@
 //! | [`account`] | providers, roles, policies |
 //! | `sts`, `iam`, `s3` | the services |
 //! | `sigv4`, `query`, `xml` | the protocol of STS and IAM |
+//! | [`scope`] | the account, region and partition that it plays |
+//! | [`operations`] | the operations that AWS has, and which one a request is |
+//! | `stored`, `principals` | which policies are stored, and whom they mean |
 //! | `authorize` | the question to the engine, and AWS's words for a refusal |
 
 pub mod account;
@@ -21,10 +24,14 @@ pub mod front;
 mod iam;
 mod ids;
 mod managed;
+pub mod operations;
+mod principals;
 pub mod query;
 mod s3;
+pub mod scope;
 pub mod seed;
 mod sessions;
 mod sigv4;
+mod stored;
 mod sts;
 mod xml;

@@ -8,8 +8,13 @@ const S3_READ_ONLY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Al
 pub const ALL: [(&str, &str); 3] =
     [("AdministratorAccess", ADMINISTRATOR), ("AmazonS3FullAccess", S3_FULL), ("AmazonS3ReadOnlyAccess", S3_READ_ONLY)];
 
-/// The text of one of them (`arn:aws:iam::aws:policy/NAME`).
-pub fn document(arn: &str) -> Option<&'static str> {
-    let name = arn.strip_prefix("arn:aws:iam::aws:policy/")?;
+/// The ARN of one of them in a partition.
+pub fn arn(partition: &str, name: &str) -> String {
+    format!("arn:{partition}:iam::aws:policy/{name}")
+}
+
+/// The text of one of them, by its ARN in a partition.
+pub fn document(partition: &str, arn: &str) -> Option<&'static str> {
+    let name = arn.strip_prefix(&self::arn(partition, ""))?;
     ALL.into_iter().find(|(known, _)| *known == name).map(|(_, document)| document)
 }

@@ -23,13 +23,17 @@ impl Service {
         }
     }
 
+    /// The version of its API, which every request names.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Sts => "2011-06-15",
+            Self::Iam => "2010-05-08",
+        }
+    }
+
     /// The service whose API version a request names.
     pub fn of_version(version: &str) -> Option<Self> {
-        match version {
-            "2011-06-15" => Some(Self::Sts),
-            "2010-05-08" => Some(Self::Iam),
-            _ => None,
-        }
+        [Self::Sts, Self::Iam].into_iter().find(|service| service.version() == version)
     }
 
     const fn namespace(self) -> &'static str {
@@ -59,7 +63,7 @@ impl Service {
 
 /// A refusal in the query protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
+#[error("{code}: {message}{}", detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})")))]
 pub struct QueryError {
     /// The code.
     pub code: String,
@@ -67,12 +71,14 @@ pub struct QueryError {
     pub message: String,
     /// The HTTP status.
     pub status: u16,
+    /// What AWS does not say: where the mistake is, and what to do about it. Told in the log, not to the client.
+    pub detail: Option<String>,
 }
 
 impl QueryError {
     /// A refusal with its status.
     pub fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), status }
+        Self { code: code.to_owned(), message: message.into(), status, detail: None }
     }
 
     /// A parameter outside of the service model's limits.

@@ -12,6 +12,7 @@ mod backend;
 mod buckets;
 mod context;
 mod copying;
+mod decide;
 mod failure;
 #[allow(clippy::wildcard_imports, reason = "a type of the protocol for every operation")]
 mod lifecycle;
@@ -30,6 +31,7 @@ use std::{net::IpAddr, sync::Arc};
 use s3s::service::{S3Service, S3ServiceBuilder};
 
 pub use self::{
+    decide::decide,
     failure::S3Failure,
     policy::put_policy,
     signing::{BodyMismatch, check as check_signing},

@@ -22,7 +22,6 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    account::ACCOUNT,
     aws::Aws,
     iam,
     query::{Params, QueryError},
@@ -155,14 +154,37 @@ impl Seed {
         for policy in &self.policies {
             self::policy(aws, policy).map_err(in_iam(format!("policy {}", policy.name)))?;
         }
-        for role in &self.roles {
-            self::role(aws, role).map_err(in_iam(format!("role {}", role.name)))?;
-        }
+        self.roles(aws)?;
         for bucket in &self.buckets {
             let name = &bucket.name;
             self::bucket(aws, bucket).map_err(|problem| SeedError::S3 { bucket: name.clone(), problem })?;
         }
         Ok(())
+    }
+}
+
+impl Seed {
+    /// Sets the roles up. A role that trusts one further down waits for it.
+    fn roles(&self, aws: &Aws) -> Result<(), SeedError> {
+        let mut waiting: Vec<&SeedRole> = self.roles.iter().collect();
+        loop {
+            let before = waiting.len();
+            let mut refused = None;
+            waiting.retain(|role| match self::role(aws, role) {
+                Ok(()) => false,
+                Err(problem) => {
+                    refused.get_or_insert((role.name.clone(), problem));
+                    true
+                }
+            });
+            match refused {
+                None => return Ok(()),
+                Some((name, problem)) if waiting.len() == before => {
+                    return Err(in_iam(format!("role {name}"))(problem));
+                }
+                Some(_) => {}
+            }
+        }
     }
 }
 
@@ -217,7 +239,7 @@ fn policy(aws: &Aws, policy: &SeedPolicy) -> Result<(), QueryError> {
     if created(call(aws, "CreatePolicy", &params))? {
         return Ok(());
     }
-    let arn = format!("arn:aws:iam::{ACCOUNT}:policy{}{}", policy.path, policy.name);
+    let arn = aws.scope.iam(&format!("policy{}{}", policy.path, policy.name));
     if aws.account().managed_document(&arn) == Some(document.as_str()) {
         return Ok(());
     }

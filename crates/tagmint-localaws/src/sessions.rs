@@ -1,11 +1,17 @@
 //! Who calls: the administrator, or the holder of credentials that STS gave.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use jiff::Timestamp;
 use tagmint_iam::{context::Context, evaluate::Caller, policy::Policy};
 
-use crate::account::ACCOUNT;
+use crate::scope::Scope;
+
+/// The administrator's unique id.
+pub const ADMINISTRATOR_ID: &str = "AIDATAGMINTLOCALAWS00";
 
 /// A session of a role, with its credentials.
 #[derive(Clone)]
@@ -45,8 +51,8 @@ impl std::fmt::Debug for Session {
 /// Who makes a request.
 #[derive(Debug, Clone)]
 pub enum Principal {
-    /// The administrator, who may do everything that no policy denies.
-    Administrator,
+    /// The administrator of the account, who may do everything that no policy denies.
+    Administrator(Arc<Scope>),
     /// A session of a role.
     Session(Box<Session>),
     /// Nobody: an unsigned request.
@@ -57,7 +63,7 @@ impl Principal {
     /// The ARN that refusals name.
     pub fn arn(&self) -> String {
         match self {
-            Self::Administrator => format!("arn:aws:iam::{ACCOUNT}:user/administrator"),
+            Self::Administrator(scope) => scope.iam("user/administrator"),
             Self::Session(session) => session.arn.clone(),
             Self::Anonymous => "anonymous".to_owned(),
         }
@@ -66,7 +72,7 @@ impl Principal {
     /// `UserId` of `GetCallerIdentity`.
     pub fn user_id(&self) -> String {
         match self {
-            Self::Administrator => "AIDATAGMINTLOCALAWS00".to_owned(),
+            Self::Administrator(_) => ADMINISTRATOR_ID.to_owned(),
             Self::Session(session) => format!("{}:{}", session.role_id, session.name),
             Self::Anonymous => "anonymous".to_owned(),
         }
@@ -75,7 +81,7 @@ impl Principal {
     /// The caller as the engine sees it.
     pub fn caller(&self) -> Caller {
         match self {
-            Self::Administrator => Caller::User { arn: self.arn() },
+            Self::Administrator(_) => Caller::User { arn: self.arn() },
             Self::Session(session) => {
                 Caller::RoleSession { role_arn: session.role_arn.clone(), session_arn: session.arn.clone() }
             }
@@ -86,10 +92,10 @@ impl Principal {
     /// The keys that every request of the caller has (IAM user guide, "AWS global condition context keys").
     pub fn context(&self) -> Context {
         match self {
-            Self::Administrator => Context::new()
+            Self::Administrator(scope) => Context::new()
                 .with("aws:PrincipalType", "User")
                 .with("aws:PrincipalArn", self.arn())
-                .with("aws:PrincipalAccount", ACCOUNT)
+                .with("aws:PrincipalAccount", &scope.account)
                 .with("aws:userid", self.user_id())
                 .with("aws:username", "administrator"),
             Self::Session(session) => session.context.clone(),

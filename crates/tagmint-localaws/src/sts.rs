@@ -7,7 +7,7 @@ pub use self::{assume_role::assume_role, web_identity::assume_role_with_web_iden
 use tagmint_iam::policy::{Kind, Policy};
 
 use crate::{
-    account::{ACCOUNT, Account},
+    account::Account,
     aws::Aws,
     query::{Params, QueryError},
     sessions::{Principal, Session},
@@ -18,8 +18,8 @@ use crate::{
 const MAX_POLICY_ARNS: usize = 10;
 
 /// `GetCallerIdentity`, which needs no permission.
-pub fn caller_identity(principal: &Principal) -> Xml {
-    Xml::new().text("Arn", principal.arn()).text("UserId", principal.user_id()).text("Account", ACCOUNT)
+pub fn caller_identity(aws: &Aws, principal: &Principal) -> Xml {
+    Xml::new().text("Arn", principal.arn()).text("UserId", principal.user_id()).text("Account", &aws.scope.account)
 }
 
 /// The session policies that a request names: the one in `Policy`, whose text was checked, and managed ones.

@@ -26,6 +26,8 @@ use crate::app::App;
 
 /// How often the issuer looks at itself.
 pub const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// When it looks a second time after its start: what was still being tried at the first look has worked or failed by then.
+const SECOND_LOOK: Duration = Duration::from_secs(15);
 
 /// What looking for alarms needs beside the issuer itself.
 #[derive(Debug)]
@@ -66,6 +68,9 @@ impl Alarms {
     /// Nothing is looked at yet.
     pub fn new(app: Arc<App>, parts: AlarmParts) -> Self {
         let AlarmParts { policy, sinks, certificate, folder } = parts;
+        for sink in &sinks {
+            app.figures.alarm_sink(sink.name());
+        }
         let (deliveries, posts) = sinks
             .into_iter()
             .map(|sink| {
@@ -83,6 +88,8 @@ impl Alarms {
     pub async fn keep(mut self) {
         let deliveries = std::mem::take(&mut self.deliveries);
         let looking = async {
+            self.look().await;
+            tokio::time::sleep(SECOND_LOOK).await;
             loop {
                 self.look().await;
                 tokio::time::sleep(LOOK_EVERY).await;

@@ -1,5 +1,7 @@
 //! What an issuer is made of, composed once at start.
 
+mod clock;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -11,12 +13,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 use axum::http::HeaderValue;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use metrics_exporter_prometheus::BuildError;
 use tagmint_core::{
     alarm::{Alarm, conditions::CertificateLife},
     clock::Clock,
     environment::Environment,
+    federation::Reuse,
     key_schedule::{KeyPhase, KeyRing},
     random::Random,
     rules::RuleSet,
@@ -29,16 +32,19 @@ use crate::{
     acme::{CertificateHealth, CertificateManager},
     backend::SessionBackend,
     certificate_files::CertificateFileFigures,
+    clock_watch::ClockWatch,
     credential_cache::CredentialCache,
     flows::{
         client::ClientError,
         keys::{KeyContext, KeysError},
         mint::MintError,
+        refusals,
     },
     http::{health::Check, problem::Problem},
     key_cache::{KeyCache, KeyView},
-    limits::{RateLimits, TooMany},
+    limits::{RateLimits, RefusalRows, TooMany},
     metrics::{Figures, Metrics},
+    reuse::ReuseWatch,
     settings::Settings,
     sts::WebIdentitySts,
     tls::ServedCertificate,
@@ -49,10 +55,8 @@ use crate::{
 /// How long an answer of the health checks stands, so that probing costs the database little.
 const HEALTH_TTL: Duration = Duration::from_secs(1);
 
-/// How long an ended session can still be listed.
-const SESSIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
-/// How long a used token is remembered after it has expired: a clock that was ahead may be set back by so much.
-const USED_TOKENS_KEPT: SignedDuration = SignedDuration::from_hours(1);
+/// How often refusals that have no row are summed up in one.
+const SUMMARY_EVERY: Duration = Duration::from_mins(10);
 /// How often ended sessions are looked for.
 const SESSION_SWEEP: Duration = Duration::from_hours(1);
 
@@ -113,9 +117,12 @@ pub struct App {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) keys: KeyCache,
     pub(crate) limits: RateLimits,
+    pub(crate) refusal_rows: RefusalRows,
     pub(crate) figures: Figures,
+    pub(crate) reuse: ReuseWatch,
     pub(crate) recorder: Recorder,
     watch: Watch,
+    pub(crate) clock_watch: ClockWatch,
     pub(crate) jwks_cache_control: HeaderValue,
     /// The alarms that stood at the last look.
     pub(crate) alarms: ArcSwap<Vec<Alarm>>,
@@ -152,14 +159,20 @@ impl App {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
         };
+        let clock_watch = ClockWatch::new(&*clock);
+        let at = clock::follow_clock_at_start(&key_context, &clock_watch).await;
         key_context.follow_schedule().await?;
-        let keys = KeyCache::new(key_context.load(&HashMap::new()).await?, clock.now());
+        let keys = KeyCache::new(key_context.load(&HashMap::new()).await?, at);
         let max_age = settings.rotation.jwks_max_age.as_secs();
         let jwks_cache_control = HeaderValue::from_str(&format!("public, max-age={max_age}"))
             .unwrap_or(HeaderValue::from_static("no-cache"));
-        let figures = Figures::new(Metrics::new()?);
+        let figures = Figures::new(Metrics::new()?, settings.stamp.environment.as_str());
+        for provider in upstreams.providers().filter(|provider| matches!(provider.reuse, Reuse::UntilExpiry { .. })) {
+            figures.expect_token_elsewhere(&provider.name);
+        }
         let recorder = Recorder::new(settings.witness.recognition.clone(), &figures.metrics);
         let limits = RateLimits::new(&settings.limits, settings.open_mint);
+        let refusal_rows = RefusalRows::new(&settings.limits);
         let credentials = CredentialCache::new(settings.sts);
         Ok(Arc::new(Self {
             settings,
@@ -174,9 +187,12 @@ impl App {
             random,
             keys,
             limits,
+            refusal_rows,
             figures,
+            reuse: ReuseWatch::default(),
             recorder,
             watch: Watch::default(),
+            clock_watch,
             jwks_cache_control,
             alarms: ArcSwap::default(),
             key_context,
@@ -228,12 +244,22 @@ impl App {
         }
     }
 
-    /// Does what the key schedule wants, and reads the keys anew.
+    /// Moves the schedule with a clock that was set, does what it wants, and reads the keys anew.
     pub async fn tend_keys(&self) -> Result<(), KeysError> {
+        let known = self.keys.read_at();
+        let followed = self.key_context.follow_clock(known.steps.map(|_| known)).await?;
+        if let Some(jump) = &followed.jump {
+            self.clock_watch.jumped(jump, &*self.clock);
+            // Their age is a matter of the clock.
+            tokio::spawn(Arc::clone(&self.upstreams).refresh());
+        }
         self.key_context.follow_schedule().await?;
         let keys = self.key_context.load(&self.keys.signers()).await?;
-        self.keys.replace(keys, self.clock.now());
+        self.keys.replace(keys, followed.at);
         self.watch.update(self.key_context.witnesses().await?, &self.keys.states(), self.clock.now());
+        if let Err(error) = self.key_context.note_clock(&followed).await {
+            tracing::warn!(%error, "could not note the moment; a start after this one knows less about the clock");
+        }
         Ok(())
     }
 
@@ -250,7 +276,7 @@ impl App {
     /// Looks after the keys until the process ends: every `key_refresh`, and when a key changes its phase.
     pub(crate) async fn keep_keys(self: Arc<Self>) {
         loop {
-            let now = self.clock.now();
+            let now = self.keys.time(&*self.clock);
             let change = KeyRing(&self.keys.states()).next_change(now).map(|at| at.duration_since(now));
             let until_change = change.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or(Duration::MAX);
             tokio::time::sleep(self.settings.key_refresh.min(until_change.saturating_add(Duration::from_millis(1))))
@@ -266,37 +292,39 @@ impl App {
     /// Deletes sessions that ended long ago and used tokens that have expired, until the process ends. The ledger keeps what they did.
     pub(crate) async fn keep_sessions(self: Arc<Self>) {
         loop {
-            match self.store.sessions().delete_expired(self.clock.now() - SESSIONS_KEPT).await {
-                Ok(0) => {}
-                Ok(count) => tracing::info!(count, "sessions that ended long ago were deleted"),
-                Err(error) => tracing::warn!(%error, "could not delete sessions that ended long ago"),
-            }
-            if let Err(error) = self.store.used_tokens().delete_expired(self.clock.now() - USED_TOKENS_KEPT).await {
-                tracing::warn!(%error, "could not delete used tokens that have expired");
-            }
-            let fetches_before = self.clock.now() - self.settings.witness.keep;
-            if let Err(error) = self.store.witness().delete_before(fetches_before).await {
-                tracing::warn!(%error, "could not delete old records of fetches");
-            }
+            self.forget_expired().await;
             tokio::time::sleep(SESSION_SWEEP).await;
         }
     }
 
-    /// The keys for signing. If they were read too long ago to know of a rotation elsewhere they are read now; if that fails nothing is signed.
-    pub(crate) async fn fresh_keys(&self, now: Timestamp) -> Result<Arc<KeyView>, MintError> {
-        if self.keys_are_stale(now) {
-            self.tend_keys().await.map_err(|error| {
-                tracing::error!(%error, "could not read the signing keys");
-                MintError::StaleKeys(self.keys.age(now).as_secs())
-            })?;
-        }
-        Ok(self.keys.view(now))
+    /// Writes to the ledger how many refusals were counted and not recorded since this was done last. The running issuer does it every ten
+    /// minutes and at its end.
+    pub async fn write_refusal_summary(&self) {
+        refusals::write_summary(self).await;
     }
 
-    /// Whether the keys were read so long ago that another process may have changed them since. Keys that were read in the future, before
-    /// the clock was set back, tell as little.
-    fn keys_are_stale(&self, now: Timestamp) -> bool {
-        self.keys.age(now).abs() > self.settings.rotation.propagation
+    /// Writes the count of refusals without a row now and then, until the process ends.
+    pub(crate) async fn keep_refusal_summaries(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(SUMMARY_EVERY).await;
+            self.write_refusal_summary().await;
+        }
+    }
+
+    /// The keys for signing. If they were read too long ago to know of a rotation elsewhere they are read now; if that fails nothing is signed.
+    pub(crate) async fn fresh_keys(&self) -> Result<Arc<KeyView>, MintError> {
+        if self.keys_are_stale() {
+            self.tend_keys().await.map_err(|error| {
+                tracing::error!(%error, "could not read the signing keys");
+                MintError::StaleKeys(self.keys.age(&*self.clock).as_secs())
+            })?;
+        }
+        Ok(self.keys.current(&*self.clock))
+    }
+
+    /// Whether the keys were read so long ago that another process may have changed them since.
+    fn keys_are_stale(&self) -> bool {
+        self.keys.age(&*self.clock) > self.settings.rotation.propagation
     }
 
     /// How long a mint waits for its row.
@@ -321,14 +349,13 @@ impl App {
             }
         };
         let now = self.clock.now();
-        let view = self.keys.view(now);
-        let no_key = match (&view.signing, view.signs_from) {
-            (Some(_), _) if self.keys_are_stale(now) => {
+        let view = self.keys.current(&*self.clock);
+        let no_key = match &view.signing {
+            Some(_) if self.keys_are_stale() => {
                 Some("the signing keys could not be read from the database for too long; the log says why".to_owned())
             }
-            (Some(_), _) => None,
-            (None, Some(at)) => Some(format!("no key may sign before {at}")),
-            (None, None) => Some("there is no key that can sign; the log says why".to_owned()),
+            Some(_) => None,
+            None => Some(view.no_signer().to_string()),
         };
         checks.push(check("signing_key", no_key));
         checks.extend(certificate_check(&self.certificate_health(), now));
@@ -356,7 +383,14 @@ impl App {
     }
 
     async fn ask_database(&self) -> Vec<Check> {
-        let (read, write) = tokio::join!(self.store.check_readable(), self.store.check_writable(self.clock.now()));
+        let (read, write, rolled_back) = tokio::join!(
+            self.store.check_readable(),
+            self.store.check_writable(self.clock.now()),
+            self.ledger_rolled_back()
+        );
+        if let Some(error) = &rolled_back {
+            tracing::error!(part = "ledger", %error, "health check failed");
+        }
         for (part, error) in [("database", read.as_ref().err()), ("ledger", write.as_ref().err())] {
             if let Some(error) = error {
                 tracing::error!(part, %error, "health check failed");
@@ -365,13 +399,23 @@ impl App {
         // Files and errors of the system are for the log; this page is public.
         vec![
             check("database", read.err().map(|_| "the database cannot be read; the log says why".to_owned())),
-            check("ledger", write.err().map(|_| "the database cannot be written; the log says why".to_owned())),
+            check(
+                "ledger",
+                match (write, rolled_back) {
+                    (Err(_), _) => Some("the database cannot be written; the log says why".to_owned()),
+                    (Ok(()), Some(_)) => Some(
+                        "the database was restored to an earlier state under the running issuer; the log says more"
+                            .to_owned(),
+                    ),
+                    (Ok(()), None) => None,
+                },
+            ),
         ]
     }
 
     /// Brings the gauges up to date.
     pub(crate) fn refresh_gauges(&self) {
-        let now = self.clock.now();
+        let now = self.keys.time(&*self.clock);
         let states = self.keys.states();
         let phases = [KeyPhase::Next, KeyPhase::Active, KeyPhase::Retiring]
             .map(|phase| (phase, states.iter().filter(|key| key.schedule.phase(now) == phase).count()));

@@ -7,7 +7,9 @@ use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tagmint_core::json;
+use tagmint_core::{json, outbound::Outbound};
+
+use crate::outbound;
 
 /// Stands in every answer of `tagmint mock-backend`, so that a prod issuer knows it from a real one.
 pub const MOCK_HEADER: &str = "tagmint-mock-backend";
@@ -80,12 +82,13 @@ impl HttpSessionBackend {
         timeout: Duration,
         extra_root: Option<&[u8]>,
         refuse_mock: bool,
+        outbound: &Outbound,
     ) -> Result<Self, reqwest::Error> {
         let mut builder = reqwest::Client::builder()
             .timeout(timeout)
             .connect_timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
+            .redirect(reqwest::redirect::Policy::none());
+        builder = outbound::apply(builder, outbound);
         if let Some(pem) = extra_root {
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
         } else if url.starts_with("http://") {

@@ -2,10 +2,11 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue};
+use tagmint_core::witness::Networks;
 
 /// Who is at the other end of a connection. Every request carries it as an extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,24 +39,52 @@ impl fmt::Display for Peer {
 /// The caller's address: the peer's, or, where the peer is a trusted proxy, the last address in `X-Forwarded-For` that is not one.
 ///
 /// From anybody else the header is a claim and is ignored. Who comes over a unix socket is trusted, for its file's mode says who may; where
-/// they name nobody it is the loopback address, 127.0.0.1.
-pub fn client_address(peer: Peer, headers: &HeaderMap, trusted: &[IpAddr]) -> IpAddr {
+/// they name nobody it is the loopback address, 127.0.0.1. Where a proxy does not tell whom it serves (`unknown`, an obfuscated name of
+/// RFC 7239 §6.3, anything else that is no address) it is the proxy's own address: what stands before it was written by strangers.
+pub fn client_address(peer: Peer, headers: &HeaderMap, trusted: &Networks) -> IpAddr {
     let address = peer.address().map(|address| address.to_canonical());
     let peer = address.unwrap_or(Ipv4Addr::LOCALHOST.into());
-    if address.is_some_and(|address| !trusted.contains(&address)) {
+    if address.is_some_and(|address| !trusted.contains(address)) {
         return peer;
     }
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let chain: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+    // Bytes and not texts: one that is not ASCII spoils its own element, and not those that proxies added to the same header.
+    let lines: Vec<&[u8]> = headers.get_all("x-forwarded-for").iter().map(HeaderValue::as_bytes).collect();
+    let hops = lines.into_iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
     let mut address = peer;
-    for hop in chain.into_iter().rev() {
-        let Ok(hop) = hop.parse::<IpAddr>() else { break };
-        address = hop.to_canonical();
-        if !trusted.contains(&address) {
+    // An empty element of a list says nothing (RFC 9110 §5.6.1.2).
+    for hop in hops.map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty()) {
+        let Some(hop) = hop_address(hop) else { break };
+        address = hop;
+        if !trusted.contains(address) {
             break;
         }
     }
     address
+}
+
+/// The address of one element: `203.0.113.9`, `203.0.113.9:4711`, `2001:db8::9`, `[2001:db8::9]`, `[2001:db8::9]:4711`, each with or without
+/// quotes and an IPv6 zone.
+fn hop_address(element: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(element).ok()?;
+    let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text).trim();
+    let v6 = |text: &str| text.split('%').next()?.parse::<Ipv6Addr>().ok();
+    if let Some(rest) = text.strip_prefix('[') {
+        let (address, port) = rest.split_once(']')?;
+        let is_port = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
+        return v6(address).filter(|_| is_port).map(|address| IpAddr::V6(address).to_canonical());
+    }
+    if let Some((address, _)) = text.split_once(':').filter(|(_, port)| is_port(port))
+        && let Ok(address) = address.parse::<Ipv4Addr>()
+    {
+        return Some(address.into());
+    }
+    text.parse::<IpAddr>().ok().or_else(|| v6(text).map(IpAddr::V6)).map(|address| address.to_canonical())
+}
+
+/// RFC 7239 §6: a port is up to five digits, or an obfuscated name.
+fn is_port(text: &str) -> bool {
+    let digits = (1..=5).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits || text.strip_prefix('_').is_some_and(|rest| !rest.is_empty() && !rest.contains(':'))
 }
 
 #[cfg(test)]
@@ -69,9 +98,9 @@ mod tests {
     fn address_of(peer: Peer, forwarded: &[&str], trusted: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append("x-forwarded-for", value.parse().unwrap());
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
-        let trusted: Vec<IpAddr> = trusted.iter().map(|ip| ip.parse().unwrap()).collect();
+        let trusted = Networks::union(trusted.iter().map(|network| network.parse().unwrap()));
         client_address(peer, &headers, &trusted).to_string()
     }
 
@@ -91,6 +120,67 @@ mod tests {
             "198.51.100.1"
         );
         assert_eq!(address("127.0.0.1", &["198.51.100.1, junk"], &["127.0.0.1"]), "127.0.0.1");
+    }
+
+    #[test]
+    fn proxies_may_be_named_by_their_networks() {
+        let trusted = &["10.0.0.0/8", "2001:db8:1::/48"];
+        assert_eq!(address("10.9.8.7", &["1.1.1.1, 198.51.100.1, 10.1.2.3"], trusted), "198.51.100.1");
+        assert_eq!(address("2001:db8:1::5", &["198.51.100.1"], trusted), "198.51.100.1");
+        assert_eq!(address("11.0.0.1", &["198.51.100.1"], trusted), "11.0.0.1");
+    }
+
+    #[test]
+    fn an_address_is_read_as_proxies_write_it() {
+        for (element, expected) in [
+            ("203.0.113.9", "203.0.113.9"),
+            ("203.0.113.9:4711", "203.0.113.9"),
+            ("\"203.0.113.9:4711\"", "203.0.113.9"),
+            ("203.0.113.9:_secret", "203.0.113.9"),
+            ("2001:db8::9", "2001:db8::9"),
+            ("[2001:db8::9]", "2001:db8::9"),
+            ("[2001:db8::9]:4711", "2001:db8::9"),
+            ("\"[2001:db8::9]:4711\"", "2001:db8::9"),
+            ("fe80::9%eth0", "fe80::9"),
+            ("[fe80::9%25eth0]:80", "fe80::9"),
+            ("::ffff:203.0.113.9", "203.0.113.9"),
+            ("[::ffff:203.0.113.9]:80", "203.0.113.9"),
+            (" 203.0.113.9 ,", "203.0.113.9"),
+            ("\u{e9}, 203.0.113.9", "203.0.113.9"),
+        ] {
+            assert_eq!(address("127.0.0.1", &[element], &["127.0.0.1"]), expected, "{element}");
+        }
+    }
+
+    #[test]
+    fn where_a_proxy_does_not_say_whom_it_serves_it_is_the_proxy() {
+        for element in [
+            "unknown",
+            "_hidden",
+            "_SEVKISEK",
+            "",
+            "-",
+            "proxy.example",
+            "203.0.113.9:",
+            "203.0.113.9:port",
+            "203.0.113.9:123456",
+            "203.0.113.300",
+            "[2001:db8::9",
+            "[2001:db8::9]x",
+            "[203.0.113.9]",
+            "203.0.113.9;203.0.113.8",
+            "\u{e9}",
+            "for=203.0.113.9",
+            "0x7f000001",
+            "203.0.113",
+        ] {
+            let forwarded = format!("1.1.1.1, {element}");
+            let expected = if element.is_empty() { "1.1.1.1" } else { "127.0.0.1" };
+            assert_eq!(address("127.0.0.1", &[&forwarded], &["127.0.0.1"]), expected, "{element}");
+            let behind_two = format!("{forwarded}, 10.0.0.2:80");
+            let expected = if element.is_empty() { "1.1.1.1" } else { "10.0.0.2" };
+            assert_eq!(address("127.0.0.1", &[&behind_two], &["127.0.0.1", "10.0.0.2"]), expected, "{element}");
+        }
     }
 
     #[test]

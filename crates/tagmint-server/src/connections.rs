@@ -6,6 +6,7 @@
 //! is in the middle of a handshake. Only where every connection has a request under way are new ones refused.
 
 mod allowance;
+mod asked;
 mod guarded;
 mod seldom;
 
@@ -20,11 +21,12 @@ use std::{
 };
 
 use metrics::{Counter, Gauge};
+use tagmint_core::witness::Networks;
 use tokio::{sync::Notify, time::Instant};
 
 use self::allowance::Allowance;
-pub(crate) use self::{guarded::Guarded, seldom::Seldom};
-use crate::{client_address::Peer, settings::Limits};
+pub(crate) use self::{asked::Asked, guarded::Guarded, seldom::Seldom};
+use crate::{client_address::Peer, limits::network, settings::Limits};
 
 /// How many connections may be there beyond the most, while those that gave way are being closed.
 const LEAVING: usize = 32;
@@ -57,7 +59,7 @@ pub struct OpenConnections {
     most: usize,
     most_per_address: usize,
     most_handshakes: usize,
-    exempt: Vec<IpAddr>,
+    exempt: Networks,
     figures: ConnectionFigures,
     refusals: Seldom,
     counts: Mutex<Counts>,
@@ -66,6 +68,7 @@ pub struct OpenConnections {
 #[derive(Debug, Default)]
 struct Counts {
     total: usize,
+    /// By address, with IPv6 by /64.
     by_address: HashMap<IpAddr, usize>,
     /// Connections in the order in which they began to wait.
     waiting: BTreeMap<u64, Waiting>,
@@ -113,12 +116,12 @@ impl Counts {
 
 impl OpenConnections {
     /// None open yet. Loopback and the trusted proxies, behind which many callers stand, are not limited by address.
-    pub fn new(limits: &Limits, trusted_proxies: &[IpAddr], figures: ConnectionFigures) -> Self {
+    pub fn new(limits: &Limits, trusted_proxies: &Networks, figures: ConnectionFigures) -> Self {
         Self {
             most: limits.connections,
             most_per_address: limits.connections_per_address,
             most_handshakes: limits.handshakes,
-            exempt: trusted_proxies.to_vec(),
+            exempt: trusted_proxies.clone(),
             figures,
             refusals: Seldom::default(),
             counts: Mutex::default(),
@@ -142,7 +145,8 @@ impl OpenConnections {
     /// Counts a new connection, if it may be. With `handshake` it begins with one of TLS.
     pub(crate) fn admit(self: &Arc<Self>, peer: Peer, handshake: bool) -> Option<Arc<Place>> {
         let address = peer.address().map(|address| address.to_canonical());
-        let limited = address.filter(|address| !address.is_loopback() && !self.exempt.contains(address));
+        // With IPv6 one caller has a whole network, and an address of it for each connection.
+        let limited = address.filter(|address| !address.is_loopback() && !self.exempt.contains(*address)).map(network);
         let mut counts = self.counts();
         let of_peer = limited.and_then(|address| counts.by_address.get(&address).copied()).unwrap_or(0);
         let mut evicted = 0;
@@ -189,6 +193,7 @@ impl OpenConnections {
             http2: AtomicBool::new(false),
             allowance: Mutex::new(Some(Allowance::default())),
             asked: Notify::new(),
+            unread: AtomicBool::new(false),
         }))
     }
 
@@ -220,6 +225,8 @@ pub(crate) struct Place {
     allowance: Mutex<Option<Allowance>>,
     /// A request has come.
     asked: Notify,
+    /// The body of the last request was not read to its end.
+    unread: AtomicBool,
 }
 
 struct Stands {
@@ -284,7 +291,27 @@ impl Place {
             }
         }
         self.asked.notify_one();
-        Arc::new(Asked { place: Arc::clone(self), whole: AtomicBool::new(false) })
+        Asked::new(Arc::clone(self))
+    }
+
+    /// So many bytes of a body have come.
+    pub(crate) fn earn(&self, bytes: usize) {
+        self.allowance().iter_mut().for_each(|allowance| allowance.earn_by_body(bytes as u64));
+    }
+
+    /// A request is answered, or about to be, whose body has not come to its end.
+    pub(crate) fn has_left_unread(&self) {
+        self.unread.store(true, Ordering::Relaxed);
+    }
+
+    /// The body has come to its end after all.
+    pub(crate) fn has_read_all(&self) {
+        self.unread.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the peer may still be sending a body that nobody reads.
+    pub(crate) fn leaves_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// Returns when a request has come, perhaps before the call.
@@ -337,45 +364,6 @@ impl Drop for Place {
         }
         drop(counts);
         self.connections.figures.open.decrement(1);
-    }
-}
-
-/// A request, until it is answered.
-pub(crate) struct Asked {
-    place: Arc<Place>,
-    whole: AtomicBool,
-}
-
-impl Asked {
-    /// So many bytes of its body have come.
-    pub(crate) fn has_come(&self, bytes: usize) {
-        self.place.allowance().iter_mut().for_each(|allowance| allowance.earn_by_body(bytes as u64));
-    }
-
-    /// Its body is here to the end: the connection does not wait any more.
-    pub(crate) fn is_whole(&self) {
-        if self.whole.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        let mut counts = self.place.connections.counts();
-        let mut stands = self.place.stands();
-        stands.whole += 1;
-        counts.proceed(stands.turn);
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        self.place.under_way.fetch_sub(1, Ordering::Relaxed);
-        if !self.whole.load(Ordering::Relaxed) {
-            return;
-        }
-        let mut counts = self.place.connections.counts();
-        let mut stands = self.place.stands();
-        stands.whole -= 1;
-        if stands.whole == 0 {
-            stands.turn = counts.wait(&self.place.gives_way);
-        }
     }
 }
 

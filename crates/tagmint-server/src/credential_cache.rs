@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use crate::{
+    flows::identify::Spent,
     settings::StsLimits,
     sts::{SessionCredentials, StsError},
 };
@@ -48,7 +49,7 @@ pub(crate) enum Landed {
     /// STS gave none.
     Sts(StsError),
     /// The CI token was used already.
-    Spent(Timestamp),
+    Spent(Spent),
     /// Nothing was minted, for a reason that those who waited find out themselves.
     NotMinted,
 }

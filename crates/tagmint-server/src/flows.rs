@@ -7,5 +7,6 @@ pub mod identify;
 pub mod introspect;
 pub mod keys;
 pub mod mint;
+pub(crate) mod refusals;
 pub mod revoke;
 pub mod session;

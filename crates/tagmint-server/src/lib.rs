@@ -11,10 +11,12 @@
 //! | [`key_cache`], [`x509`] | the signing keys in memory, and the key set that is published |
 //! | [`backend`], [`mock_backend`] | the session backend, and its stand-in |
 //! | [`upstream`] | the keys of the CI platforms whose tokens are accepted |
+//! | [`reuse`] | CI tokens that came from several networks |
 //! | [`sts`], `credential_cache` | roles assumed for callers, and the credentials that came of it |
 //! | `witness` | who fetches discovery and the key set |
 //! | [`alarms`] | what is wrong with this issuer, looked at every minute, and who is told |
 //! | [`remote_check`] | a running issuer, looked at as STS would |
+//! | [`outbound`] | which of the issuer's own requests go through a proxy |
 //! | [`limits`], [`connections`], [`metrics`], [`client_address`] | what callers may use, figures, who is calling |
 //! | [`tls`], [`certificate_files`], [`acme`], [`serve`] | listeners, certificates, an orderly end |
 
@@ -24,6 +26,7 @@ pub mod app;
 pub mod backend;
 pub mod certificate_files;
 pub mod client_address;
+mod clock_watch;
 pub mod connections;
 mod credential_cache;
 pub mod flows;
@@ -32,7 +35,9 @@ pub mod key_cache;
 pub mod limits;
 pub mod metrics;
 pub mod mock_backend;
+pub mod outbound;
 pub mod remote_check;
+pub mod reuse;
 pub mod router;
 pub mod serve;
 pub mod settings;

@@ -1,5 +1,8 @@
 //! Rate limits, by credential and by address.
 
+mod buckets;
+mod refusals;
+
 use std::{
     collections::hash_map::RandomState,
     hash::BuildHasher,
@@ -13,7 +16,23 @@ use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLim
 
 use secrecy::{ExposeSecret, SecretString};
 
+use self::buckets::Buckets;
+pub use self::refusals::{Omission, RefusalRows};
 use crate::settings::{Limits, OpenMint, Rate};
+
+/// The bucket of an IPv6 /48 whose credentials prove nothing.
+pub(crate) const FAILED_NETWORK: &str = "failed_authentication_network";
+/// Every bucket, by its name in [`TooMany`] and in metrics.
+pub(crate) const BUCKETS: [&str; 8] = [
+    "credential",
+    "address",
+    "failed_authentication",
+    FAILED_NETWORK,
+    "session_opens",
+    "sessions_per_subject",
+    "open_mint_address",
+    "open_mint_total",
+];
 
 /// How many checks pass between two clean-ups of buckets that are full again.
 const CLEANUP_EVERY: u32 = 10_000;
@@ -27,7 +46,9 @@ const UNTIL_CLEANUP: Duration = Duration::from_secs(10);
 pub struct RateLimits {
     by_credential: Option<DefaultKeyedRateLimiter<u64>>,
     by_address: Option<DefaultKeyedRateLimiter<IpAddr>>,
-    failed_by_address: Option<DefaultKeyedRateLimiter<IpAddr>>,
+    failed_by_address: Option<Buckets<IpAddr>>,
+    failed_by_network: Option<Buckets<IpAddr>>,
+    session_opens: Option<Buckets<u64>>,
     open: Option<OpenLimits>,
     hasher: RandomState,
     checks: AtomicU32,
@@ -43,8 +64,9 @@ struct OpenLimits {
 /// The caller has to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany {
-    /// Which bucket is empty: `credential`, `address`, `failed_authentication`; of callers without proof `open_mint_address`,
-    /// `open_mint_total`.
+    /// Which bucket is empty: `credential`, `address`; of callers whose credential proves nothing `failed_authentication`,
+    /// `failed_authentication_network`; of callers without one `open_mint_address`, `open_mint_total`; of a session's subject `session_opens`,
+    /// `sessions_per_subject`.
     pub bucket: &'static str,
     /// When the next request would pass.
     pub retry_after: Duration,
@@ -61,7 +83,9 @@ impl RateLimits {
             open: open.map(open_limits),
             by_credential: quota(limits.per_credential).map(RateLimiter::keyed),
             by_address: quota(limits.per_address).map(RateLimiter::keyed),
-            failed_by_address: quota(limits.failed_per_address).map(RateLimiter::keyed),
+            failed_by_address: Buckets::new(limits.failed_per_address),
+            failed_by_network: Buckets::new(limits.failed_per_network),
+            session_opens: Buckets::new(limits.session_opens_per_subject),
             hasher: RandomState::new(),
             checks: AtomicU32::new(0),
         }
@@ -81,9 +105,37 @@ impl RateLimits {
         take(self.by_credential.as_ref(), &key, "credential")
     }
 
-    /// Takes one from the bucket of an address whose credential proved nothing.
+    /// Takes one from the buckets of an address whose credential proves nothing: its own, and that of its /48 with IPv6.
     pub fn check_failed(&self, address: IpAddr) -> Result<(), TooMany> {
-        take(self.failed_by_address.as_ref(), &network(address), "failed_authentication")
+        let own = network(address);
+        if let Some(by_address) = &self.failed_by_address {
+            let too_many = |retry_after| TooMany { bucket: "failed_authentication", retry_after };
+            by_address.take(own).map_err(too_many)?;
+        }
+        let (Some(by_network), Some(wide)) = (&self.failed_by_network, wide_network(address)) else { return Ok(()) };
+        by_network.take(wide).map_err(|retry_after| {
+            if let Some(by_address) = &self.failed_by_address {
+                by_address.give_back(&own);
+            }
+            TooMany { bucket: FAILED_NETWORK, retry_after }
+        })
+    }
+
+    /// Gives back what [`check_failed`](Self::check_failed) took in advance, for a credential that proved something after all.
+    pub fn give_back_failed(&self, address: IpAddr) {
+        if let Some(by_address) = &self.failed_by_address {
+            by_address.give_back(&network(address));
+        }
+        if let (Some(by_network), Some(wide)) = (&self.failed_by_network, wide_network(address)) {
+            by_network.give_back(&wide);
+        }
+    }
+
+    /// Takes one from the bucket of the subject that a session is opened for.
+    pub fn check_session_open(&self, subject: &str) -> Result<(), TooMany> {
+        let Some(opens) = &self.session_opens else { return Ok(()) };
+        let too_many = |retry_after| TooMany { bucket: "session_opens", retry_after };
+        opens.take(self.hasher.hash_one(subject)).map_err(too_many)
     }
 
     /// Takes one from the buckets of callers without proof: of the address first, so that one of them alone cannot empty everybody's.
@@ -105,7 +157,7 @@ impl RateLimits {
             limiter.retain_recent();
         }
         let open_by_address = self.open.as_ref().and_then(|open| open.by_address.as_ref());
-        for limiter in [&self.by_address, &self.failed_by_address].into_iter().flatten().chain(open_by_address) {
+        for limiter in self.by_address.iter().chain(open_by_address) {
             limiter.retain_recent();
         }
     }
@@ -127,13 +179,25 @@ fn take<K: Clone + std::hash::Hash + Eq>(
         .map_err(|not_until| TooMany { bucket, retry_after: not_until.wait_time_from(limiter.clock().now()) })
 }
 
-fn network(address: IpAddr) -> IpAddr {
+/// The network that one subscriber has: the address itself, or with IPv6 the /64, the least that a network hands to one of them.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();
             IpAddr::from([a, b, c, d, 0, 0, 0, 0])
         }
         v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// The /48 of an IPv6 address, the most that a provider usually hands to one customer. IPv4 addresses are too scarce for the like.
+fn wide_network(address: IpAddr) -> Option<IpAddr> {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            Some(IpAddr::from([a, b, c, 0, 0, 0, 0, 0]))
+        }
+        IpAddr::V4(_) => None,
     }
 }
 
@@ -170,6 +234,40 @@ mod tests {
         assert!(limits.check_address("2001:db8::1".parse().unwrap()).is_ok());
         assert!(limits.check_address("2001:db8::2".parse().unwrap()).is_err());
         assert!(limits.check_address("2001:db8:0:1::1".parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_48_that_fails_from_all_its_addresses_waits_as_a_whole() {
+        let rate = |per_second, burst| Rate { per_second, burst };
+        let limits = Limits { failed_per_address: rate(1, 2), failed_per_network: rate(1, 5), ..Limits::default() };
+        let limits = RateLimits::new(&limits, None);
+        let address = |number: u32| format!("2001:db8:0:{number:x}::1").parse().unwrap();
+        assert!(limits.check_failed(address(0)).is_ok() && limits.check_failed(address(0)).is_ok());
+        assert_eq!(limits.check_failed(address(0)).unwrap_err().bucket, "failed_authentication");
+        assert!((1..4).all(|number| limits.check_failed(address(number)).is_ok()));
+        let refused = limits.check_failed(address(4)).unwrap_err();
+        assert_eq!(refused.bucket, FAILED_NETWORK);
+        assert!(refused.retry_after > Duration::ZERO && refused.retry_after <= Duration::from_secs(1));
+        assert!(limits.check_failed("2001:db8:1::1".parse().unwrap()).is_ok(), "another /48");
+        for last in 0..5 {
+            assert!(
+                limits.check_failed(format!("192.0.2.{last}").parse().unwrap()).is_ok(),
+                "an IPv4 address is its own"
+            );
+        }
+        // What the /48 refused cost the address nothing, and what proved something after all costs nobody.
+        limits.give_back_failed(address(1));
+        assert!(limits.check_failed(address(4)).is_ok());
+        assert!(limits.check_failed(address(4)).is_err());
+    }
+
+    #[test]
+    fn each_subject_opens_its_own_sessions() {
+        let limits = Limits { session_opens_per_subject: Rate { per_second: 1, burst: 2 }, ..Limits::default() };
+        let limits = RateLimits::new(&limits, None);
+        assert!(limits.check_session_open("0xa").is_ok() && limits.check_session_open("0xa").is_ok());
+        assert_eq!(limits.check_session_open("0xa").unwrap_err().bucket, "session_opens");
+        assert!(limits.check_session_open("0xb").is_ok());
     }
 
     #[test]

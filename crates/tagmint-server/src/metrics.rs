@@ -1,4 +1,11 @@
 //! Figures for Prometheus. Handles are made once, so that a request pays for an atomic addition and no look-up.
+//!
+//! Counters and histograms exist from the first scrape on, with every label that can be told beforehand, because a rate over a series that
+//! begins with its first event misses that event. Gauges of a moment or an age are absent until they are known.
+
+mod known;
+mod process;
+mod text;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -8,12 +15,13 @@ use std::{
 use jiff::SignedDuration;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use tagmint_core::key_schedule::KeyPhase;
+use tagmint_core::{federation::ProviderName, key_schedule::KeyPhase};
 
 use crate::{
     acme::CertificateHealth,
     certificate_files::CertificateFileFigures,
     connections::ConnectionFigures,
+    limits::Omission,
     upstream::{KeyHealth, ProviderHealth},
 };
 
@@ -27,7 +35,18 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ),
     ("tagmint_refusals_total", "counter", "Requests for a token that were refused, by the reason's code."),
     ("tagmint_mint_failures_total", "counter", "Requests for a token that failed on our side (503), by what failed."),
+    (
+        "tagmint_refusals_unrecorded_total",
+        "counter",
+        "Refusals of unidentified callers that were counted and not recorded in the ledger, by limit: `failed_per_address`, \
+         `failed_per_network`, `refusal_rows_per_network`, `refusal_rows` (see `[limits]`), `disk_nearly_full`.",
+    ),
     ("tagmint_sessions_opened_total", "counter", "Sessions opened."),
+    (
+        "tagmint_session_refusals_total",
+        "counter",
+        "Requests for a session that were refused, by reason: `auth_token_refused`, `sessions_per_subject`.",
+    ),
     (
         "tagmint_role_credentials_total",
         "counter",
@@ -100,6 +119,12 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
         "counter",
         "Fetches of a provider's keys, by provider and result (`good`, `failed`).",
     ),
+    (
+        "tagmint_ci_token_networks_total",
+        "counter",
+        "Times that a CI token that may be reused until it expires came from a further network, by provider and result (`allowed`, \
+         `refused`; `reuse_from`).",
+    ),
     ("tagmint_upstream_keys", "gauge", "A provider's keys that can be used, by provider. 0: its tokens are refused."),
     ("tagmint_upstream_key_age_seconds", "gauge", "How long ago a provider's keys were fetched, by provider."),
     (
@@ -128,6 +153,18 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
         "Attempts of all nodes that failed since the last certificate; with `tls.mode = \"acme\"`.",
     ),
     ("tagmint_certificate_not_before_seconds", "gauge", "From when the served certificate is valid."),
+    (
+        "tagmint_build_info",
+        "gauge",
+        "1, with the program's `version` and the issuer's `environment`: tells Tagmint's targets from others.",
+    ),
+    ("process_cpu_seconds_total", "counter", "CPU time of the process, in user and system mode."),
+    ("process_resident_memory_bytes", "gauge", "Memory of the process that is resident."),
+    ("process_virtual_memory_bytes", "gauge", "Virtual memory of the process."),
+    ("process_open_fds", "gauge", "File descriptors that are open."),
+    ("process_max_fds", "gauge", "The most file descriptors that may be open."),
+    ("process_threads", "gauge", "Threads of the process."),
+    ("process_start_time_seconds", "gauge", "When the process was started, in seconds since the epoch."),
     ("tagmint_disk_free_bytes", "gauge", "What the issuer may still write on the database's disk."),
     ("tagmint_disk_size_bytes", "gauge", "The size of the database's disk."),
     ("tagmint_session_backend_up", "gauge", "Whether the session backend answered the last time it was asked: 1 or 0."),
@@ -142,6 +179,25 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
         "counter",
         "Notices of alarms, by sink and result: `delivered`; `failed`, to be tried again; `given_up` after a day.",
     ),
+];
+
+/// Gauges that are absent until what they show is known, or where there is nothing to show.
+pub const ABSENT_UNTIL_KNOWN: &[&str] = &[
+    "tagmint_sts_fetch_age_seconds",
+    "tagmint_upstream_key_fetches_total",
+    "tagmint_upstream_keys",
+    "tagmint_upstream_key_age_seconds",
+    "tagmint_certificate_not_after_seconds",
+    "tagmint_certificate_next_renewal_seconds",
+    "tagmint_certificate_attempts_total",
+    "tagmint_certificate_attempt_failures_total",
+    "tagmint_certificate_failures_in_a_row",
+    "tagmint_certificate_not_before_seconds",
+    "tagmint_disk_free_bytes",
+    "tagmint_disk_size_bytes",
+    "tagmint_session_backend_up",
+    "tagmint_alarms_looked_at_seconds",
+    "tagmint_alarm_notices_total",
 ];
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
@@ -192,9 +248,11 @@ impl Metrics {
         self.recorder.register_histogram(&key(name, labels), &METADATA)
     }
 
-    /// All figures as Prometheus text.
+    /// All figures as Prometheus text, those of the process included, in the order of their names and labels.
     pub fn render(&self) -> String {
-        self.handle.render()
+        let mut families = self.handle.render();
+        families.push_str(&process::render());
+        text::sorted(&families)
     }
 
     /// Moves recorded samples into buckets; call it now and then, or an unread histogram grows.
@@ -257,8 +315,11 @@ impl std::fmt::Debug for RouteFigures {
 }
 
 impl Figures {
-    /// Registers what is counted all the time.
-    pub fn new(metrics: Metrics) -> Self {
+    /// Registers what is counted all the time, and begins every series that can be told beforehand at 0.
+    pub fn new(metrics: Metrics, environment: &'static str) -> Self {
+        known::register(&metrics);
+        let build = [("version", env!("CARGO_PKG_VERSION")), ("environment", environment)];
+        metrics.gauge("tagmint_build_info", &build).set(1.0);
         let routes = ROUTES
             .iter()
             .map(|&route| RouteFigures {
@@ -312,6 +373,13 @@ impl Figures {
         self.metrics.gauge("tagmint_alarms_firing", &labels).set(f64::from(count));
     }
 
+    /// Begins the counts of a sink's notices.
+    pub fn alarm_sink(&self, sink: &str) {
+        for result in ["delivered", "failed", "given_up"] {
+            self.alarm_notice(sink, result, 0);
+        }
+    }
+
     /// What became of a notice: `delivered`, `failed`, `given_up`.
     pub fn alarm_notice(&self, sink: &str, result: &'static str, count: u64) {
         let labels = vec![Label::new("sink", sink.to_owned()), Label::from_static_parts("result", result)];
@@ -321,6 +389,7 @@ impl Figures {
 
     /// A token was signed and recorded.
     pub fn minted(&self, route: &'static str) {
+        known::check(known::MINT_ROUTES, route);
         self.metrics.counter("tagmint_mints_total", &[("route", route)]).increment(1);
     }
 
@@ -331,21 +400,53 @@ impl Figures {
 
     /// A request for a token was refused and recorded.
     pub fn refused(&self, code: &'static str) {
+        known::check(known::REFUSALS, code);
         self.metrics.counter("tagmint_refusals_total", &[("reason", code)]).increment(1);
+    }
+
+    /// A refusal was counted and not recorded.
+    pub fn refusal_omitted(&self, why: Omission) {
+        self.metrics.counter("tagmint_refusals_unrecorded_total", &[("limit", why.as_str())]).increment(1);
+    }
+
+    /// A request for a session was refused.
+    pub fn session_refused(&self, code: &'static str) {
+        known::check(known::SESSION_REFUSALS, code);
+        self.metrics.counter("tagmint_session_refusals_total", &[("reason", code)]).increment(1);
     }
 
     /// A request for a token failed on our side.
     pub fn mint_failed(&self, code: &'static str) {
+        known::check(known::MINT_FAILURES, code);
         self.metrics.counter("tagmint_mint_failures_total", &[("reason", code)]).increment(1);
+    }
+
+    /// A CI token that may be reused came from a further network.
+    pub fn token_elsewhere(&self, provider: &ProviderName, result: &'static str) {
+        self.networks(provider, result).increment(1);
+    }
+
+    /// Makes the count of a provider's tokens from further networks known, as 0.
+    pub fn expect_token_elsewhere(&self, provider: &ProviderName) {
+        for result in ["allowed", "refused"] {
+            self.networks(provider, result).increment(0);
+        }
+    }
+
+    fn networks(&self, provider: &ProviderName, result: &'static str) -> Counter {
+        let labels = vec![Label::new("provider", provider.to_string()), Label::from_static_parts("result", result)];
+        self.metrics.recorder.register_counter(&labelled("tagmint_ci_token_networks_total", labels), &METADATA)
     }
 
     /// Somebody asked for credentials of a role session.
     pub fn role_credentials(&self, result: &'static str) {
+        known::check(known::ROLE_CREDENTIALS, result);
         self.metrics.counter("tagmint_role_credentials_total", &[("result", result)]).increment(1);
     }
 
     /// A request was over its rate.
     pub fn rate_limited(&self, bucket: &'static str) {
+        known::check(&crate::limits::BUCKETS, bucket);
         self.metrics.counter("tagmint_rate_limited_total", &[("bucket", bucket)]).increment(1);
     }
 

@@ -6,6 +6,7 @@
 
 mod accept;
 mod conversation;
+pub(crate) mod linger;
 mod listener;
 
 use std::{io, sync::Arc};
@@ -70,7 +71,7 @@ pub struct Running {
     plain: Option<Address>,
     /// Each listener and each connection holds a receiver for as long as it lives.
     end: Sender<End>,
-    keepers: [JoinHandle<()>; 4],
+    keepers: [JoinHandle<()>; 5],
     certificate: Option<Arc<ServedCertificate>>,
 }
 
@@ -106,6 +107,7 @@ pub fn serve(app: Arc<App>, listeners: Listeners) -> io::Result<Running> {
         tokio::spawn(Arc::clone(&app).keep_sessions()),
         tokio::spawn(Arc::clone(&app.upstreams).keep_fresh()),
         tokio::spawn(Arc::clone(&app).keep_fetches()),
+        tokio::spawn(Arc::clone(&app).keep_refusal_summaries()),
     ];
     Ok(Running { app, public, admin, plain, end, keepers, certificate })
 }
@@ -153,6 +155,7 @@ impl Running {
             let _ = keeper.await;
         }
         self.app.recorder.finish(&self.app.store).await;
+        self.app.write_refusal_summary().await;
         self.app.ledger.close().await;
     }
 }

@@ -1,9 +1,16 @@
 //! What an issuer is set up with, checked. The binary makes these from its configuration; nothing in here reads a file.
 
-use std::{net::IpAddr, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use jiff::SignedDuration;
-use tagmint_core::{claims::OptionalClaims, environment::Stamp, key_schedule::RotationPolicy, witness::Recognition};
+use tagmint_core::{
+    claims::OptionalClaims,
+    environment::Stamp,
+    federation::discovery::JwksUri,
+    key_schedule::RotationPolicy,
+    outbound::Outbound,
+    witness::{Networks, Recognition},
+};
 
 /// The settings of one issuer.
 #[derive(Debug, Clone)]
@@ -26,8 +33,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Bounds on callers without proof; none: such callers get no token. Never with a prod issuer.
     pub open_mint: Option<OpenMint>,
-    /// Addresses whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Networks,
     /// Bounds on asking STS on callers' behalf.
     pub sts: StsLimits,
     /// Who is taken for STS where fetches of the key set are recorded, and how long the records are kept.
@@ -76,9 +83,19 @@ pub struct Limits {
     pub per_address: Rate,
     /// Requests of one address whose credential proved nothing. Each leaves a row in the ledger, so a stranger must not make many.
     pub failed_per_address: Rate,
+    /// The same for all addresses of one IPv6 /48 together.
+    pub failed_per_network: Rate,
+    /// Ledger rows for refusals of unidentified callers of one network (IPv4 /24, IPv6 /48).
+    pub refusal_rows_per_network: HourlyRate,
+    /// Ledger rows for refusals of all unidentified callers together.
+    pub refusal_rows: HourlyRate,
+    /// Sessions of one subject that are good at once; 0 for no limit.
+    pub sessions_per_subject: u32,
+    /// Sessions that are opened for one subject.
+    pub session_opens_per_subject: Rate,
     /// Connections that are open at once, from all addresses.
     pub connections: usize,
-    /// Connections that are open at once from one address; loopback and trusted proxies are exempt.
+    /// Connections that are open at once from one address (of one /64 with IPv6); loopback and trusted proxies are exempt.
     pub connections_per_address: usize,
     /// TLS handshakes that are under way at once on one listener; beyond, the oldest is broken off.
     pub handshakes: usize,
@@ -104,6 +121,12 @@ pub struct Limits {
 /// for `stale_after`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamSettings {
+    /// Where the keys come from.
+    pub source: KeySource,
+    /// A file with the bearer token that the issuer wants to see before it shows its keys. Read at each fetch.
+    pub bearer_token_file: Option<PathBuf>,
+    /// The proxy that the issuer is asked through.
+    pub outbound: Outbound,
     /// PEM certificates to trust beside the system's, for an upstream under a company's own CA.
     pub ca_pem: Option<Vec<u8>>,
     /// Whether the upstream may stand at a loopback or private address, as an instance inside a company does. Link-local addresses, among
@@ -122,11 +145,45 @@ impl Default for UpstreamSettings {
     /// Refreshed every 10 minutes, good for 24 hours, at most one fetch in 30 seconds for unknown keys; public addresses alone.
     fn default() -> Self {
         Self {
+            source: KeySource::Discovery,
+            bearer_token_file: None,
+            outbound: Outbound::direct(),
             ca_pem: None,
             allow_private_addresses: false,
             refresh: Duration::from_mins(10),
             stale_after: Duration::from_hours(24),
             unknown_key_interval: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where the keys of a trusted issuer come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// Its discovery document says where.
+    Discovery,
+    /// This address; no discovery document is asked for.
+    Uri(JwksUri),
+    /// A file on this machine, read again every few seconds.
+    File(PathBuf),
+}
+
+impl UpstreamSettings {
+    /// How often a file with keys is read: a change is known within this time.
+    const READ_FILE_EVERY: Duration = Duration::from_secs(10);
+    /// The shortest time between two reads of it that tokens cause.
+    const READ_FILE_AGAIN: Duration = Duration::from_secs(1);
+
+    /// The same, at the pace of the source: to read a file costs nobody anything.
+    #[must_use]
+    pub(crate) fn at_pace(self) -> Self {
+        match self.source {
+            KeySource::File(_) => Self {
+                refresh: Self::READ_FILE_EVERY.min(self.refresh),
+                unknown_key_interval: Self::READ_FILE_AGAIN.min(self.unknown_key_interval),
+                ..self
+            },
+            KeySource::Discovery | KeySource::Uri(_) => self,
         }
     }
 }
@@ -149,12 +206,26 @@ pub struct Rate {
     pub burst: u32,
 }
 
+/// A token bucket that is refilled slowly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HourlyRate {
+    /// So many an hour in the long run; 0 for no limit.
+    pub per_hour: u32,
+    /// So many at once.
+    pub burst: u32,
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             per_credential: Rate { per_second: 100, burst: 2_000 },
             per_address: Rate { per_second: 200, burst: 4_000 },
             failed_per_address: Rate { per_second: 2, burst: 1_000 },
+            failed_per_network: Rate { per_second: 20, burst: 5_000 },
+            refusal_rows_per_network: HourlyRate { per_hour: 600, burst: 2_000 },
+            refusal_rows: HourlyRate { per_hour: 3_600, burst: 10_000 },
+            sessions_per_subject: 1_000,
+            session_opens_per_subject: Rate { per_second: 1, burst: 500 },
             connections: 10_000,
             connections_per_address: 1_000,
             handshakes: 1_024,

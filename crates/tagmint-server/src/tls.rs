@@ -3,6 +3,7 @@
 //! A certificate comes from files or from ACME; [`ServedCertificate`] holds the one that is shown to new connections, and is changed while the
 //! issuer runs.
 
+mod fit;
 mod trust;
 
 use std::{
@@ -35,6 +36,9 @@ pub enum TlsError {
         /// What went wrong.
         source: rustls::pki_types::pem::Error,
     },
+    /// The key is under a passphrase, which nobody types at a start.
+    #[error("the key file {path} is encrypted with a passphrase; write it without one: openssl pkey -in {path} -out FILE", path = .0.display())]
+    Encrypted(PathBuf),
     /// The certificate file holds no certificate.
     #[error("the certificate file {0} holds no certificate")]
     Empty(PathBuf),
@@ -117,6 +121,13 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
+/// Whether a PEM file holds a key under a passphrase: PKCS #8 (RFC 5958 §3), or the older form of OpenSSL (RFC 1421 §4.6.1.1).
+fn is_encrypted(key: &Path) -> bool {
+    let text = std::fs::read(key).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED")
+}
+
 /// A certificate chain with its private key, ready to be served.
 pub struct Certificate {
     key: Arc<CertifiedKey>,
@@ -151,7 +162,9 @@ impl Certificate {
         if chain.is_empty() {
             return Err(TlsError::Empty(certificate.to_owned()));
         }
-        let private = PrivateKeyDer::from_pem_file(key).map_err(read("the key file", key))?;
+        let private = PrivateKeyDer::from_pem_file(key).map_err(|source| {
+            if is_encrypted(key) { TlsError::Encrypted(key.to_owned()) } else { read("the key file", key)(source) }
+        })?;
         Self::new(chain, private).map_err(|source| TlsError::Pair {
             certificate: certificate.to_owned(),
             key: key.to_owned(),

@@ -10,7 +10,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`client`], [`address`] | an HTTP client for documents that strangers name: bounded, and kept away from one's own network |
-//! | [`fetch`] | from an issuer's URL to its keys; the seam |
+//! | [`fetch`] | from an issuer's URL, or a file, to its keys; the seam |
 //! | `keys` | the keys in memory |
 
 pub mod address;
@@ -30,10 +30,10 @@ use tagmint_core::{
 pub use self::keys::{KeyHealth, NoKeys};
 use self::{
     client::GuardedClient,
-    fetch::{HttpKeyFetcher, KeyFetcher},
+    fetch::{FileKeyFetcher, HttpKeyFetcher, KeyFetcher},
     keys::UpstreamKeys,
 };
-use crate::settings::UpstreamSettings;
+use crate::settings::{KeySource, UpstreamSettings};
 
 /// No client can be made for a provider: `ca_pem` is no certificate, or this machine has no root certificates.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +74,9 @@ impl UpstreamError {
     }
 }
 
+/// The most keys that the health page names as skipped.
+const SKIPPED_SHOWN: usize = 5;
+
 /// How a provider is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderHealth {
@@ -93,10 +96,17 @@ impl ProviderHealth {
 impl fmt::Display for ProviderHealth {
     /// For the public health page: what the log says in full is not told there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let KeyHealth { keys, fetched_at, last_error, .. } = &self.keys;
+        let KeyHealth { keys, passed_over, fetched_at, last_error, .. } = &self.keys;
         match fetched_at {
             Some(at) => write!(f, "{}: usable keys: {keys}, fetched {at:.0}", self.provider)?,
             None => write!(f, "{}: no keys were fetched yet", self.provider)?,
+        }
+        // Of a public document, so the page may say it.
+        for (at, skipped) in passed_over.iter().take(SKIPPED_SHOWN).enumerate() {
+            write!(f, "{} {skipped}", if at == 0 { "; skipped" } else { "," })?;
+        }
+        if let more @ 1.. = passed_over.len().saturating_sub(SKIPPED_SHOWN) {
+            write!(f, " and {more} more")?;
         }
         if last_error.is_some() { f.write_str("; the last attempt failed, the log says why") } else { Ok(()) }
     }
@@ -129,9 +139,18 @@ impl Upstreams {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Arc<Self>, NoClient> {
-        let with_client = |(provider, settings): (Provider, UpstreamSettings)| match GuardedClient::new(&settings) {
-            Ok(client) => Ok((provider, settings, Arc::new(HttpKeyFetcher::new(client)) as Arc<dyn KeyFetcher>)),
-            Err(source) => Err(NoClient { provider: provider.name, source }),
+        let with_client = |(provider, settings): (Provider, UpstreamSettings)| {
+            if let KeySource::File(file) = &settings.source {
+                let fetcher: Arc<dyn KeyFetcher> = Arc::new(FileKeyFetcher::new(file.clone()));
+                return Ok((provider, settings, fetcher));
+            }
+            match GuardedClient::new(&settings) {
+                Ok(client) => {
+                    let fetcher: Arc<dyn KeyFetcher> = Arc::new(HttpKeyFetcher::by(client, &settings));
+                    Ok((provider, settings, fetcher))
+                }
+                Err(source) => Err(NoClient { provider: provider.name, source }),
+            }
         };
         let providers = providers.into_iter().map(with_client).collect::<Result<_, _>>()?;
         Ok(Self::with_fetchers(providers, clock, random))
@@ -146,6 +165,7 @@ impl Upstreams {
         let mut all: Vec<Arc<UpstreamKeys>> = Vec::new();
         let mut entries = Vec::new();
         for (provider, settings, fetcher) in providers {
+            let settings = settings.at_pace();
             let known = all.iter().find(|keys| keys.issuer == provider.issuer && keys.settings == settings).cloned();
             let keys = known.unwrap_or_else(|| {
                 let keys = UpstreamKeys::new(provider.issuer.clone(), settings, fetcher, Arc::clone(&clock));
@@ -160,6 +180,11 @@ impl Upstreams {
     /// Whether there is no provider: CI tokens are not accepted at all.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// The providers, in the order of the configuration.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.entries.iter().map(|entry| &entry.provider)
     }
 
     /// The provider of this name.
@@ -209,6 +234,11 @@ impl Upstreams {
     pub async fn keep_fresh(self: Arc<Self>) {
         let keep = |keys: &Arc<UpstreamKeys>| Arc::clone(keys).keep_fresh(Arc::clone(&self.random));
         future::join_all(self.keys.iter().map(keep)).await;
+    }
+
+    /// Fetches all keys now. For a clock that was set: how old they are cannot be told by it.
+    pub async fn refresh(self: Arc<Self>) {
+        future::join_all(self.keys.iter().map(UpstreamKeys::refresh)).await;
     }
 
     /// How the providers are doing, in the order of the configuration.

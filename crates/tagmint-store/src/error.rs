@@ -311,6 +311,19 @@ pub enum LedgerError {
         /// The database file.
         database: Arc<str>,
     },
+    /// The ledger does not hold what this process has written or read last.
+    #[error(
+        "{database}: the ledger ends at row {found} and does not hold row {known} as this issuer wrote it: the database was restored or \
+         replaced under the running issuer; put the newer one back, or restart the issuer to go on with this one"
+    )]
+    RolledBack {
+        /// The database file.
+        database: Arc<str>,
+        /// The row that this process knows as the last one.
+        known: i64,
+        /// The last row now.
+        found: i64,
+    },
     /// Rows, but no head.
     #[error("{database}: the ledger's head is gone: it was removed; restore the database from a backup")]
     HeadMissing {
@@ -320,6 +333,24 @@ pub enum LedgerError {
     /// The writer was closed.
     #[error("the ledger is closed: the issuer is shutting down")]
     Closed,
+}
+
+/// Why an archive of the ledger was not recorded. Nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ArchiveError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It does not continue the archives before, or its last row is not in the ledger as it says.
+    #[error(
+        "rows {first} to {last} are not the oldest in the database: another process has archived some of them meanwhile, or the ledger was altered"
+    )]
+    OutOfOrder {
+        /// The archive's first row.
+        first: i64,
+        /// Its last row.
+        last: i64,
+    },
 }
 
 /// Why a ledger does not verify.

@@ -39,21 +39,25 @@ pub struct KeyCandidate<'k> {
 }
 
 const LIST: &str = "SELECT kid, algorithm, jwks, certificate, private_key IS NOT NULL, published_at_ms, active_at_ms, retiring_at_ms, \
-     withdrawn_at_ms, due_at_ms FROM signing_keys ORDER BY published_at_ms, kid";
+     withdrawn_at_ms, due_at_ms, withdrawn FROM signing_keys ORDER BY published_at_ms, kid";
 const PRIVATE: &str = "SELECT algorithm, private_key FROM signing_keys WHERE kid = $1";
 const SEALED: &str = "SELECT kid, private_key FROM signing_keys WHERE private_key IS NOT NULL";
-const UNWIPED: &str = "SELECT count(*) FROM signing_keys WHERE withdrawn_at_ms <= $1 AND private_key IS NOT NULL";
+const UNWIPED: &str =
+    "SELECT count(*) FROM signing_keys WHERE (withdrawn = 1 OR withdrawn_at_ms <= $1) AND private_key IS NOT NULL";
 const PUBLISH: &str = "INSERT INTO signing_keys (kid, algorithm, jwks, certificate, private_key, published_at_ms, active_at_ms, \
-     retiring_at_ms, withdrawn_at_ms, due_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+     retiring_at_ms, withdrawn_at_ms, due_at_ms, withdrawn) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
 const RESCHEDULE: &str = "UPDATE signing_keys SET published_at_ms = $1, active_at_ms = $2, retiring_at_ms = $3, withdrawn_at_ms = $4, \
-     due_at_ms = $5 WHERE kid = $6";
-const WIPE: &str = "UPDATE signing_keys SET private_key = NULL WHERE withdrawn_at_ms <= $1 AND private_key IS NOT NULL";
+     due_at_ms = $5, withdrawn = CASE WHEN withdrawn = 1 THEN 1 ELSE $6 END WHERE kid = $7";
+// A key whose private half is gone cannot come back, whatever the clock says later.
+const WIPE: &str = "UPDATE signing_keys SET private_key = NULL, withdrawn = 1 \
+     WHERE (withdrawn = 1 OR withdrawn_at_ms <= $1) AND private_key IS NOT NULL";
 
-type Row = (String, String, String, Option<Vec<u8>>, bool, i64, i64, Option<i64>, Option<i64>, Option<i64>);
+type Row = (String, String, String, Option<Vec<u8>>, bool, i64, i64, Option<i64>, Option<i64>, Option<i64>, bool);
 type PrivateRow = (String, Option<Vec<u8>>);
 
 fn record(row: Row) -> Result<KeyRecord, (String, &'static str)> {
-    let (kid, algorithm, jwks, certificate_der, has_private, published, active, retiring, withdrawn, due) = row;
+    let (kid, algorithm, jwks, certificate_der, has_private, published, active, retiring, withdrawn_at, due, withdrawn) =
+        row;
     let at = |millis: i64, column| Timestamp::from_millisecond(millis).map_err(|_| column);
     let read = || {
         let algorithm: Algorithm = algorithm.parse().map_err(|_| "algorithm")?;
@@ -67,8 +71,9 @@ fn record(row: Row) -> Result<KeyRecord, (String, &'static str)> {
                     published_at: at(published, "published_at_ms")?,
                     active_at: at(active, "active_at_ms")?,
                     retiring_at: retiring.map(|moment| at(moment, "retiring_at_ms")).transpose()?,
-                    withdrawn_at: withdrawn.map(|moment| at(moment, "withdrawn_at_ms")).transpose()?,
+                    withdrawn_at: withdrawn_at.map(|moment| at(moment, "withdrawn_at_ms")).transpose()?,
                     due_at: due.map(|moment| at(moment, "due_at_ms")).transpose()?,
+                    withdrawn,
                 },
             },
             public,
@@ -93,7 +98,7 @@ impl Keys<'_> {
         self.list_with(reader.executor()).await
     }
 
-    async fn list_with(self, executor: Executor<'_>) -> Result<Vec<KeyRecord>, StoreError> {
+    pub(crate) async fn list_with(self, executor: Executor<'_>) -> Result<Vec<KeyRecord>, StoreError> {
         let engine = &self.store.inner.engine;
         let rows: Result<Vec<Row>, _> =
             on_engine!(executor, connection => sqlx::query_as(LIST).fetch_all(connection).await);
@@ -253,6 +258,7 @@ impl Keys<'_> {
                 .bind(schedule.retiring_at.map(Timestamp::as_millisecond))
                 .bind(schedule.withdrawn_at.map(Timestamp::as_millisecond))
                 .bind(schedule.due_at.map(Timestamp::as_millisecond))
+                .bind(i64::from(schedule.withdrawn))
                 .execute(connection)
                 .await
                 .map(|done| done.rows_affected())
@@ -263,7 +269,7 @@ impl Keys<'_> {
         }
     }
 
-    async fn reschedule(
+    pub(crate) async fn reschedule(
         self,
         transaction: &mut Transaction,
         kid: &KeyId,
@@ -278,6 +284,7 @@ impl Keys<'_> {
                 .bind(schedule.retiring_at.map(Timestamp::as_millisecond))
                 .bind(schedule.withdrawn_at.map(Timestamp::as_millisecond))
                 .bind(schedule.due_at.map(Timestamp::as_millisecond))
+                .bind(i64::from(schedule.withdrawn))
                 .bind(kid.as_str())
                 .execute(connection)
                 .await

@@ -1,6 +1,7 @@
 //! The mint ledger: reading it, and proving that it is as it was written. Appending is [`LedgerWriter`]'s.
 
 mod append;
+mod archive;
 mod writer;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tagmint_core::{
     sealing::MasterKey,
 };
 
+use self::archive::{genuine_archives, verify_error};
 pub use self::writer::{LedgerStats, LedgerWriter};
 use crate::{
     engine::{Executor, on_engine},
@@ -32,8 +34,12 @@ pub struct StoredHead {
 /// What a verification has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// How many rows were checked: all of them.
+    /// How many rows were checked: all that are in the database.
     pub rows: u64,
+    /// The last row that has been archived, whose hash the rows after it build on; none: the ledger begins with its first row.
+    pub archived: Option<LedgerHead>,
+    /// Rows that are archived and have not been removed yet, because the removal was broken off.
+    pub unpruned: u64,
     /// The end of the chain, worth noting elsewhere: it shows later whether the whole database was put back.
     pub head: LedgerHead,
 }
@@ -93,7 +99,8 @@ const NEWEST_FIRST: &str = "SELECT seq, entry_id, at_ms, outcome, body, prev_has
 const MINTED_PREFIXES: &str = "SELECT prefix, repository, max(at_ms) FROM (SELECT at_ms, \
      CASE WHEN json_valid(body) THEN CAST(body ->> '$.tags.principal_tags.prefix[0]' AS TEXT) END AS prefix, \
      CASE WHEN json_valid(body) THEN CAST(body ->> '$.tags.principal_tags.repository[0]' AS TEXT) END AS repository \
-     FROM ledger WHERE outcome = 'minted' AND CASE WHEN json_valid(body) THEN coalesce(body ->> '$.source', '') ELSE '' END <> 'open') AS minted \
+     FROM ledger WHERE outcome = 'minted' AND CASE WHEN json_valid(body) THEN coalesce(body ->> '$.source', '') ELSE '' END <> 'open' \
+     UNION ALL SELECT last_at_ms, prefix, nullif(repository, '') FROM archived_prefixes) AS minted \
      WHERE prefix IS NOT NULL GROUP BY prefix, repository ORDER BY prefix, repository";
 
 type Row = (i64, String, i64, String, String, String, String);
@@ -175,7 +182,8 @@ impl Ledger<'_> {
         read_head(reader.executor()).await.map_err(engine.failed(doing))
     }
 
-    /// Checks every row, that they end where the head says, and the head's seal. Sees one state, while others go on appending.
+    /// Checks every row, that they end where the head says, and the head's seal; where rows have been archived, that the rest builds on the
+    /// last of them, by its sealed record. Sees one state, while others go on appending.
     pub async fn verify(self, master_key: &MasterKey) -> Result<VerifyReport, VerifyError> {
         let doing = "verify the ledger";
         let engine = &self.store.inner.engine;
@@ -184,8 +192,11 @@ impl Ledger<'_> {
             let rows = count_rows(snapshot.executor()).await.map_err(engine.failed(doing))?;
             return Err(VerifyError::HeadMissing { database: Arc::clone(engine.name()), rows });
         };
-        let mut chain = ChainVerifier::new(&self.store.inner.stamp);
-        let mut rows = 0;
+        let stamp = &self.store.inner.stamp;
+        let found = genuine_archives(snapshot.executor(), stamp, master_key).await;
+        let (_, archived) = found.map_err(|error| verify_error(error, engine.failed(doing)))?;
+        let mut chain = archived.clone().map_or_else(|| ChainVerifier::new(stamp), ChainVerifier::after);
+        let (mut rows, mut unpruned) = (0, 0);
         // From below all that are ever written: a row before the first is a row too many.
         let mut last = i64::MIN;
         loop {
@@ -193,7 +204,18 @@ impl Ledger<'_> {
             let Some((end, ..)) = page.last() else { break };
             last = *end;
             for stored in page {
-                chain.check(&row(stored)).map_err(|fault| VerifyError::Fault { fault, rows })?;
+                let row = row(stored);
+                if let Some(cut) = archived.as_ref().filter(|cut| row.seq <= cut.seq) {
+                    // Archived, and not removed yet. What the first of these builds on is gone; that they lead to the cut vouches for them.
+                    if rows == 0 {
+                        chain = ChainVerifier::after(LedgerHead { seq: row.seq - 1, hash: row.prev_hash.clone() });
+                    }
+                    if row.seq == cut.seq && row.hash != cut.hash {
+                        return Err(VerifyError::Fault { fault: LedgerFault::Unchained { seq: row.seq }, rows });
+                    }
+                    unpruned += 1;
+                }
+                chain.check(&row).map_err(|fault| VerifyError::Fault { fault, rows })?;
                 rows += 1;
             }
         }
@@ -202,7 +224,7 @@ impl Ledger<'_> {
         if !master_key.ledger_head_is_genuine(head.seq, &head.hash, &stored.seal) {
             return Err(VerifyError::Fault { fault: LedgerFault::Seal, rows });
         }
-        Ok(VerifyReport { rows, head })
+        Ok(VerifyReport { rows, archived, unpruned, head })
     }
 }
 

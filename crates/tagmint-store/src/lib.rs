@@ -8,10 +8,11 @@
 //! | [`Store::sessions`], [`Store::bearers`] | credentials, by the hash of their secret |
 //! | [`Store::used_tokens`] | tokens of CI platforms that were exchanged: each works once |
 //! | [`Store::keys`] | signing keys, sealed under the key file, changed in one transaction |
+//! | [`Store::clock`] | the latest moment that was seen, and what moves when the clock was set |
 //! | [`Store::acme`] | certificates, the ACME account and the order under way, with who may work at it |
 //! | [`Store::alarms`] | alarms that are known, and notices that have not arrived yet |
 //! | [`Store::witness`] | who fetched discovery and the key set |
-//! | [`Store::ledger`] | reading and verifying the mint ledger |
+//! | [`Store::ledger`] | reading, verifying and archiving the mint ledger |
 //! | [`LedgerWriter`] | appending to it: an answer means that the row is on disk |
 //!
 //! Every statement is one static text in the subset that SQLite and Postgres share; what differs between the engines is in `engine.rs`
@@ -21,6 +22,7 @@ mod acme;
 mod alarms;
 mod batch;
 mod bearers;
+mod clock;
 mod credential;
 mod engine;
 mod error;
@@ -37,11 +39,12 @@ mod witness;
 pub use acme::{Acme, AcmeAccount, AcmeFailure, AcmeOrder, AcmeState, CertificateRecord, NewOrder};
 pub use alarms::{AlarmChanges, Alarms, NewNotice, StoredNotice};
 pub use bearers::{BearerRecord, Bearers, NewBearer, RotateError, Rotated, RotatedLife, Rotation};
+pub use clock::{Clock, ClockMark};
 pub use credential::{CredentialFilter, CredentialLookup, Revocation};
-pub use error::{Fault, KeyChangeError, LedgerError, StoreError, VerifyError};
+pub use error::{ArchiveError, Fault, KeyChangeError, LedgerError, StoreError, VerifyError};
 pub use keys::{KeyCandidate, KeyRecord, Keys};
 pub use ledger::{Ledger, LedgerOrder, LedgerQuery, LedgerStats, LedgerWriter, MintedPrefix, StoredHead, VerifyReport};
 pub use sessions::{NewSession, SessionRecord, Sessions};
 pub use store::{DatabaseUrl, InvalidDatabaseUrl, Store, StoreOptions};
-pub use used_tokens::{Allowance, Claim, TokenUse, UsedTokens};
+pub use used_tokens::{Allowance, Claim, Exhausted, TokenUse, UsedTokens};
 pub use witness::{FetchQuery, FetchSum, KeyFetches, Witness};

@@ -1,6 +1,6 @@
 //! Sessions: opened on the session backend's word, found by the hash of their secret.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 use tagmint_core::{id::SessionId, issued_secret::SecretHash};
 
@@ -53,6 +53,11 @@ pub struct SessionRecord {
 }
 
 const INSERT: &str = "INSERT INTO sessions (id, secret_hash, subject, attributes, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)";
+const INSERT_WITHIN: &str = "INSERT INTO sessions (id, secret_hash, subject, attributes, created_at, expires_at) \
+     SELECT $1, $2, $3, $4, $5, $6 WHERE (SELECT count(*) FROM (SELECT id FROM sessions \
+     WHERE subject = $3 AND revoked_at IS NULL AND expires_at > $5 LIMIT $7) AS open) < $7";
+const FIRST_END: &str =
+    "SELECT min(expires_at) FROM sessions WHERE subject = $1 AND revoked_at IS NULL AND expires_at > $2";
 const FIND: &str = "SELECT secret_hash, id, subject, attributes, created_at, expires_at, revoked_at FROM sessions \
      WHERE secret_hash IN (SELECT value FROM json_each($1))";
 const GET: &str =
@@ -60,7 +65,8 @@ const GET: &str =
 const LIST: &str = "SELECT secret_hash, id, subject, attributes, created_at, expires_at, revoked_at FROM sessions \
      WHERE $1 IS NULL OR (revoked_at IS NULL AND expires_at > $1) ORDER BY created_at DESC, id DESC LIMIT $2";
 const REVOKE: &str = "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
-const DELETE: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)";
+const DELETE: &str = "DELETE FROM sessions WHERE id IN \
+     (SELECT id FROM sessions WHERE expires_at < $1 AND expires_at - created_at <= $2 LIMIT $3)";
 
 type Row = (String, String, String, String, i64, i64, Option<i64>);
 
@@ -118,6 +124,42 @@ impl Sessions<'_> {
                 .map(|done| done.rows_affected())
         });
         expect_rows(engine.name(), doing, 1, written.map_err(engine.failed(doing))?)
+    }
+
+    /// Stores a session if its subject has fewer than `most` that are good when it is opened. `Err`: it has as many, and the first of them ends
+    /// then.
+    pub async fn create_within(self, session: &NewSession, most: u32) -> Result<Result<(), Timestamp>, StoreError> {
+        let doing = "store a session";
+        let engine = &self.store.inner.engine;
+        let mut transaction = engine.begin_write(doing).await?;
+        let written = on_engine!(transaction.executor(), connection => {
+            sqlx::query(INSERT_WITHIN)
+                .bind(session.id.to_string())
+                .bind(session.secret_hash.to_hex())
+                .bind(&session.subject)
+                .bind(attributes_to_text(&session.attributes))
+                .bind(session.created_at.as_second())
+                .bind(session.expires_at.as_second())
+                .bind(i64::from(most))
+                .execute(connection)
+                .await
+                .map(|done| done.rows_affected())
+        });
+        let written = written.map_err(engine.failed(doing))?;
+        if written > 0 {
+            transaction.commit().await.map_err(engine.failed(doing))?;
+            return expect_rows(engine.name(), doing, 1, written).map(Ok);
+        }
+        let first: Result<(Option<i64>,), _> = on_engine!(transaction.executor(), connection => {
+            sqlx::query_as(FIRST_END)
+                .bind(&session.subject)
+                .bind(session.created_at.as_second())
+                .fetch_one(connection)
+                .await
+        });
+        let (first,) = first.map_err(engine.failed(doing))?;
+        transaction.rollback().await.map_err(engine.failed(doing))?;
+        Ok(Err(first.and_then(|at| Timestamp::from_second(at).ok()).unwrap_or(session.created_at)))
     }
 
     /// The session of a secret, if it is good at `now`; otherwise why not. Concurrent look-ups share statements; nothing is cached.
@@ -181,8 +223,11 @@ impl Sessions<'_> {
         }
     }
 
-    /// Deletes sessions that ended before a moment; returns how many. Other writes may come in between.
-    pub async fn delete_expired(self, before: Timestamp) -> Result<u64, StoreError> {
+    /// Deletes sessions that ended before a moment and were made for at most `lifetime`; returns how many. Other writes may come in between.
+    ///
+    /// A clock that is ahead shows sessions as ended that are good again when it is right. One that ran for `lifetime` without being set
+    /// has seen them end.
+    pub async fn delete_expired(self, before: Timestamp, lifetime: SignedDuration) -> Result<u64, StoreError> {
         let doing = "delete expired sessions";
         let engine = &self.store.inner.engine;
         let mut deleted = 0;
@@ -191,6 +236,7 @@ impl Sessions<'_> {
             let touched = on_engine!(writer.executor(), connection => {
                 sqlx::query(DELETE)
                     .bind(before.as_second())
+                    .bind(lifetime.as_secs())
                     .bind(DELETE_BATCH)
                     .execute(connection)
                     .await

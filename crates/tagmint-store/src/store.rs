@@ -18,6 +18,7 @@ use crate::{
     alarms::Alarms,
     batch::Batches,
     bearers::{BearerSource, Bearers, LastUses},
+    clock::Clock,
     engine::{Engine, OpenMode, expect_rows, on_engine},
     error::{LedgerError, StoreError},
     keys::Keys,
@@ -169,6 +170,11 @@ impl Store {
     /// Signing keys.
     pub const fn keys(&self) -> Keys<'_> {
         Keys { store: self }
+    }
+
+    /// The latest moment that was seen on the clock.
+    pub const fn clock(&self) -> Clock<'_> {
+        Clock { store: self }
     }
 
     /// Certificates by ACME.

@@ -70,7 +70,8 @@ impl TestDatabase {
     /// Runs statements behind the store's back, with the triggers gone.
     pub(crate) async fn tamper(&self, statements: &'static str) {
         const UNGUARD: &str = "DROP TRIGGER IF EXISTS ledger_no_update; DROP TRIGGER IF EXISTS ledger_no_delete; \
-             DROP TRIGGER IF EXISTS ledger_head_no_delete";
+             DROP TRIGGER IF EXISTS ledger_head_no_delete; DROP TRIGGER IF EXISTS ledger_archives_no_update; \
+             DROP TRIGGER IF EXISTS ledger_archives_no_delete; DROP TRIGGER IF EXISTS ledger_archives_in_order";
         let mut raw = self.raw().await;
         sqlx::raw_sql(UNGUARD).execute(&mut raw).await.unwrap();
         sqlx::raw_sql(statements).execute(&mut raw).await.unwrap();

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     batch::BatchWork,
@@ -31,22 +31,34 @@ pub struct TokenUse {
     pub now: Timestamp,
     /// A hash of what is asked for: audience and role.
     pub request_hash: String,
+    /// The network that the caller is in, such as `192.0.2.0/24`.
+    pub network: String,
     /// How often the token may be used.
     pub allowance: Allowance,
 }
 
-/// How often a token may be used, for clients that retry.
+/// How often a token may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Allowance {
-    /// Uses in all, the first one included; 0 is taken as 1.
-    pub uses: u32,
-    /// How long after the first use another one may come, in seconds.
-    pub within_seconds: u32,
+pub enum Allowance {
+    /// So many times within a time, for clients that retry.
+    Times {
+        /// Uses in all, the first one included; 0 is taken as 1.
+        uses: u32,
+        /// How long after the first use another one may come, in seconds.
+        within_seconds: u32,
+    },
+    /// As long as the token is good.
+    UntilExpiry {
+        /// The most uses in a minute of the clock.
+        per_minute: u32,
+        /// Whether all uses must come from the first one's network.
+        one_network: bool,
+    },
 }
 
 impl Allowance {
     /// One use.
-    pub const ONCE: Self = Self { uses: 1, within_seconds: 0 };
+    pub const ONCE: Self = Self::Times { uses: 1, within_seconds: 0 };
 }
 
 /// What became of a claim.
@@ -56,12 +68,40 @@ pub enum Claim {
     First,
     /// Another use that the allowance covers, for the same request as the first; the second is `Again(2)`.
     Again(u32),
-    /// The token has been used as often as it may be.
+    /// The same, and the token comes from a network from which it had not come before.
+    AgainElsewhere(u32),
+    /// The token may not be used now.
     Spent {
         /// When it was used first.
         first_used_at: Timestamp,
+        /// Why not again.
+        why: Exhausted,
     },
 }
+
+/// Why a token that was used may not be used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exhausted {
+    /// It has been used as often as it may be.
+    UsedUp,
+    /// Its first use is too long ago.
+    TooLate,
+    /// Something else is asked for than at its first use.
+    OtherRequest,
+    /// It comes from another network than at its first use.
+    OtherNetwork {
+        /// Whether it is seen there for the first time.
+        new: bool,
+    },
+    /// It has been used as often as it may be in this minute.
+    TooOften {
+        /// When the next minute begins.
+        next_in_seconds: u32,
+    },
+}
+
+/// The most networks that are kept of a token. Whoever has more has told enough.
+const MOST_NETWORKS: usize = 16;
 
 /// The used tokens of a store.
 #[derive(Debug, Clone, Copy)]
@@ -69,17 +109,20 @@ pub struct UsedTokens<'s> {
     pub(crate) store: &'s Store,
 }
 
-const FIND: &str = "SELECT provider, token_hash, first_used_at, keep_until, uses, request_hash FROM used_tokens \
+const FIND: &str = "SELECT provider, token_hash, first_used_at, keep_until, uses, request_hash, networks, minute, minute_uses FROM used_tokens \
      WHERE (provider, token_hash) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))";
-const WRITE: &str = "INSERT INTO used_tokens (provider, token_hash, first_used_at, keep_until, uses, request_hash) \
-     SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT), CAST(value ->> 3 AS BIGINT), CAST(value ->> 4 AS BIGINT), value ->> 5 \
+const WRITE: &str = "INSERT INTO used_tokens \
+     (provider, token_hash, first_used_at, keep_until, uses, request_hash, networks, minute, minute_uses) \
+     SELECT value ->> 0, value ->> 1, CAST(value ->> 2 AS BIGINT), CAST(value ->> 3 AS BIGINT), CAST(value ->> 4 AS BIGINT), value ->> 5, \
+     value ->> 6, CAST(value ->> 7 AS BIGINT), CAST(value ->> 8 AS BIGINT) \
      FROM json_each($1) WHERE true \
-     ON CONFLICT (provider, token_hash) DO UPDATE SET keep_until = excluded.keep_until, uses = excluded.uses";
+     ON CONFLICT (provider, token_hash) DO UPDATE SET keep_until = excluded.keep_until, uses = excluded.uses, \
+     networks = excluded.networks, minute = excluded.minute, minute_uses = excluded.minute_uses";
 const RELEASE_FIRST: &str =
     "DELETE FROM used_tokens WHERE provider = $1 AND token_hash = $2 AND uses = $3 AND first_used_at = $4";
 const RELEASE_LATER: &str = "UPDATE used_tokens SET uses = uses - 1 WHERE provider = $1 AND token_hash = $2 AND uses = $3 AND first_used_at <= $4";
 const DELETE: &str = "DELETE FROM used_tokens WHERE (provider, token_hash) IN \
-     (SELECT provider, token_hash FROM used_tokens WHERE keep_until <= $1 LIMIT $2)";
+     (SELECT provider, token_hash FROM used_tokens WHERE keep_until <= $1 AND keep_until - first_used_at <= $2 LIMIT $3)";
 
 const DOING: &str = "claim a token";
 
@@ -95,7 +138,7 @@ impl UsedTokens<'_> {
     pub async fn release(self, token: &TokenUse, claim: Claim) -> Result<bool, StoreError> {
         let (statement, nth) = match claim {
             Claim::First => (RELEASE_FIRST, 1),
-            Claim::Again(nth) => (RELEASE_LATER, nth),
+            Claim::Again(nth) | Claim::AgainElsewhere(nth) => (RELEASE_LATER, nth),
             Claim::Spent { .. } => return Ok(false),
         };
         let doing = "take back the claim of a token";
@@ -117,10 +160,12 @@ impl UsedTokens<'_> {
         }
     }
 
-    /// Deletes what need not be remembered any more: tokens that were good until `before` at most. Returns how many.
+    /// Deletes what need not be remembered any more: tokens that were good until `before` at most, and for at most `lifetime` after their
+    /// first use. Returns how many.
     ///
-    /// Let `before` lie well before now: where a clock that was ahead is set back, tokens that had expired are good again.
-    pub async fn delete_expired(self, before: Timestamp) -> Result<u64, StoreError> {
+    /// A token whose row is gone works once more, and a clock that is ahead shows tokens as expired that are good. So `lifetime` must be
+    /// less than the time for which the clock ran without being set: then each of these tokens has expired by any clock.
+    pub async fn delete_expired(self, before: Timestamp, lifetime: SignedDuration) -> Result<u64, StoreError> {
         let doing = "delete used tokens that have expired";
         let engine = &self.store.inner.engine;
         let mut deleted = 0;
@@ -129,6 +174,7 @@ impl UsedTokens<'_> {
             let touched = on_engine!(writer.executor(), connection => {
                 sqlx::query(DELETE)
                     .bind(before.as_second())
+                    .bind(lifetime.as_secs())
                     .bind(DELETE_BATCH)
                     .execute(connection)
                     .await
@@ -150,6 +196,9 @@ struct Used {
     keep_until: i64,
     uses: i64,
     request_hash: String,
+    networks: Vec<String>,
+    minute: i64,
+    minute_uses: i64,
     /// Whether this batch has changed it.
     changed: bool,
 }
@@ -157,7 +206,7 @@ struct Used {
 /// A provider's name, and the hash of one of its tokens.
 type TokenKey<'t> = (&'t str, &'t str);
 
-type Row = (String, String, i64, i64, i64, String);
+type Row = (String, String, i64, i64, i64, String, String, i64, i64);
 
 /// Judges and writes a batch of claims.
 pub(crate) struct ClaimWork;
@@ -178,11 +227,14 @@ impl BatchWork for ClaimWork {
             sqlx::query_as(FIND).bind(keys).fetch_all(connection).await
         });
         let rows = rows.map_err(engine.failed(DOING))?;
-        let mut used: HashMap<TokenKey<'_>, Used> = rows.iter().map(read).collect();
+        let mut used: HashMap<TokenKey<'_>, Used> =
+            rows.iter().map(|row| read(row, engine)).collect::<Result<_, _>>()?;
         let claims = requests.iter().map(|token| claim(token, &mut used, engine)).collect();
 
         let changed = used.iter().filter(|(_, row)| row.changed).map(|((provider, hash), row)| {
-            (provider, hash, row.first_used_at, row.keep_until, row.uses, &row.request_hash)
+            let networks = serde_json::to_string(&row.networks).expect("texts are JSON");
+            let Used { first_used_at, keep_until, uses, request_hash, minute, minute_uses, .. } = row;
+            (provider, hash, first_used_at, keep_until, uses, request_hash, networks, minute, minute_uses)
         });
         let changed: Vec<_> = changed.collect();
         if !changed.is_empty() {
@@ -204,16 +256,24 @@ fn key(token: &TokenUse) -> TokenKey<'_> {
     (&token.provider, &token.token_hash)
 }
 
-fn read(row: &Row) -> (TokenKey<'_>, Used) {
-    let (provider, hash, first_used_at, keep_until, uses, request_hash) = row;
+fn read<'r>(row: &'r Row, engine: &Engine) -> Result<(TokenKey<'r>, Used), StoreError> {
+    let (provider, hash, first_used_at, keep_until, uses, request_hash, networks, minute, minute_uses) = row;
+    let networks = serde_json::from_str(networks).map_err(|_| unreadable(engine, provider, hash, "networks"))?;
     let row = Used {
         first_used_at: *first_used_at,
         keep_until: *keep_until,
         uses: *uses,
         request_hash: request_hash.clone(),
+        networks,
+        minute: *minute,
+        minute_uses: *minute_uses,
         changed: false,
     };
-    ((provider, hash), row)
+    Ok(((provider, hash), row))
+}
+
+fn unreadable(engine: &Engine, provider: &str, hash: &str, column: &'static str) -> StoreError {
+    StoreError::Row { database: engine.name().clone(), table: "used_tokens", row: format!("{provider}/{hash}"), column }
 }
 
 /// Judges one claim by what is known, and notes it.
@@ -225,29 +285,80 @@ fn claim<'t>(
     let (now, keep_until) = (token.now.as_second(), token.keep_until.as_second());
     let row = match used.entry(key(token)) {
         Entry::Vacant(free) => {
-            let request_hash = token.request_hash.clone();
-            free.insert(Used { first_used_at: now, keep_until, uses: 1, request_hash, changed: true });
+            free.insert(Used {
+                first_used_at: now,
+                keep_until,
+                uses: 1,
+                request_hash: token.request_hash.clone(),
+                networks: vec![token.network.clone()],
+                minute: now.div_euclid(60),
+                minute_uses: 1,
+                changed: true,
+            });
             return Ok(Claim::First);
         }
         Entry::Occupied(row) => row.into_mut(),
     };
-    let Allowance { uses, within_seconds } = token.allowance;
-    // The clocks of two nodes differ: the second use may seem to come before the first.
-    let in_time = now.abs_diff(row.first_used_at) <= u64::from(within_seconds);
-    if row.uses < i64::from(uses) && in_time && row.request_hash == token.request_hash {
-        row.uses += 1;
-        row.keep_until = row.keep_until.max(keep_until);
-        row.changed = true;
-        return Ok(Claim::Again(u32::try_from(row.uses).unwrap_or(u32::MAX)));
+    let first_used_at = moment(row.first_used_at, "first_used_at")
+        .map_err(|column| unreadable(engine, &token.provider, &token.token_hash, column))?;
+    match row.admit(token, now) {
+        Ok(elsewhere) => {
+            row.uses += 1;
+            row.keep_until = row.keep_until.max(keep_until);
+            row.changed = true;
+            let nth = u32::try_from(row.uses).unwrap_or(u32::MAX);
+            Ok(if elsewhere { Claim::AgainElsewhere(nth) } else { Claim::Again(nth) })
+        }
+        Err(why) => Ok(Claim::Spent { first_used_at, why }),
     }
-    let unreadable = |column| StoreError::Row {
-        database: engine.name().clone(),
-        table: "used_tokens",
-        row: format!("{}/{}", token.provider, token.token_hash),
-        column,
-    };
-    let first_used_at = moment(row.first_used_at, "first_used_at").map_err(unreadable)?;
-    Ok(Claim::Spent { first_used_at })
+}
+
+impl Used {
+    /// Whether the token may be used again now. Tells whether it comes from a network that was not seen before.
+    fn admit(&mut self, token: &TokenUse, now: i64) -> Result<bool, Exhausted> {
+        if self.request_hash != token.request_hash {
+            return Err(Exhausted::OtherRequest);
+        }
+        match token.allowance {
+            Allowance::Times { uses, within_seconds } => {
+                if self.uses >= i64::from(uses) {
+                    return Err(Exhausted::UsedUp);
+                }
+                // The clocks of two nodes differ: the second use may seem to come before the first.
+                let in_time = now.abs_diff(self.first_used_at) <= u64::from(within_seconds);
+                if in_time { Ok(false) } else { Err(Exhausted::TooLate) }
+            }
+            Allowance::UntilExpiry { per_minute, one_network } => {
+                let new = self.see(&token.network);
+                if one_network && self.networks.first() != Some(&token.network) {
+                    return Err(Exhausted::OtherNetwork { new });
+                }
+                // A clock that steps back begins another minute: at worst the rate is had twice.
+                let minute = now.div_euclid(60);
+                if minute != self.minute {
+                    (self.minute, self.minute_uses) = (minute, 0);
+                }
+                if self.minute_uses >= i64::from(per_minute) {
+                    let next_in_seconds = u32::try_from((minute + 1) * 60 - now).unwrap_or(60);
+                    return Err(Exhausted::TooOften { next_in_seconds });
+                }
+                self.minute_uses += 1;
+                Ok(new)
+            }
+        }
+    }
+
+    /// Notes a network. Tells whether it is a further one.
+    fn see(&mut self, network: &str) -> bool {
+        if self.networks.len() >= MOST_NETWORKS || self.networks.iter().any(|known| known == network) {
+            return false;
+        }
+        // A token that was used before its provider allowed reuse has none yet.
+        let further = !self.networks.is_empty();
+        self.networks.push(network.to_owned());
+        self.changed = true;
+        further
+    }
 }
 
 #[cfg(test)]

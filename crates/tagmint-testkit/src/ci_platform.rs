@@ -86,9 +86,10 @@ impl CiPlatform {
     pub async fn start_at(listen: SocketAddr, path: &str, clock: Arc<dyn Clock>) -> Self {
         let listener = tokio::net::TcpListener::bind(listen).await.expect("the address is free");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let certificates = under_an_authority(&["localhost", "127.0.0.1"]);
+        let certificates = under_an_authority(&["localhost", "127.0.0.1", "::1"]);
+        let host = if address.is_ipv6() { "[::1]" } else { "localhost" };
         let shared = Arc::new(Shared {
-            issuer: format!("https://localhost:{}{path}", address.port()),
+            issuer: format!("https://{host}:{}{path}", address.port()),
             request_token: random_hex(),
             clock,
             counters: Counters::default(),
@@ -100,7 +101,7 @@ impl CiPlatform {
         Self { shared, ca_pem: certificates.ca_pem, address, _server: server }
     }
 
-    /// Its issuer: `https://localhost:PORT[/PATH]`.
+    /// Its issuer: `https://localhost:PORT[/PATH]`, and `https://[::1]:PORT[/PATH]` where it listens at an IPv6 address.
     pub fn issuer(&self) -> &str {
         &self.shared.issuer
     }

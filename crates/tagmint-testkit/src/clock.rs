@@ -7,25 +7,39 @@ use tagmint_core::clock::Clock;
 
 /// A clock in the test's hands. Clones show the same time.
 #[derive(Debug, Clone)]
-pub struct MockClock(Arc<Mutex<Timestamp>>);
+pub struct MockClock(Arc<Mutex<Shown>>);
+
+#[derive(Debug)]
+struct Shown {
+    now: Timestamp,
+    monotonic: SignedDuration,
+}
 
 impl MockClock {
     /// A clock that shows `now`.
     pub fn new(now: Timestamp) -> Self {
-        Self(Arc::new(Mutex::new(now)))
+        Self(Arc::new(Mutex::new(Shown { now, monotonic: SignedDuration::ZERO })))
     }
 
-    /// Sets the time, also backwards.
+    /// Lets the time pass until `now`. An earlier moment sets the clock back: no time passes.
     pub fn set(&self, now: Timestamp) {
-        self.change(|time| *time = now);
+        self.advance(now.duration_since(self.now()));
     }
 
-    /// Moves the time; a negative duration moves it backwards.
+    /// Lets the time pass. A negative duration sets the clock back: no time passes.
     pub fn advance(&self, by: SignedDuration) {
-        self.change(|time| *time += by);
+        self.change(|shown| {
+            shown.now += by;
+            shown.monotonic += by.max(SignedDuration::ZERO);
+        });
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Timestamp) -> T) -> T {
+    /// Sets the clock, ahead or back: no time passes.
+    pub fn step(&self, by: SignedDuration) {
+        self.change(|shown| shown.now += by);
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Shown) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -39,7 +53,11 @@ impl Default for MockClock {
 
 impl Clock for MockClock {
     fn now(&self) -> Timestamp {
-        self.change(|time| *time)
+        self.change(|shown| shown.now)
+    }
+
+    fn monotonic(&self) -> SignedDuration {
+        self.change(|shown| shown.monotonic)
     }
 }
 
@@ -55,6 +73,8 @@ mod tests {
         other.advance(SignedDuration::from_secs(90));
         assert_eq!(clock.now(), start + SignedDuration::from_secs(90));
         clock.set(start);
-        assert_eq!(other.now(), start);
+        other.step(SignedDuration::from_hours(1));
+        assert_eq!(clock.now(), start + SignedDuration::from_hours(1));
+        assert_eq!(clock.monotonic(), SignedDuration::from_secs(90), "a clock that is set lets no time pass");
     }
 }

@@ -30,6 +30,7 @@ pub fn refusal(number: i64) -> LedgerEntry {
         refusal_id: format!("rfs_{number:026}").parse().expect("digits are a ULID"),
         code: "no_rule".to_owned(),
         detail: "no rule matches".to_owned(),
+        omitted: None,
     };
     entry(number, Outcome::Refused(refused))
 }

@@ -10,12 +10,18 @@
 //! | [`front`] | issuers on loopback under their real names |
 //! | [`keys`] | signing keys and key files that are made once per test binary |
 //! | [`ledger`] | ledger entries by number |
+//!
+//! Modules that serve, connect or make certificates are behind the feature `servers`.
 
+#[cfg(feature = "servers")]
 pub mod attacks;
+#[cfg(feature = "servers")]
 pub mod certificates;
 pub mod ci_claims;
+#[cfg(feature = "servers")]
 pub mod ci_platform;
 pub mod clock;
+#[cfg(feature = "servers")]
 pub mod front;
 pub mod keys;
 pub mod ledger;

@@ -18,16 +18,18 @@ use tagmint_core::{
 
 pub use self::values::{BearerName, Named, Since};
 use self::values::{any_duration, head, issuer_url, named, plain_name, prefix_scope, rule_name, secret};
-pub(crate) use self::values::{attribute, duration};
+pub(crate) use self::values::{attribute, duration, region};
+#[cfg(feature = "localaws")]
+use crate::commands::localaws::LocalawsArgs;
 use crate::{
     commands::{
         aws::AwsCommand,
         client::{EnvArgs, ExecArgs, RoleArgs, TokenArgs},
         explain::ExplainArgs,
-        localaws::LocalawsArgs,
         prove::ProveArgs,
         sweep::SweepArgs,
     },
+    completion,
     output::Format,
 };
 
@@ -72,6 +74,7 @@ pub enum Command {
     /// Shows the whole path in this one process: session, token, refusals, STS, S3 with its own and foreign prefixes, ledger.
     ///
     /// Needs no network and leaves nothing behind. Fails (exit code 1) when a step does not hold.
+    #[cfg(feature = "localaws")]
     Demo,
     /// Runs the stand-in for a session backend, for test issuers.
     ///
@@ -81,7 +84,8 @@ pub enum Command {
     ///
     /// One endpoint for all three (S3 by path). Tokens are verified against the issuer's documents, policies decide as on AWS.
     /// With `--format json` it prints one line when it is ready:
-    /// `{"endpoint", "access_key_id", "secret_access_key", "account", "region"}`; the keys are the administrator's.
+    /// `{"endpoint", "access_key_id", "secret_access_key", "account", "region", "partition"}`; the keys are the administrator's.
+    #[cfg(feature = "localaws")]
     Localaws(LocalawsArgs),
     /// Checks the configuration and the files that it names; with --remote a running issuer, with --against that two share nothing.
     ///
@@ -186,7 +190,11 @@ pub enum Command {
 
 /// How a local issuer runs.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DevArgs {
+    /// What to do with a local issuer that runs. Default: run one.
+    #[command(subcommand)]
+    pub command: Option<DevCommand>,
     /// The folder for its files. Default: `tagmint-dev` in your data folder (`$XDG_DATA_HOME` or `~/.local/share`).
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
@@ -196,6 +204,20 @@ pub struct DevArgs {
     /// The algorithm of the signing keys. Default: what the folder's issuer had, or ES256.
     #[arg(long, value_name = "ES256|RS256")]
     pub algorithm: Option<Algorithm>,
+}
+
+/// What can be done with a local issuer that runs.
+#[derive(Debug, Subcommand)]
+pub enum DevCommand {
+    /// Print the variables that other commands need to use the running local issuer.
+    ///
+    /// `eval "$(tagmint dev env)"` sets them in a POSIX shell: the issuer, its certificate authority, a session, the role, and the
+    /// endpoints of `tagmint localaws`.
+    Env {
+        /// The folder that the local issuer was started with. Default: as `tagmint dev`.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// What the mock accepts and answers.
@@ -218,6 +240,9 @@ pub struct MockBackendArgs {
 /// What is checked.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// Checks only the configuration file: not the files that it names, and not the database. For a workstation and for CI.
+    #[arg(long, conflicts_with_all = ["remote", "against"])]
+    pub config_only: bool,
     /// Looks at a running issuer: at this URL, or at the one of the configuration.
     #[arg(long, value_name = "URL", num_args = 0..=1, value_parser = issuer_url)]
     pub remote: Option<Option<IssuerUrl>>,
@@ -286,12 +311,15 @@ pub enum KeysCommand {
     /// A key that signs, or whose tokens may still live, is refused unless `--compromised` is given.
     Withdraw {
         /// The key's id, as `keys list` shows it.
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_hyphen_values = true, add = completion::keys())]
         kid: KeyId,
         /// The private key is in wrong hands: withdraw it at once, whatever its phase. Its tokens are refused from the
         /// moment that relying parties read the key set again.
         #[arg(long)]
         compromised: bool,
+        /// Withdraws without asking. On a terminal `--compromised` asks first where minting would stop.
+        #[arg(long, requires = "compromised")]
+        yes: bool,
     },
 }
 
@@ -334,7 +362,7 @@ pub enum BearerCommand {
         #[arg(long, value_name = "NAME")]
         name: String,
         /// The only rule that it may use. Default: any rule that lets it.
-        #[arg(long, value_name = "RULE", value_parser = rule_name)]
+        #[arg(long, value_name = "RULE", value_parser = rule_name, add = completion::rules())]
         rule: Option<RuleName>,
         /// How long it is good. Default: until it is revoked.
         #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -353,7 +381,7 @@ pub enum BearerCommand {
     /// is refused.
     Rotate {
         /// Its name.
-        #[arg(value_name = "NAME", value_parser = plain_name)]
+        #[arg(value_name = "NAME", value_parser = plain_name, add = completion::bearers())]
         name: String,
         /// How long the old secret still works, unless it ends sooner by itself. `0s`: no longer.
         #[arg(long, value_name = "DURATION", value_parser = any_duration)]
@@ -380,7 +408,10 @@ pub enum BearerCommand {
     /// arguments of every command, and shells keep them.
     Revoke {
         /// Its id (`brr_…`), its name, or its secret (`tmb_…`; better with `--secret-stdin`).
-        #[arg(value_name = "BEARER", value_parser = named::<BearerName>, required_unless_present = "secret_stdin")]
+        #[arg(
+            value_name = "BEARER", value_parser = named::<BearerName>, required_unless_present = "secret_stdin",
+            add = completion::bearers()
+        )]
         bearer: Option<Named<BearerName>>,
         /// Reads its secret from the first line of stdin.
         #[arg(long, conflicts_with = "bearer")]
@@ -406,7 +437,10 @@ pub enum SessionCommand {
     /// arguments of every command, and shells keep them.
     Revoke {
         /// Its id (`ses_…`) or its secret (`tms_…`; better with `--secret-stdin`).
-        #[arg(value_name = "SESSION", value_parser = named::<SessionId>, required_unless_present = "secret_stdin")]
+        #[arg(
+            value_name = "SESSION", value_parser = named::<SessionId>, required_unless_present = "secret_stdin",
+            add = completion::sessions()
+        )]
         session: Option<Named<SessionId>>,
         /// Reads its secret from the first line of stdin.
         #[arg(long, conflicts_with = "session")]
@@ -440,13 +474,39 @@ pub enum LedgerCommand {
         /// A head that was noted before: the ledger must still hold it.
         #[arg(long, value_name = "SEQ:HASH", value_parser = head)]
         expect_head: Option<LedgerHead>,
+        /// The archives that rows have left for, all of them: with these the whole ledger is checked, from its first row on.
+        /// Without them the rows that are left are, and that they build on the last archived row by its sealed record.
+        #[arg(long = "archive", value_name = "FILE", num_args = 1..)]
+        archives: Vec<PathBuf>,
     },
+    /// Moves the oldest rows into a sealed file, and out of the database.
+    ///
+    /// Verifies the ledger, writes the file (JSON lines, as `export` does, with a sealed last line), makes it durable, reads it
+    /// back, records it in the database, and then removes its rows. It may be killed at any point: the same command goes on where it was.
+    /// The chain stays verifiable (`verify`). Runs beside the issuer. The database's file does not shrink; its space is used again.
+    /// With --format json: `{"archive": {"file", "first_seq", "last", "rows", "sha256"} | null, "removed_rows", "head", "held_by_seq"}`.
+    Archive(ArchiveArgs),
     /// Writes all rows as JSON lines, in order, as they were hashed.
     Export {
         /// The file to write. Default: stdout.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+}
+
+/// Which rows are archived, and where to.
+#[derive(Debug, Args)]
+pub struct ArchiveArgs {
+    /// Rows before this moment: RFC 3339, or a duration before now (`90d`). At least 24 hours ago, because role sessions that were
+    /// opened with the tokens of younger rows may still live.
+    #[arg(long, value_name = "WHEN")]
+    pub before: Since,
+    /// The file to write, on a disk of its own at best. It must not exist, unless an interrupted run has left it.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// The latest rows that stay whatever their age.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub keep: u32,
 }
 
 /// Mints or refusals.

@@ -6,12 +6,14 @@ pub mod bearer;
 pub mod certificates;
 pub mod check;
 pub mod client;
+#[cfg(feature = "localaws")]
 pub mod demo;
 pub mod dev;
 pub mod explain;
 mod input;
 pub mod keys;
 pub mod ledger;
+#[cfg(feature = "localaws")]
 pub mod localaws;
 pub mod mock_backend;
 mod presented;

@@ -13,6 +13,7 @@ use std::{
 use tagmint_aws::connection::Connection;
 use tagmint_core::{
     clock::{Clock, SystemClock},
+    outbound::Outbound,
     random::{Random, SystemRandom},
     sealing::MasterKey,
     witness::Networks,
@@ -118,12 +119,21 @@ pub fn key_context(config: &Config, store: Store, master_key: Arc<MasterKey>) ->
     }
 }
 
+/// How the issuer's own requests leave this machine.
+pub fn outbound(config: &Config) -> Result<Outbound, CliError> {
+    match &config.outbound {
+        Some(outbound) => Ok(outbound.clone()),
+        None => Ok(surroundings::outbound()?),
+    }
+}
+
 /// The session backend as it is configured. In prod an answer of the mock counts as an outage.
 pub fn session_backend(config: &Config) -> Result<Option<Arc<dyn SessionBackend>>, CliError> {
     let Some(backend) = &config.session_backend else { return Ok(None) };
     let extra_root = backend.ca_file.as_deref().map(files::backend_ca).transpose()?;
     let refuse_mock = config.environment() == tagmint_core::environment::Environment::Prod;
-    let client = HttpSessionBackend::new(&backend.url, backend.timeout, extra_root.as_deref(), refuse_mock)
+    let outbound = outbound(config)?;
+    let client = HttpSessionBackend::new(&backend.url, backend.timeout, extra_root.as_deref(), refuse_mock, &outbound)
         .map_err(|error| CliError::BackendClient(deepest(&error)))?;
     Ok(Some(Arc::new(client)))
 }
@@ -132,7 +142,7 @@ pub fn session_backend(config: &Config) -> Result<Option<Arc<dyn SessionBackend>
 fn sts(config: &Config) -> Result<Option<Arc<dyn WebIdentitySts>>, CliError> {
     let Some(AwsConfig { region, sts_endpoint, ca_file, .. }) = &config.aws else { return Ok(None) };
     ca_file.as_deref().map(files::sts_ca).transpose()?;
-    let connection = Connection::to_sts(region, sts_endpoint.as_deref(), ca_file.as_ref())?;
+    let connection = Connection::to_sts(region, sts_endpoint.as_deref(), ca_file.as_ref(), &outbound(config)?)?;
     Ok(Some(Arc::new(AwsSts::new(connection))))
 }
 
@@ -154,6 +164,7 @@ fn acme_settings(acme: &AcmeConfig, config: &Config) -> Result<AcmeSettings, Cli
         names: acme.names.clone(),
         profile: acme.profile.clone(),
         ca_pem: acme.ca_file.as_deref().map(files::acme_ca).transpose()?,
+        outbound: outbound(config)?,
         external_account: acme.eab.as_ref().map(external_account).transpose()?,
         refresh: config.settings.key_refresh,
         patience: ACME_PATIENCE,
@@ -190,9 +201,13 @@ pub async fn start_on(config: Config, sockets: Sockets) -> Result<Issuer, CliErr
     };
     let backend = session_backend(&config)?;
     let (clock, random): (Arc<dyn Clock>, Arc<dyn Random>) = (Arc::new(SystemClock), Arc::new(SystemRandom));
-    let upstreams = Upstreams::new(files::upstreams(&config)?, Arc::clone(&clock), Arc::clone(&random))?;
+    let outbound = outbound(&config)?;
+    if !outbound.is_direct() {
+        tracing::info!(%outbound, "requests of the issuer's own go through a proxy");
+    }
+    let upstreams = Upstreams::new(files::upstreams(&config, &outbound)?, Arc::clone(&clock), Arc::clone(&random))?;
     let sts = sts(&config)?;
-    let sinks = sinks::all(&config)?;
+    let sinks = sinks::all(&config, &outbound)?;
     let folder =
         config.database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let store = Store::open(&store_options(&config)).await?;

@@ -16,8 +16,10 @@ use std::{
 };
 
 use tagmint_aws::render::{BucketSettings, RoleSettings};
-use tagmint_core::{alarm::book::NoticePolicy, environment::Environment, federation::Provider, rules::RuleSet};
-use tagmint_server::settings::Settings;
+use tagmint_core::{
+    alarm::book::NoticePolicy, environment::Environment, federation::Provider, outbound::Outbound, rules::RuleSet,
+};
+use tagmint_server::settings::{KeySource, Settings};
 
 pub use self::{
     problem::{ConfigError, ConfigProblem},
@@ -57,12 +59,16 @@ pub struct Config {
     pub notices: NoticePolicy,
     /// Who is told of alarms.
     pub alarm_sinks: Vec<AlarmSinkConfig>,
+    /// How the issuer's own requests leave this machine; none: as the environment says.
+    pub outbound: Option<Outbound>,
     /// The configuration of the other world's issuer, with which nothing may be shared.
     pub isolated_from: Option<PathBuf>,
     /// What is logged.
     pub log: Log,
     /// What is allowed, but hardly meant.
     pub warnings: Vec<String>,
+    /// Whether `check` refuses what it would warn of in a set-up that is not finished.
+    pub strict: bool,
 }
 
 /// Where the public surface listens.
@@ -178,7 +184,7 @@ pub struct AwsConfig {
     pub ca_file: Option<PathBuf>,
     /// The account of the roles and the bucket.
     pub account: Option<String>,
-    /// `aws`, `aws-cn` or `aws-us-gov`.
+    /// The partition's name in ARNs: `aws`.
     pub partition: String,
     /// The bucket to set up.
     pub bucket: Option<BucketSettings>,
@@ -191,6 +197,10 @@ pub struct AwsConfig {
 pub struct ProviderConfig {
     /// What its tokens must be.
     pub provider: Provider,
+    /// Where its keys come from.
+    pub source: KeySource,
+    /// The bearer token that is shown where they are fetched.
+    pub bearer_token_file: Option<PathBuf>,
     /// More certificates to trust where its keys are fetched.
     pub ca_file: Option<PathBuf>,
     /// Whether it may stand at a loopback or private address.

@@ -70,7 +70,8 @@ fn section(page: &mut String, command: &mut Command, above: &str) {
 fn metrics_page() -> String {
     let mut page = format!(
         "{NOTICE}\n\n# Metrics\n\n\
-         `GET /metrics` on the admin listener (`listen.admin`), as Prometheus text.\n\n\
+         `GET /metrics` on the admin listener (`listen.admin`), as Prometheus text. Counters and histograms begin at 0 with the first scrape.\n\
+         Gauges of a moment or an age are absent until it is known.\n\n\
          | metric | kind | meaning |\n|---|---|---|\n"
     );
     for (name, kind, meaning) in metrics::CATALOGUE {

@@ -3,9 +3,13 @@
 use std::process::ExitCode;
 
 use tagmint_aws::{connection::ConnectionError, failure::Failure, policies::Unread, prove::ProveError};
-use tagmint_core::{ledger::LedgerFault, random::RandomUnavailable, sealing::SealingError};
+use tagmint_core::{
+    ledger::{LedgerFault, archive::ArchiveFault},
+    random::RandomUnavailable,
+    sealing::SealingError,
+};
 use tagmint_server::{app::StartError, flows::keys::KeysError, x509::CertificateError};
-use tagmint_store::{Fault, LedgerError, StoreError, VerifyError};
+use tagmint_store::{ArchiveError, Fault, LedgerError, StoreError, VerifyError};
 
 use crate::config::{ConfigError, files::FileError};
 
@@ -58,6 +62,17 @@ pub enum CliError {
     /// The ledger is not as it was written.
     #[error("the ledger does not verify: {0}")]
     Verify(#[from] VerifyError),
+    /// A file is no archive of the ledger that can be relied on.
+    #[error("the archive {}: {fault}", file.display())]
+    Archive {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What is wrong with it.
+        fault: ArchiveFault,
+    },
+    /// An archive was not recorded.
+    #[error(transparent)]
+    ArchiveRecord(#[from] ArchiveError),
     /// The ledger does not hold a head that was noted before.
     #[error("{message}")]
     NotHeld {
@@ -96,12 +111,43 @@ pub enum CliError {
     /// Something that was named is not there.
     #[error("{0}")]
     NotFound(String),
+    /// A file of the command line failed.
+    #[error("could not {verb} {}: {source}", file.display())]
+    NamedFile {
+        /// What was tried, as `write`.
+        verb: &'static str,
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The command after `--` cannot be run.
+    #[error("`{program}` cannot be run: {source}")]
+    Program {
+        /// The program.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The issuer answered with a problem.
+    #[error("{message}")]
+    Problem {
+        /// The problem's own code, as `no-rule`.
+        code: String,
+        /// Whether the issuer failed, and did not refuse.
+        outage: bool,
+        /// What it said.
+        message: String,
+    },
     /// It cannot be done as things are.
     #[error("{0}")]
     Refused(String),
     /// The keys of a CI platform cannot be fetched from here.
     #[error(transparent)]
     Upstream(#[from] tagmint_server::upstream::NoClient),
+    /// A variable of the environment names no proxy.
+    #[error(transparent)]
+    Outbound(#[from] tagmint_core::outbound::InvalidVariable),
     /// Something did not answer.
     #[error("{0}")]
     Unreachable(String),
@@ -115,6 +161,7 @@ pub enum CliError {
     #[error(transparent)]
     Acme(#[from] tagmint_server::acme::ManagerError),
     /// The stand-in for AWS does not start.
+    #[cfg(feature = "localaws")]
     #[error(transparent)]
     Localaws(#[from] tagmint_localaws::aws::StartError),
 }
@@ -146,9 +193,15 @@ fn listen_hint(error: &std::io::Error) -> &'static str {
 }
 
 impl CliError {
-    /// The stable name of the error's kind, in JSON.
-    pub const fn code(&self) -> &'static str {
+    /// A file of the command line that failed.
+    pub fn file(verb: &'static str, file: &std::path::Path, source: std::io::Error) -> Self {
+        Self::NamedFile { verb, file: file.to_owned(), source }
+    }
+
+    /// The stable name of the error's kind, in JSON; for an issuer's answer the problem's own code.
+    pub fn code(&self) -> &str {
         match self {
+            Self::Problem { code, .. } => code,
             Self::Usage(_) => "usage",
             Self::Config(_) | Self::Check(_) => "config",
             Self::File(_) => "file",
@@ -156,34 +209,45 @@ impl CliError {
             Self::BackendClient(_) => "session_backend",
             Self::SinkClient { .. } => "alarm_sink",
             Self::Store(_) | Self::Unusable(_) => "database",
-            Self::Ledger(_) | Self::Verify(_) | Self::NotHeld { .. } => "ledger",
+            Self::Ledger(_)
+            | Self::Verify(_)
+            | Self::Archive { .. }
+            | Self::ArchiveRecord(_)
+            | Self::NotHeld { .. } => "ledger",
             Self::Keys(_) => "keys",
             Self::Start(_) => "start",
             Self::Certificate(_) => "certificate",
             Self::Listen { .. } => "listen",
-            Self::Io { .. } => "io",
+            Self::Io { .. } | Self::NamedFile { .. } => "io",
+            Self::Program { .. } => "program",
             Self::NotFound(_) => "not_found",
             Self::Refused(_) => "refused",
             Self::Upstream(_) => "provider_client",
+            Self::Outbound(_) => "outbound",
             Self::Unreachable(_) => "unreachable",
             Self::Aws(_) => "aws",
             Self::Random(_) => "randomness",
             Self::Acme(_) => "acme",
+            #[cfg(feature = "localaws")]
             Self::Localaws(_) => "localaws",
         }
     }
 
-    /// 1 refused or failed, 2 usage, 3 configuration, 4 something could not be reached.
+    /// 1 refused or failed, 2 usage, 3 configuration, 4 something could not be reached; of a command that cannot be run what shells answer:
+    /// 127 not found, 126 otherwise.
     pub fn status(&self) -> u8 {
         match self {
+            Self::Program { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
+            Self::Program { .. } => 126,
             Self::Usage(_) | Self::Aws(ConnectionError::NoRegion | ConnectionError::Endpoint { .. }) => 2,
-            Self::Unreachable(_) => 4,
+            Self::Unreachable(_) | Self::Problem { outage: true, .. } => 4,
             Self::Config(_)
             | Self::File(_)
             | Self::Check(_)
             | Self::Shared { .. }
             | Self::BackendClient(_)
             | Self::SinkClient { .. }
+            | Self::Outbound(_)
             | Self::Start(StartError::MockBackend | StartError::OpenMint)
             | Self::Ledger(LedgerError::Seal { .. }) => 3,
             Self::Store(error)
@@ -204,10 +268,13 @@ impl CliError {
         match self {
             Self::Verify(VerifyError::Fault { fault, rows }) => {
                 let seq = match fault {
-                    LedgerFault::Dropped { expected, .. } => Some(*expected),
-                    LedgerFault::Unchained { seq } | LedgerFault::Altered { seq } | LedgerFault::Column { seq, .. } => {
-                        Some(*seq)
+                    LedgerFault::Dropped { expected, .. } | LedgerFault::ArchiveMissing { expected, .. } => {
+                        Some(*expected)
                     }
+                    LedgerFault::Unchained { seq }
+                    | LedgerFault::Altered { seq }
+                    | LedgerFault::Column { seq, .. }
+                    | LedgerFault::ArchiveRecord { seq } => Some(*seq),
                     // The rows agree with the head up to the lesser of both.
                     LedgerFault::Cut { expected, found } => Some((*expected).min(*found) + 1),
                     LedgerFault::Seal => None,

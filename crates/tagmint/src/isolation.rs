@@ -11,6 +11,7 @@ use tagmint_core::{
     issued_secret::SecretKind,
     rules::{Piece, RuleOutline, Shape},
 };
+use tagmint_iam::partition;
 use tagmint_store::StoreError;
 
 use crate::{
@@ -22,8 +23,6 @@ use crate::{
 
 /// What stands for the account in the bucket's name.
 const ACCOUNT: &str = "${aws.account}";
-/// Whom all tokens for AWS are for, whatever the world (partitions `aws`, `aws-us-gov` and `aws-cn`).
-const STS: [&str; 2] = ["sts.amazonaws.com", "sts.amazonaws.com.cn"];
 
 /// What a configuration and the files that it names say. `credentials` is systemd's folder of credentials, where it is this issuer's.
 pub fn world(config: &Config, credentials: Option<&Path>) -> World {
@@ -79,7 +78,7 @@ fn aws(config: &Config, world: &mut World) {
         for role in rule.roles.iter().map(text) {
             world.owns(Part::Role, &role, &role);
         }
-        for audience in rule.audiences.iter().map(text).filter(|audience| !STS.contains(&audience.as_str())) {
+        for audience in rule.audiences.iter().map(text).filter(|audience| !partition::is_sts_audience(audience)) {
             world.owns(Part::TokenAudience, &audience, &audience);
         }
     }

@@ -10,12 +10,14 @@
 //! | [`local`] | an issuer on this machine with nothing configured, for `dev` and `demo` |
 //! | [`output`], [`error`], [`logging`] | data on stdout, talk and logs on stderr, exit codes |
 //! | [`redact`] | secrets that were typed where they do not belong |
+//! | `completion` | answers for shells that complete a command line |
 //! | [`docs`] | the reference pages, made from the code |
 //! | [`surroundings`], [`durations`] | the process's environment; durations as people write them |
 
 pub mod certificate;
 pub mod cli;
 pub mod commands;
+mod completion;
 pub mod compose;
 pub mod config;
 pub mod docs;
@@ -32,7 +34,8 @@ pub mod surroundings;
 
 use std::{borrow::Cow, ffi::OsString, io::Write, path::Path, process::ExitCode};
 
-use clap::{Parser, error::ErrorKind};
+use clap::{CommandFactory, Parser, error::ErrorKind, parser::ValueSource};
+use tagmint_core::sanitize;
 
 use crate::{
     cli::{Cli, Command},
@@ -43,18 +46,23 @@ use crate::{
 
 /// Runs the program with these arguments, the first being its name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    surroundings::hide_memory();
     let args: Vec<OsString> = args.into_iter().collect();
+    if completion::answer(&args) {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &args),
     };
     let output = Output::new(cli.format);
+    let named = config_is_named(&args).then(|| cli.config.clone());
     tagmint_server::tls::install_provider();
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|source| CliError::Io { what: "the runtime", source })
-        .and_then(|runtime| runtime.block_on(dispatch(cli.command, &cli.config, output)));
+        .and_then(|runtime| runtime.block_on(dispatch(cli.command, &cli.config, named.as_deref(), output)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -71,7 +79,7 @@ fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
         || args.iter().any(|arg| arg == "--format=json");
     if informs || !json {
         // A closed pipe is nothing to report.
-        let _ = match redact::secrets(&error.render().to_string()) {
+        let _ = match sanitize::lines(&error.render().to_string()) {
             Cow::Borrowed(_) => error.print(),
             Cow::Owned(clean) => write!(anstream::stderr(), "{clean}"),
         };
@@ -83,7 +91,14 @@ fn usage(error: &clap::Error, args: &[OsString]) -> ExitCode {
     error.exit_code()
 }
 
-async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), CliError> {
+/// Whether a configuration was named, for commands that also run without one.
+fn config_is_named(args: &[OsString]) -> bool {
+    let matches = Cli::command().try_get_matches_from(args);
+    matches.is_ok_and(|matches| matches.value_source("config") != Some(ValueSource::DefaultValue))
+}
+
+/// `file` is the configuration; `named` the same where it was not left to the default.
+async fn dispatch(command: Command, file: &Path, named: Option<&Path>, output: Output) -> Result<(), CliError> {
     let quiet = || {
         logging::init_quiet(output.is_json());
         Config::load(file)
@@ -91,15 +106,17 @@ async fn dispatch(command: Command, file: &Path, output: Output) -> Result<(), C
     match command {
         Command::Serve => commands::serve::run(file, output).await,
         Command::Dev(args) => commands::dev::run(args, output).await,
+        #[cfg(feature = "localaws")]
         Command::Demo => Box::pin(commands::demo::run(output)).await,
         Command::MockBackend(args) => commands::mock_backend::run(args, output).await,
-        Command::Localaws(args) => commands::localaws::run(args, output).await,
+        #[cfg(feature = "localaws")]
+        Command::Localaws(args) => commands::localaws::run(args, named, output).await,
         Command::Check(mut args) => {
             logging::init_quiet(output.is_json());
             match (args.against.take(), &args.remote) {
                 (Some(other), _) => commands::check::against::run(&args, &other, file, output).await,
                 (None, Some(_)) => commands::check::remote::run(args, file, output).await,
-                (None, None) => commands::check::run(&Config::load(file)?, output).await,
+                (None, None) => commands::check::run(&Config::load(file)?, args.config_only, output).await,
             }
         }
         Command::Alarms(command) => commands::alarms::run(command, &quiet()?, output).await,

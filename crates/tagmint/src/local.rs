@@ -4,6 +4,7 @@
 //! same way as `serve` does, so the admin commands work with it.
 
 mod aws;
+pub mod env;
 mod files;
 
 use std::{
@@ -17,11 +18,16 @@ use serde_json::{Map, Value};
 use tagmint_core::{
     clock::{Clock, SystemClock},
     environment::Environment,
+    id::RequestId,
     issued_secret::IssuedSecret,
+    random::SystemRandom,
     rules::TagScope,
     signing_key::Algorithm,
 };
-use tagmint_server::{flows::session, mock_backend::MockBackend};
+use tagmint_server::{
+    flows::session::{self, OpenCommand},
+    mock_backend::MockBackend,
+};
 use tokio::task::JoinHandle;
 
 use self::files::Layout;
@@ -122,10 +128,16 @@ pub async fn start(options: LocalOptions) -> Result<LocalIssuer, CliError> {
     let config = Config::load(&layout.config)?;
     let url = config.settings.stamp.issuer.to_string();
     let issuer = compose::start(config, public, admin).await?;
-    let opened = session::open(issuer.app(), &SecretString::from(AUTH_TOKEN))
+    let command = OpenCommand {
+        request_id: RequestId::generate(SystemClock.now(), &SystemRandom)?,
+        remote: loopback,
+        auth_token: SecretString::from(AUTH_TOKEN),
+    };
+    let opened = session::open(issuer.app(), command)
         .await
         .map_err(|error| CliError::Refused(format!("the first session could not be opened: {error}")))?;
     let bearer = fresh_bearer(&issuer).await?;
+    env::write(&layout.dir, &url, &layout.ca, &layout.config, &opened.secret)?;
     Ok(LocalIssuer {
         issuer,
         url,

@@ -8,7 +8,10 @@ use tagmint_aws::{
     failure::Failure,
     sns::{Publication, Topic},
 };
-use tagmint_core::clock::{Clock, SystemClock};
+use tagmint_core::{
+    clock::{Clock, SystemClock},
+    outbound::Outbound,
+};
 use tagmint_server::alarms::sinks::{AlarmSink, CommandSink, SinkError, WebhookSink};
 
 use crate::{
@@ -18,11 +21,11 @@ use crate::{
 };
 
 /// The sinks, in the order of the configuration. Their files are read.
-pub fn all(config: &Config) -> Result<Vec<Arc<dyn AlarmSink>>, CliError> {
-    config.alarm_sinks.iter().map(sink).collect()
+pub fn all(config: &Config, outbound: &Outbound) -> Result<Vec<Arc<dyn AlarmSink>>, CliError> {
+    config.alarm_sinks.iter().map(|config| sink(config, outbound)).collect()
 }
 
-fn sink(config: &AlarmSinkConfig) -> Result<Arc<dyn AlarmSink>, CliError> {
+fn sink(config: &AlarmSinkConfig, outbound: &Outbound) -> Result<Arc<dyn AlarmSink>, CliError> {
     let (name, timeout) = (config.name.clone(), config.timeout);
     let ca = files::sink_ca(config)?;
     let no_client = |source: reqwest::Error| {
@@ -35,10 +38,11 @@ fn sink(config: &AlarmSinkConfig) -> Result<Arc<dyn AlarmSink>, CliError> {
     Ok(match &config.kind {
         AlarmSinkKind::Webhook { url } => {
             let url = files::webhook_url(url, surroundings::credentials_directory().as_deref())?;
-            Arc::new(WebhookSink::new(name, url, timeout, ca.as_deref()).map_err(no_client)?)
+            Arc::new(WebhookSink::new(name, url, timeout, ca.as_deref(), outbound).map_err(no_client)?)
         }
         AlarmSinkKind::Sns { topic_arn, region, endpoint } => {
-            let topic = Topic::new(topic_arn.clone(), region.clone(), endpoint.clone(), timeout, ca.as_deref());
+            let topic =
+                Topic::new(topic_arn.clone(), region.clone(), endpoint.clone(), timeout, ca.as_deref(), outbound);
             Arc::new(SnsSink { name, topic: topic.map_err(no_client)?, clock: Arc::new(SystemClock) })
         }
         AlarmSinkKind::Command { program, arguments } => {

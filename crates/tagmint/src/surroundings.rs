@@ -14,6 +14,7 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 use secrecy::SecretString;
+use tagmint_core::outbound::{InvalidVariable, Outbound};
 use tagmint_server::{serve::Listener, settings::Limits};
 
 /// systemd's folder of credentials (`LoadCredential=`).
@@ -122,9 +123,23 @@ pub fn data_home() -> Option<PathBuf> {
     variable("XDG_DATA_HOME").filter(absolute).or_else(|| Some(variable("HOME").filter(absolute)?.join(".local/share")))
 }
 
+/// The configuration file that commands read (`TAGMINT_CONFIG`), for completions: elsewhere the command line reads it.
+pub fn config_file() -> Option<OsString> {
+    variable("TAGMINT_CONFIG").map(PathBuf::into_os_string)
+}
+
 /// A bundle of certificate authorities for AWS (`AWS_CA_BUNDLE`). Its other variables the SDK reads by itself.
 pub fn aws_ca_bundle() -> Option<PathBuf> {
     variable("AWS_CA_BUNDLE")
+}
+
+/// How requests leave this process by its environment (`HTTPS_PROXY` and its like).
+///
+/// # Errors
+///
+/// When a variable holds no proxy.
+pub fn outbound() -> Result<Outbound, InvalidVariable> {
+    Outbound::from_environment(text)
 }
 
 /// A session or bearer to mint with (`TAGMINT_CREDENTIAL`).
@@ -176,6 +191,23 @@ pub fn raise_open_files() -> Option<u64> {
     maximum
 }
 
+/// Keeps other processes of this user from reading this process's memory (ptrace(2), `/proc/PID/mem`), and the kernel from writing it into a core
+/// dump: there are bearer tokens and private keys in it. A program that is executed in its place begins anew (prctl(2), `PR_SET_DUMPABLE`).
+pub fn hide_memory() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "this process's memory cannot be hidden from others: PR_SET_DUMPABLE failed");
+    }
+}
+
+/// Allows no core dump at all, for this process and those that it starts. For a server, which starts none that is not its own.
+pub fn forbid_core_dumps() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps cannot be forbidden: RLIMIT_CORE cannot be set");
+    }
+}
+
 /// Open files that connections must leave: the database and its log, the listeners, certificates, questions to the session backend.
 const RESERVED_FILES: u64 = 64;
 
@@ -205,6 +237,15 @@ mod tests {
     fn groups_are_found_by_name_and_number() {
         assert_eq!((group("root").unwrap(), group("33").unwrap()), (0, 33));
         assert!(group("no-such-group").unwrap_err().to_string().contains("no-such-group"));
+    }
+
+    #[test]
+    fn no_memory_lands_in_a_core_dump() {
+        hide_memory();
+        forbid_core_dumps();
+        #[cfg(target_os = "linux")]
+        assert_eq!(rustix::process::dumpable_behavior().unwrap(), rustix::process::DumpableBehavior::NotDumpable);
+        assert_eq!(getrlimit(Resource::Core), Rlimit { current: Some(0), maximum: Some(0) });
     }
 
     #[test]

@@ -143,7 +143,7 @@ resource "aws_iam_role_policy" "agentkeys_data_role" {
         Sid         = "NothingElse"
         Effect      = "Deny"
         Action      = "*"
-        NotResource = ["arn:aws:s3:::agentkeys-mail-${var.account}", "arn:aws:s3:::agentkeys-mail-${var.account}/$${aws:PrincipalTag/agentkeys_user_wallet}/*", "arn:aws:s3:::agentkeys-mail-${var.account}/$${aws:PrincipalTag/prefix}/*"]
+        NotResource = ["arn:aws:s3:::agentkeys-mail-${var.account}", "arn:aws:s3:::agentkeys-mail-${var.account}/$${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*", "arn:aws:s3:::agentkeys-mail-${var.account}/$${aws:PrincipalTag/prefix, '-'}/*"]
       },
       {
         Sid       = "NoOtherAction"
@@ -158,7 +158,24 @@ resource "aws_iam_role_policy" "agentkeys_data_role" {
         Resource = "arn:aws:s3:::agentkeys-mail-${var.account}"
         Condition = {
           StringNotLike = {
-            "s3:prefix" = ["$${aws:PrincipalTag/agentkeys_user_wallet}/*", "$${aws:PrincipalTag/prefix}/*"]
+            "s3:prefix" = ["$${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*", "$${aws:PrincipalTag/prefix, '-'}/*"]
+          }
+        }
+      },
+      {
+        Sid      = "NobodysPrefix"
+        Effect   = "Deny"
+        Action   = "s3:*"
+        Resource = "arn:aws:s3:::agentkeys-mail-${var.account}/-/*"
+      },
+      {
+        Sid      = "NobodysList"
+        Effect   = "Deny"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::agentkeys-mail-${var.account}"
+        Condition = {
+          StringLike = {
+            "s3:prefix" = "-/*"
           }
         }
       },
@@ -166,7 +183,7 @@ resource "aws_iam_role_policy" "agentkeys_data_role" {
         Sid         = "NoWriteWhereItReads"
         Effect      = "Deny"
         Action      = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-        NotResource = "arn:aws:s3:::agentkeys-mail-${var.account}/$${aws:PrincipalTag/prefix}/*"
+        NotResource = "arn:aws:s3:::agentkeys-mail-${var.account}/$${aws:PrincipalTag/prefix, '-'}/*"
       },
     ]
   })
@@ -326,7 +343,7 @@ resource "aws_s3_bucket_policy" "data" {
         Resource = "arn:aws:s3:::agentkeys-mail-${var.account}"
         Condition = {
           StringNotLike = {
-            "s3:prefix" = ["$${aws:PrincipalTag/agentkeys_user_wallet}/*", "$${aws:PrincipalTag/prefix}/*"]
+            "s3:prefix" = ["$${aws:PrincipalTag/agentkeys_user_wallet, '-'}/*", "$${aws:PrincipalTag/prefix, '-'}/*"]
           }
         }
       },

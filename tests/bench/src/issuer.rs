@@ -202,6 +202,11 @@ url = "{backend}"
 per_credential = {{ per_second = 0, burst = 0 }}
 per_address = {{ per_second = 0, burst = 0 }}
 failed_per_address = {{ per_second = 0, burst = 0 }}
+failed_per_network = {{ per_second = 0, burst = 0 }}
+refusal_rows_per_network = {{ per_hour = 0, burst = 0 }}
+refusal_rows = {{ per_hour = 0, burst = 0 }}
+sessions_per_subject = 0
+session_opens_per_subject = {{ per_second = 0, burst = 0 }}
 
 [log]
 level = "warn"

@@ -14,7 +14,7 @@
 //! [`python`] names the interpreter that has boto3 and the AWS CLI, [`node_modules`] the clients from npm, and [`search_path`] finds the AWS
 //! command and the system's programs.
 //!
-//! ```no_run
+//! ```ignore
 //! use tagmint_e2e::{CephGuard, CephOptions, GuardError, TagmintProcess};
 //!
 //! # fn main() -> Result<(), GuardError> {

@@ -27,7 +27,9 @@ async fn a_minted_token_opens_its_own_prefix_and_nothing_else() -> TestResult {
     let ceph = Ceph::start(&stage, &issuer).await?;
     ceph.set_up(&[WALLET, OTHER]).await?;
 
-    let session = ceph.assume(&issuer.mint("wallet", None).await?).await?;
+    let token = issuer.mint("wallet", None).await?;
+    issuer.verified_by_a_relying_party(&token).await?;
+    let session = ceph.assume(&token).await?;
     assert_eq!(session.list(&format!("{WALLET}/")).await?, [format!("{WALLET}/mail.txt")], "the own prefix is listed");
     assert_eq!(
         session.get(&format!("{WALLET}/mail.txt")).await?,

@@ -165,10 +165,10 @@ fn is_allowed(
     bucket: &BucketPlan,
     action: &str,
 ) -> bool {
-    let account = Arn::split(&plan.arn).map(|arn| arn.account).unwrap_or_default();
+    let (partition, account) = Arn::split(&plan.arn).map(|arn| (arn.partition, arn.account)).unwrap_or_default();
     let caller = Caller::RoleSession {
         role_arn: plan.arn.clone(),
-        session_arn: format!("arn:aws:sts::{account}:assumed-role/{}/diff", plan.name),
+        session_arn: format!("arn:{partition}:sts::{account}:assumed-role/{}/diff", plan.name),
     };
     let context = plan.access.iter().fold(Context::new().with("aws:SecureTransport", "true"), |context, access| {
         context.with(&format!("aws:PrincipalTag/{}", access.tag), "own")

@@ -1,30 +1,21 @@
 //! The bucket and what is set up for it.
 
-use std::error::Error;
-
-use aws_sdk_s3::{
-    Client,
-    config::http::HttpResponse,
-    error::{ProvideErrorMetadata, SdkError},
-    types::{
-        AbortIncompleteMultipartUpload, BucketVersioningStatus, ExpirationStatus, LifecycleExpiration, LifecycleRule,
-        NoncurrentVersionExpiration,
-    },
-};
 use tagmint_iam::policy::{Kind, Policy};
 
 use super::{DiffError, PolicyKind, Report, is_missing, policy};
 use crate::{
-    connection::{Connection, Service},
-    failure::Failure,
+    client::{
+        s3::{Call, S3},
+        xml::Element,
+    },
+    connection::Connection,
     policies::{self, Problem, Unread},
     render::BucketPlan,
 };
 
 /// What reads a bucket's settings.
 struct Reader<'a> {
-    s3: Client,
-    service: String,
+    s3: S3,
     bucket: &'a str,
     at: String,
 }
@@ -61,7 +52,7 @@ pub(super) async fn compare(
         _ => {}
     }
     let s3 = connection.operator_s3().await?;
-    let reader = Reader { s3, service: connection.named(Service::S3), bucket: &plan.name, at };
+    let reader = Reader { s3, bucket: &plan.name, at };
     reader.public_access(report).await?;
     reader.ownership(report).await?;
     reader.encryption(report).await?;
@@ -71,63 +62,39 @@ pub(super) async fn compare(
 }
 
 impl Reader<'_> {
-    /// The answer; none where nothing is set up (`missing`), or where it was not to be read, which is noted.
-    fn read<T, E>(
-        &self,
-        what: &str,
-        permission: &'static str,
-        missing: Option<&str>,
-        answer: Result<T, SdkError<E, HttpResponse>>,
-        report: &mut Report,
-    ) -> Result<Read<T>, DiffError>
-    where
-        E: Error + ProvideErrorMetadata + 'static,
-    {
-        let error = match answer {
+    /// The configuration that a subresource of the bucket holds. Where it could not be read, that is noted.
+    async fn read(&self, wanted: &Wanted, report: &mut Report) -> Result<Read, DiffError> {
+        let failure = match self.s3.read(Call::bucket("GET", self.bucket).subresource(wanted.subresource)).await {
             Ok(answer) => return Ok(Read::Answer(answer)),
-            Err(error) => error,
+            Err(failure) => failure,
         };
-        let failure = Failure::of(&self.service, &error);
-        if missing.is_some() && failure.code() == missing {
+        if wanted.missing.is_some() && failure.code() == wanted.missing {
             return Ok(Read::Nothing);
         }
-        let what = format!("{what} of the bucket {}", self.bucket);
-        report.unseen(Unread { what, permission, problem: Problem::Failure(failure) })?;
+        let what = format!("{} of the bucket {}", wanted.what, self.bucket);
+        report.unseen(Unread { what, permission: wanted.permission, problem: Problem::Failure(failure) })?;
         Ok(Read::Unread)
     }
 
     async fn public_access(&self, report: &mut Report) -> Result<(), DiffError> {
-        let answer = self.s3.get_public_access_block().bucket(self.bucket).send().await;
-        let code = Some("NoSuchPublicAccessBlockConfiguration");
-        let read = self.read("the public access block", "s3:GetBucketPublicAccessBlock", code, answer, report)?;
-        let block = match read {
+        let wanted = Wanted {
+            subresource: "publicAccessBlock",
+            what: "the public access block",
+            permission: "s3:GetBucketPublicAccessBlock",
+            missing: Some("NoSuchPublicAccessBlockConfiguration"),
+        };
+        let block = match self.read(&wanted, report).await? {
             Read::Unread => return Ok(()),
             Read::Nothing => None,
-            Read::Answer(answer) => answer.public_access_block_configuration().cloned(),
+            Read::Answer(answer) => Some(answer),
         };
-        let is_on = |switch: Option<bool>| switch == Some(true);
-        for (name, on, meaning) in [
-            (
-                "BlockPublicAcls",
-                block.as_ref().is_some_and(|block| is_on(block.block_public_acls())),
-                "ACLs that let the public in can be set",
-            ),
-            (
-                "IgnorePublicAcls",
-                block.as_ref().is_some_and(|block| is_on(block.ignore_public_acls())),
-                "ACLs that let the public in count",
-            ),
-            (
-                "BlockPublicPolicy",
-                block.as_ref().is_some_and(|block| is_on(block.block_public_policy())),
-                "a policy that lets the public in can be set",
-            ),
-            (
-                "RestrictPublicBuckets",
-                block.as_ref().is_some_and(|block| is_on(block.restrict_public_buckets())),
-                "a policy that lets the public in works",
-            ),
+        for (name, meaning) in [
+            ("BlockPublicAcls", "ACLs that let the public in can be set"),
+            ("IgnorePublicAcls", "ACLs that let the public in count"),
+            ("BlockPublicPolicy", "a policy that lets the public in can be set"),
+            ("RestrictPublicBuckets", "a policy that lets the public in works"),
         ] {
+            let on = block.as_ref().and_then(|block| block.value_of(name)).unwrap_or(false);
             if !on {
                 report.drift(
                     "bucket-public-access",
@@ -140,16 +107,16 @@ impl Reader<'_> {
     }
 
     async fn ownership(&self, report: &mut Report) -> Result<(), DiffError> {
-        let answer = self.s3.get_bucket_ownership_controls().bucket(self.bucket).send().await;
-        let code = Some("OwnershipControlsNotFoundError");
-        let read = self.read("the ownership controls", "s3:GetBucketOwnershipControls", code, answer, report)?;
-        let found = match read {
+        let wanted = Wanted {
+            subresource: "ownershipControls",
+            what: "the ownership controls",
+            permission: "s3:GetBucketOwnershipControls",
+            missing: Some("OwnershipControlsNotFoundError"),
+        };
+        let found = match self.read(&wanted, report).await? {
             Read::Unread => return Ok(()),
             Read::Nothing => None,
-            Read::Answer(answer) => answer
-                .ownership_controls()
-                .and_then(|controls| controls.rules().first())
-                .map(|rule| rule.object_ownership().as_str().to_owned()),
+            Read::Answer(answer) => answer.find("ObjectOwnership").map(|found| found.text().to_owned()),
         };
         if found.as_deref() != Some("BucketOwnerEnforced") {
             let found = found.unwrap_or_else(|| "nothing".to_owned());
@@ -162,17 +129,16 @@ impl Reader<'_> {
     }
 
     async fn encryption(&self, report: &mut Report) -> Result<(), DiffError> {
-        let answer = self.s3.get_bucket_encryption().bucket(self.bucket).send().await;
-        let code = Some("ServerSideEncryptionConfigurationNotFoundError");
-        let read = self.read("the encryption", "s3:GetEncryptionConfiguration", code, answer, report)?;
-        let found = match read {
+        let wanted = Wanted {
+            subresource: "encryption",
+            what: "the encryption",
+            permission: "s3:GetEncryptionConfiguration",
+            missing: Some("ServerSideEncryptionConfigurationNotFoundError"),
+        };
+        let found = match self.read(&wanted, report).await? {
             Read::Unread => return Ok(()),
             Read::Nothing => None,
-            Read::Answer(answer) => answer
-                .server_side_encryption_configuration()
-                .and_then(|configuration| configuration.rules().first())
-                .and_then(|rule| rule.apply_server_side_encryption_by_default())
-                .map(|default| default.sse_algorithm().as_str().to_owned()),
+            Read::Answer(answer) => answer.find("SSEAlgorithm").map(|found| found.text().to_owned()),
         };
         match found.as_deref() {
             Some("AES256") => {}
@@ -188,11 +154,16 @@ impl Reader<'_> {
     }
 
     async fn versioning(&self, plan: &BucketPlan, report: &mut Report) -> Result<(), DiffError> {
-        let answer = self.s3.get_bucket_versioning().bucket(self.bucket).send().await;
-        let Read::Answer(answer) = self.read("the versioning", "s3:GetBucketVersioning", None, answer, report)? else {
+        let wanted = Wanted {
+            subresource: "versioning",
+            what: "the versioning",
+            permission: "s3:GetBucketVersioning",
+            missing: None,
+        };
+        let Read::Answer(answer) = self.read(&wanted, report).await? else {
             return Ok(());
         };
-        match (plan.versioning, answer.status() == Some(&BucketVersioningStatus::Enabled)) {
+        match (plan.versioning, answer.text_of("Status") == Some("Enabled")) {
             (true, false) => {
                 let text = "old versions are not kept: what is overwritten or deleted is lost";
                 report.drift("bucket-versioning", &self.at, text);
@@ -207,13 +178,16 @@ impl Reader<'_> {
     }
 
     async fn lifecycle(&self, plan: &BucketPlan, report: &mut Report) -> Result<(), DiffError> {
-        let answer = self.s3.get_bucket_lifecycle_configuration().bucket(self.bucket).send().await;
-        let code = Some("NoSuchLifecycleConfiguration");
-        let read = self.read("the lifecycle", "s3:GetLifecycleConfiguration", code, answer, report)?;
-        let rules = match read {
+        let wanted = Wanted {
+            subresource: "lifecycle",
+            what: "the lifecycle",
+            permission: "s3:GetLifecycleConfiguration",
+            missing: Some("NoSuchLifecycleConfiguration"),
+        };
+        let rules = match self.read(&wanted, report).await? {
             Read::Unread => return Ok(()),
             Read::Nothing => Vec::new(),
-            Read::Answer(answer) => answer.rules().to_vec(),
+            Read::Answer(answer) => answer.all("Rule").cloned().collect(),
         };
         let mut found: Vec<Removal> = rules.iter().flat_map(removals).collect();
         for removal in planned(plan) {
@@ -232,9 +206,21 @@ impl Reader<'_> {
     }
 }
 
+/// One configuration of a bucket.
+struct Wanted {
+    /// The name in the query that selects it.
+    subresource: &'static str,
+    /// What it is, for messages.
+    what: &'static str,
+    /// The permission to read it.
+    permission: &'static str,
+    /// S3's code where nothing is set up, if there is such a code.
+    missing: Option<&'static str>,
+}
+
 /// What came of reading a setting.
-enum Read<T> {
-    Answer(T),
+enum Read {
+    Answer(Element),
     Nothing,
     Unread,
 }
@@ -285,36 +271,32 @@ fn planned(plan: &BucketPlan) -> Vec<Removal> {
     all
 }
 
-fn removals(rule: &LifecycleRule) -> Vec<Removal> {
-    if *rule.status() != ExpirationStatus::Enabled {
+fn removals(rule: &Element) -> Vec<Removal> {
+    if rule.text_of("Status") != Some("Enabled") {
         return Vec::new();
     }
-    let id = rule.id().unwrap_or_default().to_owned();
-    let filter = rule.filter();
+    let id = rule.text_of("ID").unwrap_or_default().to_owned();
+    let filter = rule.child("Filter");
     let narrower = filter.is_some_and(|filter| {
-        filter.and().is_some()
-            || filter.tag().is_some()
-            || filter.object_size_greater_than().is_some()
-            || filter.object_size_less_than().is_some()
+        ["And", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan"].iter().any(|name| filter.child(name).is_some())
     });
-    let by_date = rule.expiration().is_some_and(|expiration| expiration.date().is_some());
+    let by_date = rule.child("Expiration").is_some_and(|expiration| expiration.child("Date").is_some());
     if narrower || by_date {
         return vec![Removal::Otherwise { id }];
     }
-    #[expect(deprecated, reason = "S3 still hands the old form out where it was set so, as CloudFormation does")]
-    let old = rule.prefix();
-    let prefix = filter.and_then(|filter| filter.prefix()).or(old).unwrap_or_default().to_owned();
+    // S3 still hands the form without a filter out where it was set so, as CloudFormation does.
+    let prefix = filter.and_then(|filter| filter.text_of("Prefix")).or_else(|| rule.text_of("Prefix"));
+    let prefix = prefix.unwrap_or_default().to_owned();
+    let days = |element: &str, days: &str| rule.child(element).and_then(|element| element.value_of::<i64>(days));
     let mut all = Vec::new();
-    if let Some(days) = rule.expiration().and_then(LifecycleExpiration::days) {
-        all.push(Removal::Objects { prefix: prefix.clone(), days: i64::from(days) });
+    if let Some(days) = days("Expiration", "Days") {
+        all.push(Removal::Objects { prefix: prefix.clone(), days });
     }
-    if let Some(days) = rule.noncurrent_version_expiration().and_then(NoncurrentVersionExpiration::noncurrent_days) {
-        all.push(Removal::OldVersions { prefix: prefix.clone(), days: i64::from(days) });
+    if let Some(days) = days("NoncurrentVersionExpiration", "NoncurrentDays") {
+        all.push(Removal::OldVersions { prefix: prefix.clone(), days });
     }
-    if let Some(days) =
-        rule.abort_incomplete_multipart_upload().and_then(AbortIncompleteMultipartUpload::days_after_initiation)
-    {
-        all.push(Removal::Uploads { prefix, days: i64::from(days) });
+    if let Some(days) = days("AbortIncompleteMultipartUpload", "DaysAfterInitiation") {
+        all.push(Removal::Uploads { prefix, days });
     }
     all
 }

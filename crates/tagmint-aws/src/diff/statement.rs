@@ -6,7 +6,7 @@ use std::{
 };
 
 use tagmint_iam::{
-    arn::is_account,
+    arn::Arn,
     condition::Test,
     policy::{Effect, Policy, Principals, Statement},
 };
@@ -139,6 +139,10 @@ fn action(name: &str) -> String {
     known.map_or_else(|| name.to_lowercase(), str::to_owned)
 }
 
+fn root_account(name: &str) -> Option<&str> {
+    Arn::split(name).filter(|arn| arn.service == "iam" && arn.resource == "root").map(|arn| arn.account)
+}
+
 fn principals(principals: &Principals) -> BTreeSet<String> {
     match principals {
         Principals::Everyone => BTreeSet::from(["everybody".to_owned()]),
@@ -146,8 +150,8 @@ fn principals(principals: &Principals) -> BTreeSet<String> {
             let aws = aws.iter().map(|name| match name.as_str() {
                 // In a policy that allows, both are the same.
                 "*" => "everybody".to_owned(),
-                account if is_account(account) => format!("arn:aws:iam::{account}:root"),
-                other => other.to_owned(),
+                // An account and its root, in whatever partition, are the same principal.
+                other => root_account(other).unwrap_or(other).to_owned(),
             });
             aws.chain([federated, service, canonical_user].into_iter().flatten().cloned()).collect()
         }

@@ -2,12 +2,35 @@
 
 use std::collections::BTreeSet;
 
+use tagmint_iam::policy::Version;
+
 use super::{
     PolicyKind,
     statement::{Names, Normal, listed},
 };
 
 type Told = (&'static str, String);
+
+/// Another version of the policy language.
+pub(super) fn version(kind: PolicyKind, found: Version) -> Told {
+    let id = of_kind(kind, "trust-version", "bucket-policy-version", "role-policy-version");
+    let text = match (found, kind) {
+        (Version::V2012, _) => "its Version is 2012-10-17 instead of 2008-10-17: `${…}` is a variable in it".to_owned(),
+        (Version::V2008, _) => {
+            let effect = match kind {
+                PolicyKind::Trust => "patterns with such a character do not fit what the configuration gives",
+                PolicyKind::Bucket => {
+                    "no session reaches its own prefix, and what denies other prefixes denies the own one"
+                }
+                PolicyKind::Guard => "it denies sessions their own prefix",
+            };
+            format!(
+                "its Version is not 2012-10-17 (it is 2008-10-17 or missing), so `${{…}}` is plain text in it, not a variable: {effect}"
+            )
+        }
+    };
+    (id, text)
+}
 
 /// A statement that is gone.
 pub(super) fn gone(kind: PolicyKind, statement: &Normal) -> Told {

@@ -4,7 +4,7 @@ mod words;
 
 use jiff::Timestamp;
 use tagmint_iam::{
-    advice::{AccessQuestion, Explanation, Question},
+    advice::{AccessQuestion, Asker, Explanation, Question},
     arn::Arn,
     context::Context,
     evaluate::{self, Caller, Decision, Policies, Request, Source, StatementRef},
@@ -244,7 +244,7 @@ impl<'a> Explainer<'a> {
             question.discovery = documents.discovery();
             question.jwks = documents.jwks();
         }
-        Ok(question.explain())
+        Ok(question.explain_to(Asker::Maker))
     }
 
     /// The provider that the trust policy names for the token's issuer, as far as it can be read.
@@ -328,7 +328,7 @@ impl<'a> Explainer<'a> {
             now: token.expires_at()?,
             access: Some(access),
         };
-        let explanation = question.explain();
+        let explanation = question.explain_to(Asker::Maker);
         explanation.checks.into_iter().find(|check| check.check == "access")?.fix
     }
 

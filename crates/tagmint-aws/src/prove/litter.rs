@@ -1,10 +1,7 @@
 //! What the proof wrote, and taking it away again.
 
 use super::{report::Left, store::Store};
-use crate::{
-    connection::{Connection, Service},
-    failure::Failure,
-};
+use crate::{connection::Connection, failure::Failure};
 
 /// An object, or the version that an operation made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +54,7 @@ impl Litter {
             let version = version.as_deref();
             let Err(by_session) = delete(session, &key, version).await else { continue };
             let operator = match connection.operator_s3().await {
-                Ok(client) => Ok(Store::new(client, bucket, connection.named(Service::S3))),
+                Ok(client) => Ok(Store::new(client, bucket)),
                 Err(failure) => Err(failure.to_string()),
             };
             let by_operator = match &operator {

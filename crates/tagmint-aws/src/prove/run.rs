@@ -136,6 +136,11 @@ struct Seen {
     explanation: Option<String>,
 }
 
+/// Why a check that needs the session was not made.
+pub const NO_SESSION: &str = "no session was opened";
+/// Why a check of a bad token was not made.
+pub const NO_COMPARISON: &str = "the good token is refused, too: this refusal would prove nothing";
+
 impl Seen {
     fn passed(observed: impl Into<String>) -> Self {
         Self { outcome: Outcome::Passed, observed: observed.into(), explanation: None }
@@ -195,7 +200,7 @@ impl Run<'_> {
         match kind {
             Kind::Assume => Ok(self.assume_good().await?),
             Kind::Token(which) => Ok(self.refuse_token(which).await?),
-            _ if self.session.is_none() => Ok(Seen::unknown("no session was opened")),
+            _ if self.session.is_none() => Ok(Seen::unknown(NO_SESSION)),
             Kind::OwnList => self.own_list().await,
             Kind::OwnWrite => self.own_write().await,
             Kind::OwnWriteRefused => {
@@ -215,7 +220,7 @@ impl Run<'_> {
         match answered(self.assume(&self.plan.tokens.good).await)? {
             Ok(Assumed { keys, arn, provider }) => {
                 let client = self.connection.session_s3(&keys);
-                self.session = Some(Store::new(client, &self.plan.bucket, self.connection.named(Service::S3)));
+                self.session = Some(Store::new(client, &self.plan.bucket));
                 self.explainer.opened(&arn, &provider);
                 Ok(Seen::passed(arn))
             }
@@ -243,7 +248,7 @@ impl Run<'_> {
             Offered::Missing(why) => return Ok(Seen::unknown(why)),
         };
         if self.session.is_none() {
-            return Ok(Seen::unknown("the good token is refused, too: this refusal would prove nothing"));
+            return Ok(Seen::unknown(NO_COMPARISON));
         }
         let now = self.clock.now();
         if let Some(why) = unfit(self.plan, which, &token, now) {
@@ -427,7 +432,7 @@ impl Run<'_> {
             other => format!("the operator's credentials may not write one ({})", other.short()),
         };
         let client = self.connection.operator_s3().await.map_err(told)?;
-        let store = Store::new(client, &self.plan.bucket, self.connection.named(Service::S3));
+        let store = Store::new(client, &self.plan.bucket);
         self.litter.expect(&key);
         let outcome = store.put(&key, BODY).await;
         self.litter.settle(&outcome);

@@ -19,6 +19,8 @@ const READ: [&str; 1] = ["s3:GetObject"];
 /// What writing takes beside it. Uploads in parts need the last two.
 const WRITE: [&str; 4] = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
 const LIST: &str = "s3:ListBucket";
+/// What stands in denials for the prefix of a session that has none.
+const NO_PREFIX: &str = "-";
 
 /// A role's trust policy: one statement for the rules whose tokens have the same tags.
 pub(super) fn trust(provider: &ProviderPlan, host: &str, groups: &[Group], settings: &Settings) -> Value {
@@ -118,7 +120,7 @@ pub(super) fn bucket(bucket: &str, roles: &[RolePlan]) -> Value {
             "Resource": both,
             "Condition": {"Null": untagged},
         }));
-        let prefixes: Vec<String> = role.access.iter().map(below).collect();
+        let prefixes: Vec<String> = role.access.iter().map(below_or_nothing).collect();
         statements.push(json!({
             "Sid": sids.next(&format!("NoOtherList{whose}")),
             "Effect": "Deny",
@@ -149,10 +151,14 @@ pub(super) fn bucket(bucket: &str, roles: &[RolePlan]) -> Value {
 /// A role's own policy: denials of everything that the bucket policy does not grant anyway.
 pub(super) fn guard(bucket: &str, access: &[Access]) -> Value {
     let prefixes = |of: &dyn Fn(&Access) -> bool| -> Vec<String> {
-        access.iter().filter(|access| of(access)).map(|access| format!("{bucket}/{}", below(access))).collect()
+        access
+            .iter()
+            .filter(|access| of(access))
+            .map(|access| format!("{bucket}/{}", below_or_nothing(access)))
+            .collect()
     };
     let own: Vec<String> = std::iter::once(bucket.to_owned()).chain(prefixes(&|_| true)).collect();
-    let lists: Vec<String> = access.iter().map(below).collect();
+    let lists: Vec<String> = access.iter().map(below_or_nothing).collect();
     let mut statements = vec![
         json!({"Sid": "NothingElse", "Effect": "Deny", "Action": "*", "NotResource": own}),
         json!({"Sid": "NoOtherAction", "Effect": "Deny", "NotAction": used(access), "Resource": "*"}),
@@ -162,6 +168,19 @@ pub(super) fn guard(bucket: &str, access: &[Access]) -> Value {
             "Action": LIST,
             "Resource": bucket,
             "Condition": {"StringNotLike": {"s3:prefix": one_or_many(&lists)}},
+        }),
+        json!({
+            "Sid": "NobodysPrefix",
+            "Effect": "Deny",
+            "Action": "s3:*",
+            "Resource": format!("{bucket}/{NO_PREFIX}/*"),
+        }),
+        json!({
+            "Sid": "NobodysList",
+            "Effect": "Deny",
+            "Action": LIST,
+            "Resource": bucket,
+            "Condition": {"StringLike": {"s3:prefix": format!("{NO_PREFIX}/*")}},
         }),
     ];
     let writable = prefixes(&|access| access.mode == Mode::ReadWrite);
@@ -179,6 +198,12 @@ pub(super) fn guard(bucket: &str, access: &[Access]) -> Value {
 /// Everything below a tag's value. With the slash: without it `team` would also open `team2`.
 fn below(access: &Access) -> String {
     format!("${{aws:PrincipalTag/{}}}/*", access.tag)
+}
+
+/// The same in a denial, which must hold for a session without the tag. IAM's documentation leaves open whether a Deny whose variable has no
+/// value denies or is dropped; with a default both readings deny. The default is no session's prefix: it is denied by itself.
+fn below_or_nothing(access: &Access) -> String {
+    format!("${{aws:PrincipalTag/{}, '{NO_PREFIX}'}}/*", access.tag)
 }
 
 /// All actions that the role's sessions may use.

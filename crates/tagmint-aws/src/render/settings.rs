@@ -12,7 +12,7 @@ pub struct Settings {
     pub issuer: String,
     /// Which world it belongs to.
     pub environment: Environment,
-    /// `aws`, `aws-cn` or `aws-us-gov`.
+    /// The partition's name in ARNs: `aws`.
     pub partition: String,
     /// The account, twelve digits.
     pub account: String,

@@ -13,7 +13,7 @@ fn topic(endpoint: Option<String>, timeout: Duration) -> Topic {
     let _ = rustls_provider();
     // No TLS is spoken here: no root certificates are needed.
     let endpoint = Some(endpoint.unwrap_or_else(|| "http://127.0.0.1:1".to_owned()));
-    Topic::new(ARN.to_owned(), "eu-central-1".to_owned(), endpoint, timeout, None).unwrap()
+    Topic::new(ARN.to_owned(), "eu-central-1".to_owned(), endpoint, timeout, None, &Outbound::direct()).unwrap()
 }
 
 fn rustls_provider() -> Result<(), ()> {

@@ -1,21 +1,22 @@
 //! The few operations of S3 that sweeping needs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use aws_sdk_s3::{
-    Client,
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef},
-    error::BoxError,
-    primitives::{DateTime, DateTimeFormat},
-    types::{Delete, EncodingType, ObjectIdentifier},
-};
+use aws_smithy_types::date_time::{DateTime, Format};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
+use quick_xml::escape::escape;
 use tagmint_core::sweep::Ground;
 
 use super::report::KeyFailure;
 use crate::{
-    connection::{Connection, Service},
+    client::{
+        Answer,
+        s3::{Call, S3},
+        xml::Element,
+    },
+    connection::Connection,
     failure::Failure,
 };
 
@@ -55,11 +56,11 @@ pub(super) struct Marker {
 /// The bucket that is swept, with the operator's credentials.
 #[derive(Debug)]
 pub struct Bucket {
-    client: Client,
+    s3: S3,
     ground: Ground,
     owner: Option<String>,
-    service: String,
-    clock: ServerClock,
+    /// The `Date` of S3's last answer.
+    server_time: Mutex<Option<Timestamp>>,
 }
 
 impl Bucket {
@@ -69,11 +70,7 @@ impl Bucket {
     ///
     /// When there are no credentials.
     pub async fn new(connection: &Connection, ground: Ground, owner: Option<String>) -> Result<Self, Failure> {
-        let clock = ServerClock::default();
-        let client = connection.operator_s3().await?;
-        let config = client.config().to_builder().interceptor(clock.clone()).build();
-        let service = connection.named(Service::S3);
-        Ok(Self { client: Client::from_conf(config), ground, owner, service, clock })
+        Ok(Self { s3: connection.operator_s3().await?, ground, owner, server_time: Mutex::default() })
     }
 
     /// Its name.
@@ -83,56 +80,55 @@ impl Bucket {
 
     /// S3's time in its last answer, to the second. None before the first one, and where it tells none.
     pub fn server_time(&self) -> Option<Timestamp> {
-        *self.clock.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.server_time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends a call that the bucket's owner must answer.
+    async fn send(&self, call: Call<'_>) -> Result<Answer, Failure> {
+        let answer = self.s3.send(call.expected_owner(self.owner.as_deref())).await?;
+        let date = answer.header("date").and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+        if let Some(date) = date.and_then(|date| Timestamp::from_second(date.secs()).ok()) {
+            *self.server_time.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
+        }
+        Ok(answer)
+    }
+
+    /// A page of a list that S3 gives in URL encoding.
+    async fn list(&self, call: Call<'_>, permission: &str) -> Result<Element, Failure> {
+        let answer = self.send(call.query("encoding-type", Some("url"))).await;
+        answer.map_err(|failure| lacking(failure, permission))?.xml().await
     }
 
     /// Versions and delete markers below a prefix, by key, the newest first.
     pub(super) async fn versions(&self, prefix: &str, after: Option<&Marker>) -> Result<Page<Item>, Failure> {
-        let request = self
-            .client
-            .list_object_versions()
-            .bucket(self.name())
-            .set_expected_bucket_owner(self.owner.clone())
-            .encoding_type(EncodingType::Url)
-            .prefix(prefix)
-            .set_key_marker(after.map(|marker| marker.key.clone()))
-            .set_version_id_marker(after.and_then(|marker| marker.id.clone()));
-        let refused = |error| lacking(Failure::of(&self.service, &error), "s3:ListBucketVersions");
-        let answer = request.send().await.map_err(refused)?;
-        let mut items = Vec::new();
-        for version in answer.versions() {
-            let size = version.size().unwrap_or(0).unsigned_abs();
-            items.push(item(version.key(), version.version_id(), size, version.last_modified())?);
-        }
-        for marker in answer.delete_markers() {
-            items.push(item(marker.key(), marker.version_id(), 0, marker.last_modified())?);
-        }
-        let next = next(answer.is_truncated(), answer.next_key_marker(), answer.next_version_id_marker())?;
-        Ok(Page { items, next })
+        let call = Call::bucket("GET", self.name())
+            .subresource("versions")
+            .query("prefix", Some(prefix))
+            .query("key-marker", after.map(|marker| marker.key.as_str()))
+            .query("version-id-marker", after.and_then(|marker| marker.id.as_deref()));
+        let answer = self.list(call, "s3:ListBucketVersions").await?;
+        let versions = answer.all("Version").map(|version| item(version, version.value_of("Size").unwrap_or(0)));
+        let markers = answer.all("DeleteMarker").map(|marker| item(marker, 0));
+        let items = versions.chain(markers).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: next(&answer, "NextVersionIdMarker")? })
     }
 
     /// Unfinished uploads below a prefix.
     pub(super) async fn uploads(&self, prefix: &str, after: Option<&Marker>) -> Result<Page<Upload>, Failure> {
-        let request = self
-            .client
-            .list_multipart_uploads()
-            .bucket(self.name())
-            .set_expected_bucket_owner(self.owner.clone())
-            .encoding_type(EncodingType::Url)
-            .prefix(prefix)
-            .set_key_marker(after.map(|marker| marker.key.clone()))
-            .set_upload_id_marker(after.and_then(|marker| marker.id.clone()));
-        let refused = |error| lacking(Failure::of(&self.service, &error), "s3:ListBucketMultipartUploads");
-        let answer = request.send().await.map_err(refused)?;
-        let mut items = Vec::new();
-        for upload in answer.uploads() {
-            let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else {
+        let call = Call::bucket("GET", self.name())
+            .subresource("uploads")
+            .query("prefix", Some(prefix))
+            .query("key-marker", after.map(|marker| marker.key.as_str()))
+            .query("upload-id-marker", after.and_then(|marker| marker.id.as_deref()));
+        let answer = self.list(call, "s3:ListBucketMultipartUploads").await?;
+        let upload = |upload: &Element| {
+            let (Some(key), Some(id)) = (upload.text_of("Key"), upload.text_of("UploadId")) else {
                 return Err(Failure::incomplete("key or id of an upload"));
             };
-            items.push(Upload { key: decoded(key)?, id: id.to_owned(), initiated: moment(upload.initiated())? });
-        }
-        let next = next(answer.is_truncated(), answer.next_key_marker(), answer.next_upload_id_marker())?;
-        Ok(Page { items, next })
+            Ok(Upload { key: decoded(key)?, id: id.to_owned(), initiated: moment(upload, "Initiated")? })
+        };
+        let items = answer.all("Upload").map(upload).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: next(&answer, "NextUploadIdMarker")? })
     }
 
     /// Removes these versions and markers, at most 1,000. What S3 would not remove comes back.
@@ -156,42 +152,36 @@ impl Bucket {
         if plain.is_empty() {
             return Ok(failures);
         }
-        let unsent = |cause: String| Failure::Unsent { service: self.service.clone(), cause };
-        let mut delete = Delete::builder().quiet(true);
-        for item in plain {
-            let one = ObjectIdentifier::builder().key(&item.key).version_id(&item.version).build();
-            delete = delete.objects(one.map_err(|error| unsent(error.to_string()))?);
-        }
-        let request = self
-            .client
-            .delete_objects()
-            .bucket(self.name())
-            .set_expected_bucket_owner(self.owner.clone())
-            .delete(delete.build().map_err(|error| unsent(error.to_string()))?);
-        let answer = request.send().await.map_err(|error| Failure::of(&self.service, &error))?;
-        failures.extend(answer.errors().iter().map(|error| {
-            let code = error.code().unwrap_or_default().to_owned();
-            let message = naming(&code, error.message().unwrap_or_default().to_owned(), REMOVE);
-            let version = error.version_id().map(str::to_owned);
-            KeyFailure { key: error.key().unwrap_or_default().to_owned(), version, code, message }
+        let body = deletion(&plain);
+        let checksum = BASE64_STANDARD.encode(crc32fast::hash(body.as_bytes()).to_be_bytes());
+        let call = Call::bucket("POST", self.name())
+            .subresource("delete")
+            .header("content-type", Some("application/xml".to_owned()))
+            .header("x-amz-sdk-checksum-algorithm", Some("CRC32".to_owned()))
+            .header("x-amz-checksum-crc32", Some(checksum))
+            .body(body.as_bytes());
+        let answer = self.send(call).await?.xml().await?;
+        failures.extend(answer.all("Error").map(|error| {
+            let text = |name: &str| error.text_of(name).unwrap_or_default().to_owned();
+            let code = text("Code");
+            let message = naming(&code, text("Message"), REMOVE);
+            let version = error.text_of("VersionId").map(str::to_owned);
+            KeyFailure { key: text("Key"), version, code, message }
         }));
         Ok(failures)
     }
 
     async fn delete_one(&self, item: &Item) -> Result<(), Failure> {
-        let request = self.client.delete_object().bucket(self.name()).key(&item.key).version_id(&item.version);
-        let answer = request.set_expected_bucket_owner(self.owner.clone()).send().await;
-        answer.map_err(|error| Failure::of(&self.service, &error))?;
-        Ok(())
+        let call = Call::object("DELETE", self.name(), &item.key).query("versionId", Some(&item.version));
+        self.send(call).await.map(drop)
     }
 
     /// Ends an upload; its parts go. One that is gone already is none.
     pub(super) async fn abort(&self, upload: &Upload) -> Result<(), Failure> {
-        let request = self.client.abort_multipart_upload().bucket(self.name()).key(&upload.key).upload_id(&upload.id);
-        let answer = request.set_expected_bucket_owner(self.owner.clone()).send().await;
-        match answer.map_err(|error| lacking(Failure::of(&self.service, &error), "s3:AbortMultipartUpload")) {
+        let call = Call::object("DELETE", self.name(), &upload.key).query("uploadId", Some(&upload.id));
+        match self.send(call).await.map_err(|failure| lacking(failure, "s3:AbortMultipartUpload")) {
             Err(failure) if failure.code() == Some("NoSuchUpload") => Ok(()),
-            answer => answer.map(|_| ()),
+            answer => answer.map(drop),
         }
     }
 }
@@ -223,27 +213,34 @@ fn fits_xml(key: &str) -> bool {
     !key.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{fffe}' | '\u{ffff}'))
 }
 
-fn item(key: Option<&str>, version: Option<&str>, size: u64, modified: Option<&DateTime>) -> Result<Item, Failure> {
-    let (Some(key), Some(version)) = (key, version) else {
+/// The body of `DeleteObjects`. Only what S3 would not remove is in the answer.
+fn deletion(items: &[&Item]) -> String {
+    let one = |item: &&Item| {
+        format!("<Object><Key>{}</Key><VersionId>{}</VersionId></Object>", escape(&item.key), escape(&item.version))
+    };
+    let objects: String = items.iter().map(one).collect();
+    format!(r#"<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Quiet>true</Quiet>{objects}</Delete>"#)
+}
+
+fn item(version: &Element, size: u64) -> Result<Item, Failure> {
+    let (Some(key), Some(id)) = (version.text_of("Key"), version.text_of("VersionId")) else {
         return Err(Failure::incomplete("key or id of a version"));
     };
-    Ok(Item { key: decoded(key)?, version: version.to_owned(), size, modified: moment(modified)? })
+    Ok(Item { key: decoded(key)?, version: id.to_owned(), size, modified: moment(version, "LastModified")? })
 }
 
-fn moment(time: Option<&DateTime>) -> Result<Timestamp, Failure> {
-    let time = time.and_then(|time| {
-        let nanos = i32::try_from(time.subsec_nanos()).ok()?;
-        Timestamp::new(time.secs(), nanos).ok()
-    });
-    time.ok_or_else(|| Failure::incomplete("time of a version or upload"))
+fn moment(element: &Element, name: &str) -> Result<Timestamp, Failure> {
+    element.value_of(name).ok_or_else(|| Failure::incomplete("time of a version or upload"))
 }
 
-fn next(truncated: Option<bool>, key: Option<&str>, id: Option<&str>) -> Result<Option<Marker>, Failure> {
-    if truncated != Some(true) {
+/// Where a list that is cut goes on; `id` names the element with the version or upload.
+fn next(list: &Element, id: &str) -> Result<Option<Marker>, Failure> {
+    if list.value_of("IsTruncated") != Some(true) {
         return Ok(None);
     }
-    let key = key.filter(|key| !key.is_empty()).ok_or_else(|| Failure::incomplete("marker of the next page"))?;
-    let id = id.filter(|id| !id.is_empty()).map(str::to_owned);
+    let key = list.text_of("NextKeyMarker").filter(|key| !key.is_empty());
+    let key = key.ok_or_else(|| Failure::incomplete("marker of the next page"))?;
+    let id = list.text_of(id).filter(|id| !id.is_empty()).map(str::to_owned);
     Ok(Some(Marker { key: decoded(key)?, id }))
 }
 
@@ -252,30 +249,6 @@ fn decoded(key: &str) -> Result<String, Failure> {
     let spaced = key.replace('+', " ");
     let text = percent_decode_str(&spaced).decode_utf8();
     text.map(std::borrow::Cow::into_owned).map_err(|_| Failure::incomplete("key in UTF-8"))
-}
-
-/// The `Date` of the last answer.
-#[derive(Debug, Clone, Default)]
-struct ServerClock(Arc<Mutex<Option<Timestamp>>>);
-
-impl Intercept for ServerClock {
-    fn name(&self) -> &'static str {
-        "server-clock"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date");
-        let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
-        if let Some(date) = date.and_then(|date| Timestamp::from_second(date.secs()).ok()) {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(date);
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -303,10 +276,23 @@ mod tests {
 
     #[test]
     fn a_cut_list_says_where_it_goes_on() {
-        assert_eq!(next(Some(false), Some("a"), None).unwrap(), None);
+        let next = |list: &str| next(&Element::parse(format!("<L>{list}</L>").as_bytes()).unwrap(), "NextIdMarker");
+        assert_eq!(next("<IsTruncated>false</IsTruncated><NextKeyMarker>a</NextKeyMarker>").unwrap(), None);
         let marker = Marker { key: "a b".to_owned(), id: Some("1".to_owned()) };
-        assert_eq!(next(Some(true), Some("a%20b"), Some("1")).unwrap(), Some(marker));
+        let cut = "<IsTruncated>true</IsTruncated>";
+        let page = format!("{cut}<NextKeyMarker>a%20b</NextKeyMarker><NextIdMarker>1</NextIdMarker>");
+        assert_eq!(next(&page).unwrap(), Some(marker));
         // Going on from the beginning would never end.
-        assert!(next(Some(true), None, None).is_err() && next(Some(true), Some(""), Some("1")).is_err());
+        let empty = format!("{cut}<NextKeyMarker/><NextIdMarker>1</NextIdMarker>");
+        assert!(next(cut).is_err() && next(&empty).is_err());
+    }
+
+    #[test]
+    fn keys_are_escaped_in_a_deletion() {
+        let item =
+            Item { key: "a<b>&\"c".to_owned(), version: "null".to_owned(), size: 0, modified: Timestamp::UNIX_EPOCH };
+        let body = Element::parse(deletion(&[&item]).as_bytes()).unwrap();
+        let object = body.child("Object").unwrap();
+        assert_eq!((object.text_of("Key"), object.text_of("VersionId")), (Some(item.key.as_str()), Some("null")));
     }
 }

@@ -15,12 +15,16 @@ use crate::key_schedule::{KeyState, RotationPolicy};
 pub struct Observations {
     /// When.
     pub now: Timestamp,
+    /// How long the issuer has been running.
+    pub running_for: SignedDuration,
     /// The certificate; none where TLS ends at a proxy.
     pub certificate: Option<CertificateView>,
     /// The signing keys.
     pub keys: KeysView,
     /// Writes to the ledger that failed since the last look.
     pub ledger_failures: u64,
+    /// What shows that the database was restored to an earlier state under the running issuer; none when it was not.
+    pub ledger_rolled_back: Option<String>,
     /// Why the database takes no writes; none when it does.
     pub database: Option<String>,
     /// The disk of the database.
@@ -29,6 +33,8 @@ pub struct Observations {
     pub session_backend: Option<String>,
     /// The CI platforms.
     pub providers: Vec<ProviderView>,
+    /// Tokens of CI platforms that came from several networks.
+    pub reuse: Vec<ReuseView>,
     /// The last time that the clock was set.
     pub clock_step: Option<ClockStep>,
 }
@@ -70,6 +76,24 @@ pub struct ProviderView {
     pub stale_after: SignedDuration,
     /// Whether the last attempt to fetch them failed.
     pub failing: bool,
+    /// The keys that the issuer publishes and that are not used, each with its reason.
+    pub passed_over: Vec<String>,
+}
+
+/// Tokens of a CI platform that may be reused, and that came from several networks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReuseView {
+    /// The provider's name.
+    pub provider: String,
+    /// How often a token came from a further network since the start.
+    pub count: u64,
+    /// When one did last.
+    pub last: Timestamp,
+}
+
+impl ReuseView {
+    /// How long it is worth an alarm. Tokens that may be reused live an hour or so.
+    pub const TOLD_FOR: SignedDuration = SignedDuration::from_hours(1);
 }
 
 /// The clock was set: by so much it moved more, or less, than the time that passed.

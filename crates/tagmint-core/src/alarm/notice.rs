@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{AlarmKind, Severity};
-use crate::environment::Stamp;
+use crate::{environment::Stamp, sanitize};
 
 /// Why something is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,8 +97,10 @@ impl Notice {
 
     /// One line for people: severity, whose it is, what was seen, what to do.
     pub fn line(&self, stamp: &Stamp) -> String {
-        let Self { event, severity, text, fix, since, .. } = self;
-        let of = self.subject.as_ref().map(|subject| format!(" ({subject})")).unwrap_or_default();
+        let Self { event, severity, fix, since, .. } = self;
+        // What was seen may quote a stranger: a name in a key set, an answer of a server.
+        let text = sanitize::text(&self.text);
+        let of = self.subject.as_ref().map(|of| format!(" ({})", sanitize::text(of))).unwrap_or_default();
         let (issuer, environment, alarm) = (&stamp.issuer, stamp.environment, self.alarm());
         let whose = format!("{issuer} ({environment}): {alarm}{of}");
         match event {
@@ -116,7 +118,7 @@ impl Notice {
         json!({
             "text": self.line(stamp),
             "alarm": self.alarm(),
-            "subject": self.subject,
+            "subject": self.subject.as_deref().map(sanitize::text),
             "event": self.event.as_str(),
             "state": self.event.state(),
             "severity": self.severity,
@@ -124,7 +126,7 @@ impl Notice {
             "environment": stamp.environment,
             "since": format!("{:.0}", self.since),
             "at": format!("{:.0}", self.at),
-            "detail": self.text,
+            "detail": sanitize::text(&self.text),
             "fix": self.fix,
         })
     }

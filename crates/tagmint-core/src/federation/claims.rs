@@ -6,6 +6,8 @@ use super::FederationError;
 
 /// The most digits of an id: as many as a 64-bit number has.
 const MAX_DIGITS: usize = 20;
+/// A claim is absent that every token of the kind has.
+const MISSING: &str = "is missing; tokens of this kind of provider have it";
 
 /// Reads claims and collects attributes. A claim that is absent or null gives no attribute: a rule that looks at it then fails.
 pub(super) struct Reader<'a> {
@@ -31,7 +33,24 @@ impl<'a> Reader<'a> {
     /// A claim that is a text with something in it.
     pub(super) fn required(&self, name: &str) -> Result<&'a str, FederationError> {
         let text = self.text(name)?.filter(|text| !text.is_empty());
-        text.ok_or_else(|| FederationError::claim(name, "is missing; tokens of this kind of provider have it"))
+        text.ok_or_else(|| FederationError::claim(name, MISSING))
+    }
+
+    /// An id: decimal digits, in a JSON string or as a JSON number, which some platforms and self-hosted instances write. Never in the
+    /// form of a fraction or with an exponent: `1e3` and `1000.0` are not how an id is written.
+    pub(super) fn id(&self, name: &str) -> Result<Option<String>, FederationError> {
+        let text = match self.value(name) {
+            None => return Ok(None),
+            Some(Value::Number(number)) => number.as_u64().map(|number| number.to_string()),
+            Some(value) => value.as_str().map(str::to_owned),
+        };
+        let text = text.filter(|text| is_id(text));
+        text.map(Some).ok_or_else(|| FederationError::claim(name, "is not a number in decimal digits"))
+    }
+
+    /// An id that must be there.
+    pub(super) fn required_id(&self, name: &str) -> Result<String, FederationError> {
+        self.id(name)?.ok_or_else(|| FederationError::claim(name, MISSING))
     }
 
     /// Claims that are texts, unchanged.
@@ -47,14 +66,9 @@ impl<'a> Reader<'a> {
     /// Claims that are decimal numbers, as text whichever way the platform writes them.
     pub(super) fn add_ids(&mut self, names: &[&str]) -> Result<(), FederationError> {
         for name in names {
-            let text = match self.value(name) {
-                None => continue,
-                Some(Value::Number(number)) => number.as_u64().map(|number| number.to_string()),
-                Some(value) => value.as_str().map(str::to_owned),
-            };
-            let text = text.filter(|text| is_id(text));
-            let text = text.ok_or_else(|| FederationError::claim(name, "is not a number in decimal digits"))?;
-            self.add(name, text);
+            if let Some(id) = self.id(name)? {
+                self.add(name, id);
+            }
         }
         Ok(())
     }

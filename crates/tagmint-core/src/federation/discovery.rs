@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{MAX_DOCUMENT_LEN, UpstreamIssuer, provider::check_url};
+use super::{
+    MAX_DOCUMENT_LEN, UpstreamIssuer,
+    provider::{check_url, host},
+};
 use crate::json;
 
 /// Where a platform's keys are. Checked in form alone: whoever fetches it decides which addresses it may lead to.
@@ -10,11 +13,33 @@ use crate::json;
 pub struct JwksUri(String);
 
 impl JwksUri {
+    /// Checks a URL that the configuration names: `https://` without user and fragment; `http://` for a loopback host alone.
+    pub fn parse(text: &str) -> Result<Self, InvalidJwksUri> {
+        let (base, query) = text.split_once('?').unwrap_or((text, ""));
+        let printable = query.len() <= 1024 && query.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
+        if check_url(base).is_err() || !printable { Err(InvalidJwksUri) } else { Ok(Self(text.to_owned())) }
+    }
+
     /// The URL.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The host, without port and brackets.
+    pub fn host(&self) -> &str {
+        host(&self.0)
+    }
+
+    /// Whether it is asked in clear, which only a loopback host is.
+    pub fn is_plain_http(&self) -> bool {
+        self.0.starts_with("http://")
+    }
 }
+
+/// The text is not a URL from which keys are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not an `https://` URL without user and fragment (`http://` is for a loopback host alone)")]
+pub struct InvalidJwksUri;
 
 /// Why a discovery document is of no use.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,20 +71,16 @@ pub fn jwks_uri(document: &[u8], issuer: &UpstreamIssuer) -> Result<JwksUri, Inv
     if document.len() > MAX_DOCUMENT_LEN {
         return Err(InvalidDiscovery::TooLong(document.len()));
     }
-    let document = json::parse(document)?;
+    // RFC 8259 §8.1: a parser may ignore a byte order mark.
+    let document = json::parse(document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document))?;
     let text = |name: &str| document.get(name).and_then(Value::as_str);
     let named = text("issuer").unwrap_or_default();
     if named != issuer.as_str() {
         return Err(InvalidDiscovery::Issuer(named.chars().take(100).collect()));
     }
     let uri = text("jwks_uri").ok_or(InvalidDiscovery::JwksUri)?;
-    let (base, query) = uri.split_once('?').unwrap_or((uri, ""));
-    let plain = uri.starts_with("http://");
-    let printable = query.len() <= 1024 && query.bytes().all(|b| b.is_ascii_graphic() && b != b'#');
-    if check_url(base).is_err() || !printable || (plain && !issuer.is_plain_http()) {
-        return Err(InvalidDiscovery::JwksUri);
-    }
-    Ok(JwksUri(uri.to_owned()))
+    let uri = JwksUri::parse(uri).map_err(|InvalidJwksUri| InvalidDiscovery::JwksUri)?;
+    if uri.is_plain_http() && !issuer.is_plain_http() { Err(InvalidDiscovery::JwksUri) } else { Ok(uri) }
 }
 
 #[cfg(test)]
@@ -91,6 +112,8 @@ mod tests {
         for good in [
             "https://a.example/jwks",
             "https://keys.example:8443/a/b?v=1",
+            "https://[2001:db8::1]/jwks",
+            "https://[::1]:8443/jwks?v=1",
             "https://www.googleapis.com/oauth2/v3/certs",
         ] {
             assert_eq!(read(json!({"issuer": "https://a.example", "jwks_uri": good})).unwrap().as_str(), good);
@@ -104,6 +127,12 @@ mod tests {
             json!("https://a.example/jwks?a#x"),
             json!("https://a.example/jwks?a b"),
             json!("https:///jwks"),
+            json!("https://[::1/jwks"),
+            json!("https://::1/jwks"),
+            json!("https://[fe80::1%25eth0]/jwks"),
+            json!("https://[127.0.0.1]/jwks"),
+            json!("https://[::1]x/jwks"),
+            json!("https://a.example/[jwks]"),
             json!("//a.example/jwks"),
             json!("/jwks"),
             json!(["https://a.example/jwks"]),

@@ -6,7 +6,7 @@ use crate::jws::compact::CompactError;
 /// Why a token is not accepted. Nothing in here holds the token; texts from it are cut short.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FederationError {
-    /// Not three base64url parts with JSON objects in the first two, too long, or without a usable `iss` or `kid`.
+    /// Not three base64url parts with JSON objects in the first two, too long, or without a usable `iss`.
     #[error("the token is malformed: {0}")]
     Malformed(String),
     /// `alg` is not one that any provider could allow. `none` and the HMAC algorithms never are.
@@ -29,6 +29,24 @@ pub enum FederationError {
     /// The key set has no usable key of this id. Newer keys may have it.
     #[error("the provider has no key `{0}`")]
     UnknownKey(String),
+    /// The key set lists a key of this id that cannot be used. Newer keys may hold a better one.
+    #[error("the provider's key `{kid}` is not used: {reason}")]
+    KeyPassedOver {
+        /// The key.
+        kid: String,
+        /// Why it is not used.
+        reason: String,
+    },
+    /// The token names no key, and is of none of them. Newer keys may verify it.
+    #[error(
+        "the token's header has no `kid`, and its signature is valid under none of the provider's keys for {algorithm} ({tried} tried)"
+    )]
+    NoKeyOf {
+        /// The token's algorithm.
+        algorithm: UpstreamAlgorithm,
+        /// How many keys were tried.
+        tried: usize,
+    },
     /// The key of this id is not for the token's algorithm.
     #[error("the provider's key `{kid}` is not for {algorithm}")]
     KeyAlgorithm {
@@ -81,7 +99,7 @@ pub enum FederationError {
 impl FederationError {
     /// Whether newer keys of the provider may change the verdict.
     pub const fn may_be_a_new_key(&self) -> bool {
-        matches!(self, Self::UnknownKey(_))
+        matches!(self, Self::UnknownKey(_) | Self::KeyPassedOver { .. } | Self::NoKeyOf { .. })
     }
 
     pub(super) fn claim(claim: &str, problem: &'static str) -> Self {

@@ -73,8 +73,11 @@ pub(super) fn attributes(
     further: Option<&[String]>,
 ) -> Result<Map<String, Value>, FederationError> {
     let mut reader = Reader::new(claims);
-    for name in ["repository", "repository_id", "repository_owner", "repository_owner_id"] {
+    for name in ["repository", "repository_owner"] {
         reader.required(name)?;
+    }
+    for name in ["repository_id", "repository_owner_id"] {
+        reader.required_id(name)?;
     }
     reader.add_texts(TEXTS)?;
     reader.add_ids(IDS)?;
@@ -154,10 +157,10 @@ fn check(reader: &Reader<'_>, subject: &str) -> Result<Form, FederationError> {
         return contradiction("sub", "repository");
     }
     if let Some((owner_id, id)) = named.ids {
-        if owner_id != reader.required("repository_owner_id")? {
+        if owner_id != reader.required_id("repository_owner_id")? {
             return contradiction("sub", "repository_owner_id");
         }
-        if id != reader.required("repository_id")? {
+        if id != reader.required_id("repository_id")? {
             return contradiction("sub", "repository_id");
         }
     }

@@ -1,6 +1,6 @@
 //! GitLab CI: what the claims of its ID tokens say, and that they agree.
 //!
-//! Attributes are the platform's own claims under their own names; ids are texts of digits (`runner_id`, which GitLab writes as a number, too),
+//! Attributes are the platform's own claims under their own names; ids are texts of digits, whichever way GitLab writes them (`runner_id` is a number),
 //! `ref_protected` and `environment_protected` booleans. Derived from them are
 //! - `branch` and `tag`: `ref`, by `ref_type`;
 //! - `merge_request`: N of a `ref` or `ref_path` that is `refs/merge-requests/N/head`, `/merge` or `/train`. Most merge-request pipelines
@@ -66,8 +66,11 @@ pub(super) fn attributes(
     further: Option<&[String]>,
 ) -> Result<Map<String, Value>, FederationError> {
     let mut reader = Reader::new(claims);
-    for name in ["project_id", "project_path", "namespace_id", "namespace_path"] {
+    for name in ["project_path", "namespace_path"] {
         reader.required(name)?;
+    }
+    for name in ["project_id", "namespace_id"] {
+        reader.required_id(name)?;
     }
     reader.add_texts(TEXTS)?;
     reader.add_ids(IDS)?;

@@ -1,20 +1,14 @@
 //! The keys that a platform publishes (RFC 7517).
 
-use std::{collections::HashMap, fmt};
+mod entry;
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, EcdsaVerificationAlgorithm,
-    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
-    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
-    RsaPublicKeyComponents,
-};
+use std::fmt;
+
+use aws_lc_rs::signature::ParsedPublicKey;
 use serde_json::Value;
 
 use super::{MAX_DOCUMENT_LEN, UpstreamAlgorithm};
-use crate::{
-    json,
-    jwk::{self, BadSignature},
-};
+use crate::{json, jwk::BadSignature};
 
 /// Why a document is no key set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,21 +29,43 @@ pub enum InvalidKeySet {
 
 /// The usable keys of a platform, parsed and ready.
 ///
-/// An entry is passed over that has no `kid`, is not for signatures (`use`, `key_ops`), is private, is for an algorithm that is never
-/// accepted, or is not what it says: RSA below 2048 or above 8192 bits, a point that is not on its curve. Where two different keys have
-/// one `kid`, neither is used: which of them a token means could not be said.
+/// An entry is passed over, with its reason, that is not for signatures (`use`, `key_ops`), publishes a private member, is for an algorithm
+/// that is never accepted, or is not what it says: RSA below 2048 or above 8192 bits, a point that is not on its curve. `kid` is optional
+/// (RFC 7517 §4.5), and need not be unique: one key may be listed once for each algorithm, and keys of several types may share a `kid`.
 #[derive(Clone, Default)]
 pub struct KeySet {
-    keys: HashMap<String, Key>,
-    skipped: usize,
+    keys: Vec<Key>,
+    passed_over: Vec<PassedOver>,
 }
 
 #[derive(Clone)]
 struct Key {
+    kid: Option<String>,
     /// What makes two keys the same: type and numbers.
     material: Vec<u8>,
     /// The key, prepared for each algorithm that it is for.
     prepared: Vec<(UpstreamAlgorithm, ParsedPublicKey)>,
+}
+
+/// An entry of a key set that is not used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Its place in the set, from 0.
+    pub index: usize,
+    /// Its `kid`, cut short and without control characters; none where it has none.
+    pub kid: Option<String>,
+    /// Why it is not used.
+    pub reason: String,
+}
+
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, kid, reason } = self;
+        match kid {
+            Some(kid) => write!(f, "`{kid}`: {reason}"),
+            None => write!(f, "keys[{index}]: {reason}"),
+        }
+    }
 }
 
 impl KeySet {
@@ -63,29 +79,42 @@ impl KeySet {
         if document.len() > MAX_DOCUMENT_LEN {
             return Err(InvalidKeySet::TooLong(document.len()));
         }
-        let document = json::parse(document)?;
+        // RFC 8259 §8.1: a parser may ignore a byte order mark. Editors leave one in a file.
+        let document = json::parse(document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document))?;
         let entries = document.get("keys").and_then(Value::as_array).ok_or(InvalidKeySet::NoKeys)?;
         if entries.len() > Self::MAX_KEYS {
             return Err(InvalidKeySet::TooManyKeys(entries.len()));
         }
-        let mut keys: HashMap<String, Option<Key>> = HashMap::new();
-        for entry in entries {
-            let Some((kid, key)) = read_key(entry) else { continue };
-            keys.entry(kid)
-                .and_modify(|known| {
-                    if known.as_ref().is_some_and(|known| known.material != key.material) {
-                        *known = None;
-                    }
-                })
-                .or_insert(Some(key));
+        let mut set = Self::default();
+        for (index, entry) in entries.iter().enumerate() {
+            match entry::read(entry) {
+                Ok(key) => set.add(key),
+                Err(reason) => {
+                    set.passed_over.push(PassedOver {
+                        index,
+                        kid: entry::shown_kid(entry),
+                        reason: reason.to_string(),
+                    });
+                }
+            }
         }
-        let keys: HashMap<_, _> = keys.into_iter().filter_map(|(kid, key)| Some((kid, key?))).collect();
-        Ok(Self { skipped: entries.len() - keys.len(), keys })
+        Ok(set)
+    }
+
+    /// Adds a key, or what a further entry says about one that is known: the algorithms of both.
+    fn add(&mut self, key: Key) {
+        let same = |known: &&mut Key| known.kid == key.kid && known.material == key.material;
+        let Some(known) = self.keys.iter_mut().find(same) else { return self.keys.push(key) };
+        for (algorithm, prepared) in key.prepared {
+            if known.prepared.iter().all(|(listed, _)| *listed != algorithm) {
+                known.prepared.push((algorithm, prepared));
+            }
+        }
     }
 
     /// Whether there is a usable key of this id.
     pub fn contains(&self, kid: &str) -> bool {
-        self.keys.contains_key(kid)
+        self.keys.iter().any(|key| key.kid.as_deref() == Some(kid))
     }
 
     /// How many usable keys there are.
@@ -98,32 +127,41 @@ impl KeySet {
         self.keys.is_empty()
     }
 
+    /// The ids of the usable keys, in the order of the set; `(no kid)` for one without.
+    pub fn kids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.kid.as_deref().unwrap_or("(no kid)"))
+    }
+
+    /// The entries that were passed over, in the order of the set.
+    pub fn passed_over(&self) -> &[PassedOver] {
+        &self.passed_over
+    }
+
     /// How many entries were passed over.
     pub const fn skipped(&self) -> usize {
-        self.skipped
+        self.passed_over.len()
     }
 
-    /// The prepared key of this id for this algorithm.
-    pub(super) fn find(&self, kid: &str, algorithm: UpstreamAlgorithm) -> Result<PreparedKey<'_>, NoKey> {
-        let key = self.keys.get(kid).ok_or(NoKey::Unknown)?;
-        let prepared = key.prepared.iter().find(|(known, _)| *known == algorithm);
-        prepared.map(|(_, key)| PreparedKey(key)).ok_or(NoKey::OtherAlgorithm)
+    /// The prepared keys that a token of this id and algorithm may be signed with.
+    ///
+    /// A token with a `kid` is of the keys with that `kid`, or of those without any, whose id nobody knows. A token without `kid` may be of
+    /// any key. All of them are the issuer's own, so trying several gives nothing away.
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: UpstreamAlgorithm) -> Vec<PreparedKey<'_>> {
+        let known = kid.is_some_and(|kid| self.contains(kid));
+        let named = self.keys.iter().filter(|key| match kid {
+            Some(_) if known => key.kid.as_deref() == kid,
+            Some(_) => key.kid.is_none(),
+            None => true,
+        });
+        let fitting = named.flat_map(|key| &key.prepared).filter(|(prepared, _)| *prepared == algorithm);
+        fitting.map(|(_, key)| PreparedKey(key)).collect()
     }
-}
-
-/// Why a key set has no key for a token.
-pub(super) enum NoKey {
-    /// No usable key has this id.
-    Unknown,
-    /// The key of this id is for another algorithm.
-    OtherAlgorithm,
 }
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut kids: Vec<&str> = self.keys.keys().map(String::as_str).collect();
-        kids.sort_unstable();
-        f.debug_struct("KeySet").field("kids", &kids).field("skipped", &self.skipped).finish()
+        let kids: Vec<&str> = self.kids().collect();
+        f.debug_struct("KeySet").field("kids", &kids).field("passed_over", &self.passed_over).finish_non_exhaustive()
     }
 }
 
@@ -134,67 +172,6 @@ impl PreparedKey<'_> {
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), BadSignature> {
         self.0.verify_sig(message, signature).map_err(|_| BadSignature)
     }
-}
-
-const RSA: [(UpstreamAlgorithm, &RsaParameters); 6] = [
-    (UpstreamAlgorithm::Rs256, &RSA_PKCS1_2048_8192_SHA256),
-    (UpstreamAlgorithm::Rs384, &RSA_PKCS1_2048_8192_SHA384),
-    (UpstreamAlgorithm::Rs512, &RSA_PKCS1_2048_8192_SHA512),
-    (UpstreamAlgorithm::Ps256, &RSA_PSS_2048_8192_SHA256),
-    (UpstreamAlgorithm::Ps384, &RSA_PSS_2048_8192_SHA384),
-    (UpstreamAlgorithm::Ps512, &RSA_PSS_2048_8192_SHA512),
-];
-
-/// Name, algorithm and length of a coordinate (RFC 7518 §6.2.1.2).
-const CURVES: [(&str, UpstreamAlgorithm, &EcdsaVerificationAlgorithm, usize); 3] = [
-    ("P-256", UpstreamAlgorithm::Es256, &ECDSA_P256_SHA256_FIXED, 32),
-    ("P-384", UpstreamAlgorithm::Es384, &ECDSA_P384_SHA384_FIXED, 48),
-    ("P-521", UpstreamAlgorithm::Es512, &ECDSA_P521_SHA512_FIXED, 66),
-];
-
-fn read_key(entry: &Value) -> Option<(String, Key)> {
-    let text = |name: &str| entry.get(name).and_then(Value::as_str);
-    let kid = text("kid").filter(|kid| is_kid(kid))?;
-    let verifies = |operations: &Value| {
-        operations.as_array().is_some_and(|operations| operations.iter().any(|operation| operation == "verify"))
-    };
-    let for_signatures =
-        entry.get("use").is_none_or(|usage| usage == "sig") && entry.get("key_ops").is_none_or(verifies);
-    let private = ["d", "p", "q", "k"].iter().any(|name| entry.get(*name).is_some());
-    if !for_signatures || private {
-        return None;
-    }
-    let only: Option<UpstreamAlgorithm> = match entry.get("alg") {
-        None => None,
-        Some(named) => Some(named.as_str()?.parse().ok()?),
-    };
-    let wanted = |algorithm: UpstreamAlgorithm| only.is_none_or(|only| only == algorithm);
-    let key = match text("kty")? {
-        "RSA" => {
-            let (n, e) = jwk::rsa_numbers(entry)?;
-            let bits = n.len() * 8 - usize::try_from(n.first()?.leading_zeros()).ok()?;
-            if !(2048..=8192).contains(&bits) {
-                return None;
-            }
-            let components = RsaPublicKeyComponents { n: &n, e: &e };
-            let usable = RSA.iter().filter(|(algorithm, _)| wanted(*algorithm));
-            let prepared = usable
-                .map(|(algorithm, parameters)| Some((*algorithm, components.to_parsed_public_key(parameters).ok()?)));
-            let prepared = prepared.collect::<Option<Vec<_>>>()?;
-            Key { material: [b"RSA".as_slice(), &n, b"/", &e].concat(), prepared }
-        }
-        "EC" => {
-            let name = text("crv")?;
-            let (_, algorithm, parameters, len) = CURVES.into_iter().find(|curve| curve.0 == name)?;
-            let coordinate = |name| jwk::bytes(entry, name).filter(|bytes| bytes.len() == len);
-            let point = [vec![4], coordinate("x")?, coordinate("y")?].concat();
-            let parsed = ParsedPublicKey::new(parameters, &point).ok()?;
-            let prepared = if wanted(algorithm) { vec![(algorithm, parsed)] } else { vec![] };
-            Key { material: point, prepared }
-        }
-        _ => return None,
-    };
-    (!key.prepared.is_empty()).then(|| (kid.to_owned(), key))
 }
 
 /// Whether a text can be a key's id: 1 to [`KeySet::MAX_KID_LEN`] bytes without control characters.

@@ -1,6 +1,11 @@
 //! What the configuration says of a platform whose tokens are accepted.
 
-use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+    sync::Arc,
+};
 
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -150,8 +155,10 @@ pub enum InvalidUpstreamIssuer {
     /// Another scheme, or `http://` to another machine.
     #[error("it must begin with `https://` (`http://` is for a loopback host alone)")]
     Scheme,
-    /// No DNS name or IPv4 address, or a port that is no number.
-    #[error("`{0}` is not a host, or not a host and a port")]
+    /// No DNS name or IP address, or a port that is no number.
+    #[error(
+        "`{0}` is not a host, or not a host and a port; an IPv6 address stands in brackets, as in `https://[2001:db8::1]:8443`"
+    )]
     Host(String),
     /// A user, a query, a fragment, white space and the like.
     #[error("it holds `{0}`, which no issuer has; write scheme, host, port and path alone")]
@@ -173,10 +180,9 @@ impl UpstreamIssuer {
         &self.0
     }
 
-    /// The host, without port: a DNS name or an IPv4 address.
+    /// The host, without port: a DNS name, an IPv4 address, or an IPv6 address without its brackets.
     pub fn host(&self) -> &str {
-        let rest = self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest);
-        rest.split(['/', ':']).next().unwrap_or_default()
+        host(&self.0)
     }
 
     /// Whether it is asked in clear, which only a loopback host is.
@@ -197,6 +203,26 @@ impl fmt::Debug for UpstreamIssuer {
     }
 }
 
+/// The host of a URL that [`check_url`] has taken, without port and brackets.
+pub(super) fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    split_authority(authority).map_or("", |(host, _)| host)
+}
+
+/// Host and port of an authority (RFC 3986 §3.2). An IPv6 address stands in brackets, which are taken off.
+fn split_authority(authority: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(rest) = authority.strip_prefix('[') {
+        let (address, rest) = rest.split_once(']')?;
+        address.parse::<Ipv6Addr>().ok()?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Some((address, Some(port))),
+            None => rest.is_empty().then_some((address, None)),
+        };
+    }
+    Some(authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))))
+}
+
 /// Checks a URL without user, query and fragment.
 pub(super) fn check_url(text: &str) -> Result<(), InvalidUpstreamIssuer> {
     use InvalidUpstreamIssuer as Error;
@@ -208,12 +234,15 @@ pub(super) fn check_url(text: &str) -> Result<(), InvalidUpstreamIssuer> {
         (None, Some(rest)) => (rest, true),
         (None, None) => return Err(Error::Scheme),
     };
+    let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~/:%".contains(c);
-    if let Some(bad) = rest.chars().find(|c| !allowed(*c)) {
+    let literal = authority.starts_with('[');
+    let mut all = authority.chars().filter(|c| !literal || !"[]".contains(*c)).chain(path.chars());
+    if let Some(bad) = all.find(|c| !allowed(*c)) {
         return Err(Error::Character(bad));
     }
-    let authority = rest.split('/').next().unwrap_or_default();
-    let (host, port) = authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    let bad_host = || Error::Host(authority.to_owned());
+    let (host, port) = split_authority(authority).ok_or_else(bad_host)?;
     let good_label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
@@ -221,8 +250,8 @@ pub(super) fn check_url(text: &str) -> Result<(), InvalidUpstreamIssuer> {
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     let good_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|number| number.to_string() == port));
-    if !host.split('.').all(good_label) || !good_port {
-        return Err(Error::Host(authority.to_owned()));
+    if !(literal || host.split('.').all(good_label)) || !good_port {
+        return Err(bad_host());
     }
     let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     if plain && !loopback { Err(Error::Scheme) } else { Ok(()) }
@@ -230,16 +259,28 @@ pub(super) fn check_url(text: &str) -> Result<(), InvalidUpstreamIssuer> {
 
 /// How often one token may be exchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reuse {
-    /// How often, 1 or more. A repetition must be for the same audience and role.
-    pub uses: u32,
-    /// How long after its first use a token may be used again. Without meaning where `uses` is 1.
-    pub within: SignedDuration,
+pub enum Reuse {
+    /// So many times within a time, for clients that repeat a request whose answer was lost.
+    Times {
+        /// How often, 1 to [`Self::MAX_USES`]. A repetition must be for the same audience and role.
+        uses: u32,
+        /// How long after its first use a token may be used again. Without meaning where `uses` is 1.
+        within: SignedDuration,
+    },
+    /// As long as the token is good, for the same audience: for platforms that hand out one token for an hour.
+    UntilExpiry {
+        /// The most uses in a minute.
+        per_minute: u32,
+        /// Whether all uses must come from the network of the first one.
+        one_network: bool,
+    },
 }
 
 impl Reuse {
     /// Once.
-    pub const ONCE: Self = Self { uses: 1, within: SignedDuration::ZERO };
+    pub const ONCE: Self = Self::Times { uses: 1, within: SignedDuration::ZERO };
+    /// The most uses that can be counted.
+    pub const MAX_USES: u32 = 1_000;
 }
 
 /// A platform whose tokens are accepted.

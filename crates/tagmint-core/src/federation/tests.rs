@@ -3,8 +3,10 @@
 mod attributes;
 mod claims;
 mod header;
+mod ids;
 mod keys;
 mod properties;
+mod wycheproof;
 
 use std::sync::LazyLock;
 

@@ -7,22 +7,21 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    FederationError, KeySet, Provider, ProviderKind, ProviderName, UpstreamAlgorithm, github, gitlab,
-    key_set::{self, NoKey},
-    oidc,
+    FederationError, KeySet, Provider, ProviderKind, ProviderName, UpstreamAlgorithm, github, gitlab, key_set, oidc,
     provider::UpstreamIssuer,
 };
 use crate::{
     identity::{CredentialId, VerifiedIdentity},
     jws::compact::{Compact, seconds},
     rules::TagScope,
+    sanitize::first_invisible,
 };
 
 /// A token that nobody has verified. It says which issuer and which key it claims to be of, and nothing else: no decision can be made
 /// from its other claims, because they cannot be read.
 pub struct UnverifiedToken {
     issuer: String,
-    kid: String,
+    kid: Option<String>,
     algorithm: UpstreamAlgorithm,
     message: String,
     signature: Vec<u8>,
@@ -45,27 +44,28 @@ impl UnverifiedToken {
     pub fn parse(token: &str) -> Result<Self, FederationError> {
         let compact = Compact::read(token)?;
         let alg = compact.header_text("alg");
+        plain("alg", alg)?;
         let algorithm = alg.parse().map_err(|_| FederationError::Algorithm(alg.chars().take(20).collect()))?;
-        let kid = compact.header_text("kid");
-        if !key_set::is_kid(kid) {
-            let most = KeySet::MAX_KID_LEN;
-            let why = format!("its header has no `kid` of 1 to {most} bytes without control characters");
-            return Err(FederationError::Malformed(why));
-        }
+        plain("kid", compact.header_text("kid"))?;
+        // Optional (RFC 7515 §4.1.4): a token without it may be of any of the issuer's keys.
+        let kid = match compact.header.get("kid") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(kid)) if kid.is_empty() => None,
+            Some(Value::String(kid)) if key_set::is_kid(kid) => Some(kid.clone()),
+            Some(_) => {
+                let most = KeySet::MAX_KID_LEN;
+                let why = format!("its header's `kid` is not a string of 1 to {most} bytes without control characters");
+                return Err(FederationError::Malformed(why));
+            }
+        };
         let signature = compact.signature()?;
         let claims = compact.payload()?;
         let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
         if issuer.is_empty() || issuer.len() > UpstreamIssuer::MAX_LEN {
             return Err(FederationError::Malformed("its `iss` is missing, empty or too long".to_owned()));
         }
-        Ok(Self {
-            issuer: issuer.to_owned(),
-            kid: kid.to_owned(),
-            algorithm,
-            message: compact.message.to_owned(),
-            signature,
-            claims,
-        })
+        plain("iss", issuer)?;
+        Ok(Self { issuer: issuer.to_owned(), kid, algorithm, message: compact.message.to_owned(), signature, claims })
     }
 
     /// The issuer that it claims to be of.
@@ -73,9 +73,9 @@ impl UnverifiedToken {
         &self.issuer
     }
 
-    /// The key that it claims to be signed with.
-    pub fn kid(&self) -> &str {
-        &self.kid
+    /// The key that it claims to be signed with, where it names one.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
     }
 
     /// The algorithm that it claims to be signed with.
@@ -95,12 +95,7 @@ impl UnverifiedToken {
         if !provider.algorithms.contains(&algorithm) {
             return Err(FederationError::AlgorithmNotAllowed { provider: provider.name.clone(), algorithm });
         }
-        let shown = || self.kid.chars().take(64).collect();
-        let key = keys.find(&self.kid, algorithm).map_err(|none| match none {
-            NoKey::Unknown => FederationError::UnknownKey(shown()),
-            NoKey::OtherAlgorithm => FederationError::KeyAlgorithm { kid: shown(), algorithm },
-        })?;
-        key.verify(self.message.as_bytes(), &self.signature).map_err(|_| FederationError::Signature)?;
+        self.check_signature(keys)?;
         let audience = self.audience(provider)?;
         let expires_at = self.expires_at(provider, now)?;
         let remember_until = expires_at
@@ -115,6 +110,25 @@ impl UnverifiedToken {
         }?;
         let kind = provider.kind;
         Ok(UpstreamToken { kind, use_id, subject, audience, expires_at, remember_until, attributes })
+    }
+
+    fn check_signature(&self, keys: &KeySet) -> Result<(), FederationError> {
+        let algorithm = self.algorithm;
+        let kid = self.kid.as_deref();
+        let candidates = keys.find(kid, algorithm);
+        if candidates.iter().any(|key| key.verify(self.message.as_bytes(), &self.signature).is_ok()) {
+            return Ok(());
+        }
+        let Some(kid) = kid else { return Err(FederationError::NoKeyOf { algorithm, tried: candidates.len() }) };
+        let shown: String = kid.chars().take(64).collect();
+        Err(match (keys.contains(kid), candidates.is_empty()) {
+            (true, false) => FederationError::Signature,
+            (true, true) => FederationError::KeyAlgorithm { kid: shown, algorithm },
+            (false, _) => match keys.passed_over().iter().find(|entry| entry.kid.as_deref() == Some(kid)) {
+                Some(entry) => FederationError::KeyPassedOver { kid: shown, reason: entry.reason.clone() },
+                None => FederationError::UnknownKey(shown),
+            },
+        })
     }
 
     /// The one audience, which must mean us.
@@ -164,7 +178,12 @@ impl UnverifiedToken {
     /// What tells this token from all others of its provider: `jti`, or where there is none what was signed. Not the signature: an ECDSA
     /// signature can be changed into another valid one by anybody, and the token would count as new.
     fn use_id(&self, provider: &Provider) -> Result<TokenUseId, FederationError> {
-        let named = if self.claims.contains_key("jti") { self.text("jti", MAX_JTI_LEN)? } else { &self.message };
+        let number = self.claims.get("jti").filter(|jti| jti.is_u64()).map(ToString::to_string);
+        let named = match &number {
+            Some(number) => number,
+            None if self.claims.contains_key("jti") => self.text("jti", MAX_JTI_LEN)?,
+            None => &self.message,
+        };
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, named.as_bytes()).as_ref());
         Ok(TokenUseId { provider: provider.name.clone(), hash })
@@ -175,6 +194,13 @@ impl UnverifiedToken {
         let good = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
         if good { Ok(text) } else { Err(FederationError::claim(name, "is missing, empty, too long or not plain text")) }
     }
+}
+
+/// Refuses a text of an unverified token that no log shows as it is: it would move a terminal's cursor, or forge a line.
+fn plain(name: &str, text: &str) -> Result<(), FederationError> {
+    let Some(character) = first_invisible(text) else { return Ok(()) };
+    let code = u32::from(character);
+    Err(FederationError::Malformed(format!("its `{name}` holds U+{code:04X}, a control or invisible character")))
 }
 
 /// What a token's uses are counted under: its provider, and SHA-256 of its `jti` (of what was signed, where it has none).

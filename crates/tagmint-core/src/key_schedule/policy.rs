@@ -54,13 +54,17 @@ pub enum RotationError {
         /// The least.
         at_least: SignedDuration,
     },
-    /// A successor is planned already, and it cannot come sooner.
-    #[error("the key `{kid}` is next and begins to sign at {active_at}; it cannot come sooner")]
+    /// A successor is planned already, and begins to sign no later than what was asked for.
+    #[error("the key `{kid}` is next and begins to sign at {active_at}, which is no later than what was asked for; {}", sooner(*active_at, *soonest, at_least))]
     AlreadyPlanned {
         /// The next key.
         kid: KeyId,
         /// When it begins to sign.
         active_at: Timestamp,
+        /// The soonest moment at which it may begin.
+        soonest: Timestamp,
+        /// How long a key must be published before it signs.
+        at_least: SignedDuration,
     },
     /// A successor waits for its witness, and its time cannot come sooner.
     #[error(
@@ -94,4 +98,13 @@ pub enum RotationError {
     /// The key has been withdrawn before.
     #[error("the key `{0}` is withdrawn already")]
     AlreadyWithdrawn(KeyId),
+}
+
+/// Whether a planned key may come forward, and how.
+fn sooner(active_at: Timestamp, soonest: Timestamp, at_least: &SignedDuration) -> String {
+    if soonest < active_at {
+        format!("it may begin at {soonest}: `tagmint keys rotate --after {}s`", at_least.as_secs())
+    } else {
+        format!("it may not begin sooner, because a key must be published for {at_least:#} before it signs")
+    }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod clock;
 mod waiting;
 
 const POLICY: RotationPolicy = RotationPolicy {

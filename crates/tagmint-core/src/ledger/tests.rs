@@ -1,5 +1,7 @@
 //! Every way to tamper with a ledger, and what tells.
 
+mod archives;
+
 use super::*;
 use crate::{environment::Environment, issuer::IssuerUrl};
 
@@ -22,6 +24,7 @@ fn entry(number: i64) -> LedgerEntry {
                 refusal_id: format!("rfs_{number:026}").parse().unwrap(),
                 code: "no_rule".into(),
                 detail: "no rule".into(),
+                omitted: None,
             })
         } else {
             Outcome::Minted(Minted {

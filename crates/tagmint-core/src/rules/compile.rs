@@ -9,7 +9,7 @@ use super::{
     context,
     expression::{Expression, shortened},
     limits, lint,
-    providers::Providers,
+    providers::{self, Providers},
     rule::{Choice, FromText, Rule, Tag, TagSource, Text},
     template::Template,
 };
@@ -78,6 +78,10 @@ fn compile(configs: &[RuleConfig], providers: &Providers) -> Result<RuleSet, Vec
             "all expressions together could take {steps} steps for the largest identity; {most} are \
              allowed: simplify those with macros"
         ));
+    }
+    // Only a rule that is whole says which issuers fit.
+    if rules.len() == configs.len() {
+        compiler.issuers(configs, &rules);
     }
     if compiler.errors.is_empty() {
         let by_name = by_name.into_keys().collect();
@@ -186,6 +190,23 @@ impl Compiler<'_> {
             let unknown = || format!("no `[[provider]]` is called `{}`; there {}", shortened(name, 60), known.listed());
             compiler.ok(field, known.find(name).map(|(name, _)| name.clone()).ok_or_else(unknown))
         })
+    }
+
+    /// Claims of several issuers are not told apart by a rule that names none.
+    fn issuers(&mut self, configs: &[RuleConfig], rules: &[Rule]) {
+        for (index, (config, rule)) in configs.iter().zip(rules).enumerate() {
+            let fitting = lint::issuers::confused(rule, self.providers);
+            let Some(first) = fitting.first() else { continue };
+            let (first, all) = (first.name.clone(), providers::in_words(fitting.iter().copied()));
+            self.at = (index, config.name.clone());
+            self.fail(
+                "provider",
+                format!(
+                    "missing, and the rule fits tokens of more than one issuer ({all}), whose claims can be the same: a job of one passes \
+                     for a job of the other. Add `provider = [\"{first}\"]`, or list all that you mean"
+                ),
+            );
+        }
     }
 
     /// A provider that `source` excludes could never be the identity's.

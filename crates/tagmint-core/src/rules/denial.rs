@@ -1,7 +1,7 @@
 //! Why a request is refused, for the ledger, the log and the caller.
 
 use super::{RuleName, expression::shortened};
-use crate::{claims::InvalidClaim, tags::InvalidTag};
+use crate::{claims::InvalidClaim, sanitize::redact, tags::InvalidTag};
 
 /// A refusal. `Display` is for the log: it may quote the identity's attributes and CEL's own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -191,7 +191,7 @@ impl Denial {
     }
 }
 
-/// What a caller wrote, short enough for a message.
+/// What a caller wrote, short enough for a message and without what looks like a credential: it lands in the log and the ledger.
 pub(super) fn quoted(text: &str) -> String {
-    shortened(text, 100)
+    shortened(&redact(text), 100)
 }

@@ -12,9 +12,11 @@
 //! | `pattern` | what a regular expression leaves open |
 //! | `platform` | what each platform's attributes are |
 //! | `conditions`, `values` | the checks of `when`, and of what goes into the token |
+//! | `issuers` | which issuers' claims a rule reads without naming one: an error |
 
 mod alternatives;
 mod conditions;
+pub(super) mod issuers;
 mod paths;
 mod pattern;
 mod platform;

@@ -1,62 +1,100 @@
 //! The providers that rules may name.
 
-use std::collections::BTreeSet;
+use crate::federation::{Provider, ProviderKind, ProviderName, UpstreamIssuer};
 
-use crate::federation::{Provider, ProviderKind, ProviderName};
-
-/// Names and kinds of the configured providers, in their order.
+/// The configured providers as far as rules are concerned with them, in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Providers {
-    known: Vec<(ProviderName, ProviderKind)>,
-    /// Claims that some of them give to rules beside their kind's.
-    further: BTreeSet<String>,
+    known: Vec<Known>,
+}
+
+/// A configured provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) name: ProviderName,
+    pub(super) kind: ProviderKind,
+    issuer: Option<UpstreamIssuer>,
+    /// The claims that the configuration lists for it.
+    claims: Option<Vec<String>>,
+}
+
+impl Known {
+    /// What tells its issuer from others': the URL, or its name where no URL is known.
+    pub(super) fn issuer(&self) -> &str {
+        self.issuer.as_ref().map_or(self.name.as_str(), UpstreamIssuer::as_str)
+    }
+
+    /// Whether its identities may have this attribute.
+    pub(super) fn may_have(&self, name: &str) -> bool {
+        let listed = self.claims.as_ref().map(|claims| claims.iter().any(|claim| claim == name));
+        match self.kind {
+            ProviderKind::Oidc => listed.unwrap_or(true),
+            ProviderKind::GithubActions | ProviderKind::Gitlab => {
+                self.kind.attributes().any(|known| known == name)
+                    || (self.kind == ProviderKind::GithubActions && name.starts_with("repo_property_"))
+                    || listed.unwrap_or(false)
+            }
+        }
+    }
 }
 
 impl Providers {
     /// No provider: identities come from sessions and bearers alone.
     pub const fn none() -> Self {
-        Self { known: Vec::new(), further: BTreeSet::new() }
+        Self { known: Vec::new() }
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Known> {
+        self.known.iter()
     }
 
     /// The provider of this name.
     pub(super) fn find(&self, name: &str) -> Option<(&ProviderName, ProviderKind)> {
-        self.known.iter().find(|(known, _)| known.as_str() == name).map(|(name, kind)| (name, *kind))
+        self.known.iter().find(|known| known.name.as_str() == name).map(|known| (&known.name, known.kind))
     }
 
     /// The kinds, each as often as there are providers of it.
     pub(super) fn kinds(&self) -> impl Iterator<Item = ProviderKind> {
-        self.known.iter().map(|(_, kind)| *kind)
+        self.known.iter().map(|known| known.kind)
     }
 
     /// Whether some provider gives rules this claim beside its kind's.
     pub(super) fn give_further(&self, claim: &str) -> bool {
-        self.further.contains(claim)
+        self.known.iter().filter_map(|known| known.claims.as_ref()).flatten().any(|listed| listed == claim)
     }
 
     /// "are `a`, `b`", for messages.
     pub(super) fn listed(&self) -> String {
-        let names: Vec<String> = self.known.iter().map(|(name, _)| format!("`{name}`")).collect();
-        match names.as_slice() {
+        match self.known.as_slice() {
             [] => "are none".to_owned(),
-            [one] => format!("is {one}"),
-            several => format!("are {}", several.join(", ")),
+            [one] => format!("is `{}`", one.name),
+            several => format!("are {}", in_words(several)),
         }
     }
 }
 
+/// "`a`, `b`", for messages.
+pub(super) fn in_words<'a>(providers: impl IntoIterator<Item = &'a Known>) -> String {
+    let names: Vec<String> = providers.into_iter().map(|known| format!("`{}`", known.name)).collect();
+    names.join(", ")
+}
+
 impl FromIterator<(ProviderName, ProviderKind)> for Providers {
     fn from_iter<T: IntoIterator<Item = (ProviderName, ProviderKind)>>(providers: T) -> Self {
-        Self { known: providers.into_iter().collect(), further: BTreeSet::new() }
+        let known = |(name, kind)| Known { name, kind, issuer: None, claims: None };
+        Self { known: providers.into_iter().map(known).collect() }
     }
 }
 
 impl<'a> FromIterator<&'a Provider> for Providers {
     fn from_iter<T: IntoIterator<Item = &'a Provider>>(providers: T) -> Self {
-        let mut all = Self::none();
-        for provider in providers {
-            all.known.push((provider.name.clone(), provider.kind));
-            all.further.extend(provider.claims.iter().flatten().cloned());
-        }
-        all
+        let known = |provider: &Provider| Known {
+            name: provider.name.clone(),
+            kind: provider.kind,
+            issuer: Some(provider.issuer.clone()),
+            claims: provider.claims.clone(),
+        };
+        Self { known: providers.into_iter().map(known).collect() }
     }
 }

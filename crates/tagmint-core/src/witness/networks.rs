@@ -73,6 +73,14 @@ impl Networks {
     }
 }
 
+/// A network of one address.
+impl From<IpAddr> for Networks {
+    fn from(address: IpAddr) -> Self {
+        let bits = bits(address);
+        Self(vec![(bits, bits)])
+    }
+}
+
 /// One network. A bare address is a network of one.
 impl FromStr for Networks {
     type Err = InvalidNetwork;

@@ -1,7 +1,7 @@
 //! The provider that an explanation takes as registered, and what may be wrong with its URL.
 
 use super::{
-    Advice, Question,
+    Advice, Asker, Question,
     claims::Claims,
     diff::{Comparison, likeness},
     other_issuer,
@@ -19,7 +19,12 @@ pub(super) struct Registered {
 
 impl Registered {
     /// The provider with the URL that was told; else the trust policy's that is most like the token's issuer; else the token's issuer itself.
-    pub(super) fn find(question: &Question<'_>, principals: &[&str], account: &str, claims: &Claims) -> Self {
+    pub(super) fn find(
+        question: &Question<'_>,
+        principals: &[&str],
+        (partition, account): (&str, &str),
+        claims: &Claims,
+    ) -> Self {
         let issuer = claims.text("iss").unwrap_or_default();
         let of_policy = principals
             .iter()
@@ -34,7 +39,7 @@ impl Registered {
         };
         let registration = Registration { url: url.clone(), client_ids, ..Registration::default() };
         let register = if question.local { OidcProvider::register_local } else { OidcProvider::register };
-        Self { provider: register(account, registration), url }
+        Self { provider: register(account, registration).map(|provider| provider.in_partition(partition)), url }
     }
 
     /// The check that IAM refused.
@@ -49,14 +54,20 @@ impl Registered {
     }
 
     /// What to do about a URL that IAM doesn't register.
-    pub(super) fn advice_on_url(&self, claims: &Claims) -> Advice {
+    pub(super) fn advice_on_url(&self, claims: &Claims, asker: Asker) -> Advice {
         let authority = self.url.split("://").nth(1).unwrap_or(&self.url).split('/').next().unwrap_or_default();
         let fix = if !self.url.starts_with("https://") {
             "IAM registers issuers on https alone: serve the issuer on https, and register that URL".to_owned()
         } else if authority.contains(':') {
-            "IAM registers no issuer on another port than 443: serve the issuer on 443, with a URL and an `iss` without port. \
-             (`tagmint localaws` takes issuers with a port: --localaws explains what it would say)"
-                .to_owned()
+            let local = match asker {
+                Asker::Explain => {
+                    ". (`tagmint localaws` takes issuers with a port: --localaws explains what it would say)"
+                }
+                Asker::Maker => "",
+            };
+            format!(
+                "IAM registers no issuer on another port than 443: serve the issuer on 443, with a URL and an `iss` without port{local}"
+            )
         } else if self.url.contains(['?', '#']) {
             "a provider's URL has no query and no fragment: register the bare issuer".to_owned()
         } else {

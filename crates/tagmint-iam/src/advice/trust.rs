@@ -3,17 +3,18 @@
 mod condition;
 
 use super::{
-    Advice,
+    Advice, Asker,
     claims::Claims,
     diff::{Comparison, likeness},
-    known_keys, request,
+    keys, known_keys, request, version,
 };
 use crate::{
     arn::Arn,
     condition::ConditionTrace,
     evaluate::{Decision, Outcome, StatementRef, StatementTrace},
-    policy::{Effect, Policy, Principals},
+    policy::{Effect, Policy, Principals, Version},
     provider::OidcProvider,
+    service::ASSUME_WITH_WEB_IDENTITY,
     web_identity::Check,
 };
 
@@ -90,13 +91,14 @@ pub(super) fn advice(
     decision: &Decision,
     provider: &OidcProvider,
     claims: &Claims,
+    asker: Asker,
 ) -> Advice {
     let Some(statement) = telling(action, decision) else {
         return plain(format!("the trust policy has no Allow statement: add one for {action} with {}", provider.arn()));
     };
     let at = place(&statement.at);
     if decision.outcome == Outcome::ExplicitDeny {
-        return denied(statement, &at, action, provider.url());
+        return denied(policy, statement, &at, action, provider.url(), asker);
     }
     if !statement.action {
         return missing_action(action, &at, claims, provider);
@@ -108,7 +110,15 @@ pub(super) fn advice(
         return plain(format!("{at} does not apply; allow {action} to {}", provider.arn()));
     };
     let comparison = compared(failed, &at);
-    Advice { fix: condition::fix(failed, provider, claims), comparison }
+    let fix = literal(policy, failed).unwrap_or_else(|| condition::fix(failed, provider, claims, asker));
+    Advice { fix, comparison }
+}
+
+/// That a variable of a condition is plain text in the policy's version.
+fn literal(policy: &Policy, condition: &ConditionTrace) -> Option<String> {
+    let mut variables = condition.expected.iter().filter_map(|expected| version::variable(expected));
+    let variable = variables.next().filter(|_| policy.version == Version::V2008)?;
+    Some(version::fix("the trust policy", variable))
 }
 
 fn plain(fix: String) -> Advice {
@@ -153,6 +163,10 @@ fn principal(policy: &Policy, statement: &StatementTrace, at: &str, provider: &O
         format!("the principal of {at} differs from the provider in a slash at the end: write {arn}")
     } else if nearest.eq_ignore_ascii_case(arn) {
         format!("the principal of {at} differs from the provider in letters' case, which counts: write {arn}")
+    } else if let Some((named, own)) = other_partition(nearest, arn) {
+        format!(
+            "the principal of {at} is in the partition {named}, the role in {own}, and a role trusts the providers of its own account only: write {arn}"
+        )
     } else if is_of_another_account(nearest, arn) {
         format!(
             "the principal of {at} is another account's provider, and a role trusts the providers of its own account alone: register the issuer \
@@ -165,6 +179,13 @@ fn principal(policy: &Policy, statement: &StatementTrace, at: &str, provider: &O
     Advice { fix, comparison: Some(comparison) }
 }
 
+/// The partitions of two ARNs, where they differ in the partition alone.
+fn other_partition<'a>(named: &'a str, arn: &'a str) -> Option<(&'a str, &'a str)> {
+    let (named, arn) = (Arn::split(named)?, Arn::split(arn)?);
+    let differs = named.partition != arn.partition && Arn { partition: arn.partition, ..named } == arn;
+    differs.then_some((named.partition, arn.partition))
+}
+
 /// Whether two providers' ARNs differ in the account alone.
 fn is_of_another_account(named: &str, arn: &str) -> bool {
     let (Some(named), Some(arn)) = (Arn::split(named), Arn::split(arn)) else { return false };
@@ -172,9 +193,19 @@ fn is_of_another_account(named: &str, arn: &str) -> bool {
 }
 
 /// A denial, and the trap that a negated operator is true for a missing key.
-fn denied(statement: &StatementTrace, at: &str, action: &str, url: &str) -> Advice {
+fn denied(policy: &Policy, statement: &StatementTrace, at: &str, action: &str, url: &str, asker: Asker) -> Advice {
+    if let Some(fix) = statement.conditions.iter().find_map(|condition| literal(policy, condition)) {
+        return plain(format!("{at} denies {action}: {fix}"));
+    }
     let absent = |condition: &&ConditionTrace| condition.actual.is_none() && condition.operator.contains("Not");
     if let Some(trap) = statement.conditions.iter().find(absent) {
+        if let Some(never) = keys::never(ASSUME_WITH_WEB_IDENTITY, &trap.key) {
+            let instead = keys::instead(ASSUME_WITH_WEB_IDENTITY, &trap.key);
+            return plain(format!(
+                "{at} denies {action}: its {} on {} is true for a request without the key, and {never}. {instead}",
+                trap.operator, trap.key
+            ));
+        }
         if !known_keys::exists(&trap.key, url) {
             return plain(format!(
                 "{at} denies {action} to every token: its {} on {} is true for a request without the key, and {}",
@@ -183,7 +214,7 @@ fn denied(statement: &StatementTrace, at: &str, action: &str, url: &str) -> Advi
                 known_keys::reason(&trap.key, url)
             ));
         }
-        if let Some(advice) = request::advice(&trap.key) {
+        if let Some(advice) = request::advice(&trap.key, asker) {
             return plain(format!("{at} denies {action} to a request without {}; {advice}", trap.key));
         }
         return plain(format!(
@@ -203,7 +234,7 @@ fn denied(statement: &StatementTrace, at: &str, action: &str, url: &str) -> Advi
 /// The policy's value that is most like the request's, beside it.
 fn compared(condition: &ConditionTrace, at: &str) -> Option<Comparison> {
     let what = format!("{} {}, {at}", condition.operator, condition.key);
-    let side = if request::advice(&condition.key).is_some() { "request" } else { "token" };
+    let side = if request::is_outside(&condition.key) { "request" } else { "token" };
     let Some(actual) = condition.actual.as_ref().and_then(|values| values.first()) else {
         let wanted = condition.expected.join(" | ");
         return Some(Comparison::new(what, ("policy", &wanted), (side, None)));

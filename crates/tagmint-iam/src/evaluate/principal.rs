@@ -64,6 +64,9 @@ pub(super) enum Admission {
 }
 
 pub(super) fn admission(element: &PrincipalElement, caller: &Caller, effect: Effect) -> Admission {
+    if element.negated && effect == Effect::Deny {
+        return if is_spared(&element.principals, caller) { Admission::None } else { Admission::Direct };
+    }
     let star = match caller {
         // Recorded answer of STS: an allowance to `{"AWS": "*"}` admits no web identity. Nothing says that a denial spares it, too.
         Caller::WebIdentity { .. } if effect == Effect::Allow && !element.negated => Admission::None,
@@ -74,12 +77,44 @@ pub(super) fn admission(element: &PrincipalElement, caller: &Caller, effect: Eff
     let named = named(&element.principals, caller, star);
     match (element.negated, named) {
         (false, named) => named,
-        // With Deny, `NotPrincipal` spares whom it names; a role's session is spared where the role or its account is named.
-        (true, Admission::None) => Admission::Direct,
-        // With Allow, naming an account alone doesn't exclude each of its members.
-        (true, Admission::Account) if effect == Effect::Allow => Admission::Direct,
+        // With Allow, `NotPrincipal` leaves out whom it names. Naming an account alone doesn't leave out each of its members.
+        (true, Admission::None | Admission::Account) => Admission::Direct,
         (true, _) => Admission::None,
     }
+}
+
+/// Whether `NotPrincipal` with Deny spares a caller. "AWS might validate the account first, and then the user. If an assumed-role user […] is
+/// being evaluated, AWS might validate the account first, then the role, and then the assumed-role user": each of them has to be named (IAM
+/// user guide, "AWS JSON policy elements: NotPrincipal").
+fn is_spared(principals: &Principals, caller: &Caller) -> bool {
+    let Principals::Listed { aws, federated, service, canonical_user: _ } = principals else { return true };
+    if aws.iter().any(|name| name == "*") {
+        return true;
+    }
+    let names = |arn: &String| aws.contains(arn);
+    let account = |arn: &str| aws.iter().any(|name| is_account_of(name, arn));
+    match caller {
+        Caller::WebIdentity { provider } => federated.iter().any(|name| name == provider || name == "*"),
+        Caller::RoleSession { role_arn, session_arn } => account(role_arn) && names(role_arn) && names(session_arn),
+        Caller::User { arn } => {
+            account(arn) && (names(arn) || Arn::split(arn).is_some_and(|arn| arn.resource == "root"))
+        }
+        Caller::Service { name } => service.contains(name),
+        Caller::Anonymous => false,
+    }
+}
+
+/// Whether a principal is the account, or the account's root, that an ARN belongs to.
+fn is_account_of(name: &str, arn: &str) -> bool {
+    let Some(of) = Arn::split(arn).filter(Arn::has_account) else { return false };
+    if is_account(name) {
+        return name == of.account;
+    }
+    Arn::split(name).is_some_and(|named| {
+        named.service == "iam"
+            && named.resource == "root"
+            && (named.partition, named.account) == (of.partition, of.account)
+    })
 }
 
 /// Whether a statement is for everyone: `"*"`, or `*` among the principals of AWS.
@@ -109,20 +144,15 @@ fn named_aws(name: &str, caller: &Caller, star: Admission) -> Admission {
     if name == "*" {
         return star;
     }
-    let (arns, account): (&[(&String, Admission)], _) = match caller {
+    let (arns, own): (&[(&String, Admission)], _) = match caller {
         Caller::RoleSession { role_arn, session_arn } => {
-            (&[(session_arn, Admission::Session), (role_arn, Admission::Direct)], caller.account())
+            (&[(session_arn, Admission::Session), (role_arn, Admission::Direct)], role_arn)
         }
-        Caller::User { arn } => (&[(arn, Admission::Direct)], caller.account()),
+        Caller::User { arn } => (&[(arn, Admission::Direct)], arn),
         _ => return Admission::None,
     };
     if let Some((_, admission)) = arns.iter().find(|(arn, _)| *arn == name) {
         return *admission;
     }
-    let named_account = if is_account(name) {
-        Some(name)
-    } else {
-        Arn::split(name).filter(|arn| arn.service == "iam" && arn.resource == "root").map(|arn| arn.account)
-    };
-    if named_account.is_some() && named_account == account { Admission::Account } else { Admission::None }
+    if is_account_of(name, own) { Admission::Account } else { Admission::None }
 }

@@ -290,3 +290,105 @@ proptest! {
         prop_assert_eq!(allowed(&statements), allowed(&reversed));
     }
 }
+
+/// IAM user guide, "AWS JSON policy elements: NotPrincipal": the account, the user or role, and the session have each to be named.
+#[test]
+fn whom_not_principal_with_deny_spares() {
+    const ROOT: &str = "arn:aws:iam::111122223333:root";
+    const BOB: &str = "arn:aws:iam::111122223333:user/Bob";
+    let user = |arn: &str| Caller::User { arn: arn.to_owned() };
+    let web = Caller::WebIdentity { provider: PROVIDER.to_owned() };
+    let service = Caller::Service { name: "s3.amazonaws.com".to_owned() };
+    let aws = |names: &[&str]| serde_json::json!({"AWS": names}).to_string();
+    let cases = [
+        (aws(&[BOB, ROOT]), user(BOB), true),
+        (aws(&[BOB, "111122223333"]), user(BOB), true),
+        (aws(&[BOB]), user(BOB), false),
+        (aws(&[ROOT]), user(BOB), false),
+        (aws(&[ROOT]), user(ROOT), true),
+        (aws(&[BOB, ROOT]), user(ROOT), true),
+        (aws(&[BOB]), user(ROOT), false),
+        (aws(&[BOB, ROOT]), user("arn:aws:iam::111122223333:user/Eve"), false),
+        (aws(&[BOB, "arn:aws-cn:iam::111122223333:root"]), user(BOB), false),
+        (aws(&[BOB, "arn:aws:iam::444455556666:root"]), user(BOB), false),
+        (aws(&[BOB, ROOT]), session(), false),
+        (aws(&[ROLE, ROOT]), session(), false),
+        (aws(&[SESSION, ROLE]), session(), false),
+        (aws(&[SESSION, ROOT]), session(), false),
+        (aws(&[SESSION, ROLE, ROOT]), session(), true),
+        (aws(&["arn:aws:sts::111122223333:assumed-role/deploy/you", ROLE, ROOT]), session(), false),
+        (aws(&["*"]), session(), true),
+        (r#""*""#.to_owned(), session(), true),
+        (r#""*""#.to_owned(), Caller::Anonymous, true),
+        (aws(&[BOB, ROOT]), Caller::Anonymous, false),
+        (aws(&[BOB, ROOT]), service.clone(), false),
+        (r#"{"Service": "s3.amazonaws.com"}"#.to_owned(), service.clone(), true),
+        (r#"{"Service": "sns.amazonaws.com"}"#.to_owned(), service, false),
+        (format!(r#"{{"Federated": "{PROVIDER}"}}"#), web.clone(), true),
+        (format!(r#"{{"Federated": "{PROVIDER}/x"}}"#), web, false),
+    ];
+    for (named, caller, spared) in cases {
+        let resource = policy(&format!(r#"{{"Effect":"Deny","NotPrincipal":{named},"Action":"s3:*","Resource":"*"}}"#));
+        let context = Context::new();
+        let request =
+            Request { caller: &caller, action: "s3:GetObject", resource: "arn:aws:s3:::b/x", context: &context };
+        let policies = Policies { identity: &[], session: None, resource: Some(&resource), same_account: true };
+        let denied = access(policies, request).outcome == Outcome::ExplicitDeny;
+        assert_eq!(denied, !spared, "{named} {caller:?}");
+    }
+}
+
+/// With Allow, everyone is let in whom `NotPrincipal` does not name.
+#[test]
+fn whom_not_principal_with_allow_lets_in() {
+    let cases = [
+        (format!(r#"{{"AWS":"{ROLE}"}}"#), session(), false),
+        (format!(r#"{{"AWS":"{SESSION}"}}"#), session(), false),
+        (r#"{"AWS":"111122223333"}"#.to_owned(), session(), true),
+        (r#"{"AWS":"arn:aws:iam::111122223333:role/other"}"#.to_owned(), session(), true),
+        (format!(r#"{{"AWS":"{ROLE}"}}"#), Caller::Anonymous, true),
+        (r#""*""#.to_owned(), session(), false),
+        (
+            r#"{"Service":"s3.amazonaws.com"}"#.to_owned(),
+            Caller::Service { name: "s3.amazonaws.com".to_owned() },
+            false,
+        ),
+    ];
+    for (named, caller, expected) in cases {
+        let resource =
+            policy(&format!(r#"{{"Effect":"Allow","NotPrincipal":{named},"Action":"s3:*","Resource":"*"}}"#));
+        let context = Context::new();
+        let request =
+            Request { caller: &caller, action: "s3:GetObject", resource: "arn:aws:s3:::b/x", context: &context };
+        let policies = Policies { identity: &[], session: None, resource: Some(&resource), same_account: true };
+        assert_eq!(access(policies, request).is_allowed(), expected, "{named} {caller:?}");
+    }
+}
+
+/// A key that requests of the action never have is absent, whatever the context holds.
+#[test]
+fn keys_that_the_action_never_has_are_absent() {
+    let caller = session();
+    let allows = |action: &str, resource: &str, key: &str| {
+        let policy = policy(&format!(
+            r#"{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{{"StringEquals":{{"{key}":"v"}}}}}}"#
+        ));
+        let context = Context::new().with(key, "v");
+        let request = Request { caller: &caller, action, resource, context: &context };
+        access(Policies { identity: &[policy], session: None, resource: None, same_account: true }, request)
+            .is_allowed()
+    };
+    for (action, key, expected) in [
+        ("s3:ListBucket", "s3:prefix", true),
+        ("s3:GetObject", "s3:prefix", false),
+        ("S3:getobject", "S3:PREFIX", false),
+        ("s3:PutObject", "s3:ExistingObjectTag/a", false),
+        ("s3:PutObject", "s3:RequestObjectTag/a", true),
+        ("s3:GetObject", "sts:ExternalId", false),
+        ("s3:GetObject", "aws:SourceIp", true),
+        ("s3:GetObject", "team", true),
+        ("sqs:SendMessage", "s3:prefix", true),
+    ] {
+        assert_eq!(allows(action, "arn:aws:s3:::b/x", key), expected, "{action} {key}");
+    }
+}

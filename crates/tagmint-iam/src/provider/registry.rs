@@ -8,24 +8,31 @@ use super::{IamCode, IamError, MAX_PROVIDERS, OidcProvider, Registration};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderRegistry {
     account: String,
+    partition: String,
     providers: BTreeMap<String, OidcProvider>,
 }
 
 impl ProviderRegistry {
     /// An account without providers.
     pub fn new(account: &str) -> Self {
-        Self { account: account.to_owned(), providers: BTreeMap::new() }
+        Self { account: account.to_owned(), partition: "aws".to_owned(), providers: BTreeMap::new() }
+    }
+
+    /// The same in another partition than `aws`.
+    #[must_use]
+    pub fn in_partition(self, partition: &str) -> Self {
+        Self { partition: partition.to_owned(), ..self }
     }
 
     /// `CreateOpenIDConnectProvider`.
     pub fn create(&mut self, registration: Registration) -> Result<&OidcProvider, IamError> {
-        let provider = OidcProvider::register(&self.account, registration)?;
+        let provider = OidcProvider::register(&self.account, registration)?.in_partition(&self.partition);
         self.insert(provider)
     }
 
     /// The same for a stand-in of AWS ([`OidcProvider::register_local`]).
     pub fn create_local(&mut self, registration: Registration) -> Result<&OidcProvider, IamError> {
-        let provider = OidcProvider::register_local(&self.account, registration)?;
+        let provider = OidcProvider::register_local(&self.account, registration)?.in_partition(&self.partition);
         self.insert(provider)
     }
 

@@ -17,7 +17,7 @@ const LOCAL: &str = "Local";
 
 pub fn create(call: &mut Call<'_>) -> Answer {
     let (name, path) = (name(call.params, "PolicyName", MAX_NAME_LEN)?, path(call.params)?);
-    let document = identity_policy(call.params)?;
+    let document = identity_policy(call)?;
     // Names are unique in the account, whatever their paths.
     if call.account.policies.values().any(|policy| policy.name.eq_ignore_ascii_case(name)) {
         let message = format!("A policy called {name} already exists. Duplicate names are not allowed.");
@@ -29,7 +29,7 @@ pub fn create(call: &mut Call<'_>) -> Answer {
         name: name.to_owned(),
         path: path.to_owned(),
         id: call.ids.unique("ANPA")?,
-        arn: arn("policy", path, name),
+        arn: arn(&call.account.scope, "policy", path, name),
         created: call.now,
         updated: call.now,
         description: call.params.get("Description").map(str::to_owned),
@@ -45,7 +45,7 @@ pub fn create(call: &mut Call<'_>) -> Answer {
 
 pub fn get(call: &mut Call<'_>) -> Answer {
     let arn = call.params.need("PolicyArn")?;
-    if managed::document(arn).is_some() {
+    if call.account.document_of_aws(arn).is_some() {
         return Ok(Some(Xml::new().within("Policy", described_of_aws(call.account, arn))));
     }
     Ok(Some(Xml::new().within("Policy", described(call.account, policy(call)?))))
@@ -58,7 +58,7 @@ pub fn list(call: &mut Call<'_>) -> Answer {
     let account: &Account = call.account;
     let own = account.policies.values().map(|policy| (policy.arn.clone(), described(account, policy)));
     let of_aws = managed::ALL.iter().map(|(name, _)| {
-        let arn = format!("arn:aws:iam::aws:policy/{name}");
+        let arn = managed::arn(&account.scope.partition, name);
         let xml = described_of_aws(account, &arn);
         (arn, xml)
     });
@@ -85,7 +85,7 @@ pub fn delete(call: &mut Call<'_>) -> Answer {
 }
 
 pub fn create_version(call: &mut Call<'_>) -> Answer {
-    let document = identity_policy(call.params)?.to_owned();
+    let document = identity_policy(call)?.to_owned();
     let (now, default) = (call.now, call.params.get("SetAsDefault") == Some("true"));
     let policy = policy_mut(call)?;
     if policy.versions.len() >= MAX_VERSIONS {
@@ -104,7 +104,7 @@ pub fn create_version(call: &mut Call<'_>) -> Answer {
 
 pub fn get_version(call: &mut Call<'_>) -> Answer {
     let (arn, id) = (call.params.need("PolicyArn")?, call.params.need("VersionId")?);
-    if let Some(document) = managed::document(arn).filter(|_| id == "v1") {
+    if let Some(document) = call.account.document_of_aws(arn).filter(|_| id == "v1") {
         let version =
             PolicyVersion { id: id.to_owned(), created: jiff::Timestamp::UNIX_EPOCH, document: document.to_owned() };
         let xml = described_version(&version, true).text("Document", encode(document));

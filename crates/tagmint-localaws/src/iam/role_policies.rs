@@ -9,7 +9,7 @@ use crate::{query::QueryError, sigv4::encode, xml::Xml};
 const MAX_NAME_LEN: usize = 128;
 
 pub fn put(call: &mut Call<'_>) -> Answer {
-    let (name, document) = (name(call.params, "PolicyName", MAX_NAME_LEN)?, identity_policy(call.params)?);
+    let (name, document) = (name(call.params, "PolicyName", MAX_NAME_LEN)?, identity_policy(call)?);
     role_mut(call)?.inline.insert(name.to_owned(), document.to_owned());
     Ok(None)
 }

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tagmint_iam::trust_policy;
-
 use super::{Answer, Call, arn, listed_tags, name, path, tag_list, time};
 use crate::{
     account::{Account, Role, Tags},
     query::QueryError,
     sigv4::encode,
+    stored,
     xml::Xml,
 };
 
@@ -21,7 +20,7 @@ pub fn create(call: &mut Call<'_>) -> Answer {
     }
     let (name, path) = (name(call.params, "RoleName", MAX_NAME_LEN)?, path(call.params)?);
     let trust_policy = call.params.need("AssumeRolePolicyDocument")?;
-    trust_policy::check(trust_policy)?;
+    let trusted = stored::trust_policy(call.account, trust_policy)?;
     // Role names differ in more than case.
     if call.account.roles.keys().any(|present| present.eq_ignore_ascii_case(name)) {
         return Err(QueryError::new(409, "EntityAlreadyExists", format!("Role with name {name} already exists.")));
@@ -32,28 +31,30 @@ pub fn create(call: &mut Call<'_>) -> Answer {
         name: name.to_owned(),
         path: path.to_owned(),
         id: call.ids.unique("AROA")?,
-        arn: arn("role", path, name),
+        arn: arn(&call.account.scope, "role", path, name),
         created: call.now,
         description: call.params.get("Description").map(str::to_owned),
         max_session_seconds: max_session(call)?.unwrap_or(DEFAULT_MAX_SESSION),
         trust_policy: trust_policy.to_owned(),
+        trusted,
         inline: BTreeMap::new(),
         attached: BTreeSet::new(),
         tags,
     };
-    let xml = Xml::new().within("Role", described(&role));
+    let xml = Xml::new().within("Role", described(call.account, &role));
     call.account.roles.insert(name.to_owned(), role);
     Ok(Some(xml))
 }
 
 pub fn get(call: &mut Call<'_>) -> Answer {
-    Ok(Some(Xml::new().within("Role", described(role(call)?))))
+    Ok(Some(Xml::new().within("Role", described(call.account, role(call)?))))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "all actions have one type")]
 pub fn list(call: &mut Call<'_>) -> Answer {
     let prefix = call.params.get("PathPrefix").unwrap_or("/");
-    let roles = call.account.roles.values().filter(|role| role.path.starts_with(prefix)).map(described);
+    let roles = call.account.roles.values().filter(|role| role.path.starts_with(prefix));
+    let roles = roles.map(|role| described(call.account, role));
     Ok(Some(Xml::new().list("Roles", roles).text("IsTruncated", "false")))
 }
 
@@ -86,16 +87,16 @@ pub fn update(call: &mut Call<'_>) -> Answer {
 
 pub fn update_description(call: &mut Call<'_>) -> Answer {
     let description = call.params.need("Description")?.to_owned();
-    let role = role_mut(call)?;
-    role.description = Some(description);
-    Ok(Some(Xml::new().within("Role", described(role))))
+    role_mut(call)?.description = Some(description);
+    Ok(Some(Xml::new().within("Role", described(call.account, role(call)?))))
 }
 
 pub fn update_trust(call: &mut Call<'_>) -> Answer {
     let document = call.params.need("PolicyDocument")?.to_owned();
     role(call)?;
-    trust_policy::check(&document)?;
-    role_mut(call)?.trust_policy = document;
+    let trusted = stored::trust_policy(call.account, &document)?;
+    let role = role_mut(call)?;
+    (role.trust_policy, role.trusted) = (document, trusted);
     Ok(None)
 }
 
@@ -149,14 +150,14 @@ fn max_session(call: &Call<'_>) -> Result<Option<i64>, QueryError> {
     )))
 }
 
-fn described(role: &Role) -> Xml {
+fn described(account: &Account, role: &Role) -> Xml {
     Xml::new()
         .text("Path", &role.path)
         .text("RoleName", &role.name)
         .text("RoleId", &role.id)
         .text("Arn", &role.arn)
         .text("CreateDate", time(role.created))
-        .text("AssumeRolePolicyDocument", encode(&role.trust_policy))
+        .text("AssumeRolePolicyDocument", encode(&role.shown_trust_policy(account)))
         .maybe("Description", role.description.as_deref())
         .text("MaxSessionDuration", role.max_session_seconds.to_string())
         .and(tag_list(role.tags.iter()))

@@ -18,6 +18,7 @@ use super::{
     Peer,
     actions::{Asked, Need, needs},
     context::RequestKeys,
+    decide::Decided,
     failure::S3Failure,
     policy,
     signing::BodyMismatch,
@@ -25,6 +26,9 @@ use super::{
 use crate::{authorize::Question, aws::Aws, front, sessions::Principal};
 
 const SECURITY_TOKEN: &str = "x-amz-security-token";
+/// Whose bucket the client takes it for: another account's is refused (user guide of S3, "Verifying bucket ownership").
+const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
+const EXPECTED_SOURCE_OWNER: &str = "x-amz-source-expected-bucket-owner";
 
 /// Decides over S3's operations.
 pub struct Access(pub Arc<Aws>);
@@ -40,14 +44,19 @@ pub struct Caller {
 #[async_trait::async_trait]
 impl S3Access for Access {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let keys = RequestKeys::of(request.uri(), request.headers());
+        let operation = request.s3_op().name().to_owned();
+        let decided = request.extensions_mut().get::<Decided>().map(|decided| decided.0.name);
+        if decided != Some(operation.as_str()) {
+            // s3s would do something else than what the request was decided to be.
+            return Err(S3Failure::not_implemented(&format!("s3:{operation} by this request")).into());
+        }
+        let keys = RequestKeys::of(&operation, request.uri(), request.headers());
         let access_key = request.credentials().map(|credentials| credentials.access_key.clone());
         let principal = principal(&self.0, access_key.as_deref(), request.headers(), &keys)?;
         let peer = request.extensions_mut().get::<Peer>().map(|peer| SocketAddr::new(peer.0, 0));
         // The front always tells the peer; an address that no policy names stands in for a missing one.
         let peer = peer.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)));
         let base = front::request_context(&self.0, &principal, request.headers(), peer);
-        let operation = request.s3_op().name().to_owned();
         let wanted = needs(&operation, &asked(request, &keys))?;
         let caller = Caller { principal, base, keys };
         if operation != "CreateBucket" {
@@ -62,8 +71,16 @@ impl S3Access for Access {
                 }
             }
         }
+        for name in [EXPECTED_OWNER, EXPECTED_SOURCE_OWNER] {
+            if request.headers().get(name).is_some_and(|owner| owner.as_bytes() != self.0.scope.account.as_bytes()) {
+                return Err(S3Failure::denied("Access Denied").into());
+            }
+        }
         for need in &wanted {
             caller.allow(&self.0, need)?;
+        }
+        if request.headers().keys().any(|name| name.as_str().starts_with("x-amz-grant-")) {
+            return Err(S3Failure::new(400, "AccessControlListNotSupported", "The bucket does not allow ACLs").into());
         }
         if request.extensions_mut().get::<BodyMismatch>().is_some() {
             return Err(BodyMismatch::refusal().into());
@@ -77,8 +94,8 @@ impl Caller {
     /// Asks the engine for one permission.
     pub fn allow(&self, aws: &Aws, need: &Need) -> Result<(), S3Failure> {
         let config = need.bucket.as_deref().and_then(|bucket| aws.storage.config(bucket).ok());
-        let text = config.as_ref().and_then(|config| config.policy.as_deref());
-        let resource_policy = text.and_then(|text| Policy::parse_as(Kind::Resource, text).ok());
+        let text = config.as_ref().and_then(|config| policy::shown(aws, config));
+        let resource_policy = text.and_then(|text| Policy::parse_as(Kind::Resource, &text).ok());
         if matches!(self.principal, Principal::Anonymous) {
             let restricted =
                 config.is_some_and(|config| config.public_access.unwrap_or_default().restrict_public_buckets);
@@ -90,8 +107,8 @@ impl Caller {
             (Some(bucket), Some(key)) => aws.storage.tags(bucket, key, need.version.as_deref()),
             _ => Vec::new(),
         };
-        let context = self.keys.context(&self.base, need, &tags);
-        let resource = need.resource();
+        let context = self.keys.context(&aws.scope, &self.base, need, &tags);
+        let resource = need.resource(&aws.scope);
         let question = Question {
             principal: &self.principal,
             action: need.action,
@@ -131,7 +148,7 @@ fn principal(
     let invalid = || S3Failure::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid.");
     let is_administrator = access_key == aws.account().administrator.id;
     match (is_administrator, aws.sessions.get(access_key), token) {
-        (true, _, None) => Ok(Principal::Administrator),
+        (true, _, None) => Ok(Principal::Administrator(Arc::clone(&aws.scope))),
         (false, Some(session), Some(token)) if session.token == token => Ok(Principal::Session(Box::new(session))),
         (false, Some(_), None) => {
             let message = "The AWS Access Key Id you provided does not exist in our records.";

@@ -1,6 +1,7 @@
 //! Which permissions an operation needs (API reference of S3; service authorization reference of S3).
 
 use super::failure::S3Failure;
+use crate::scope::Scope;
 
 /// A permission that an operation needs: the action, and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,11 +18,11 @@ pub struct Need {
 
 impl Need {
     /// The resource's ARN.
-    pub fn resource(&self) -> String {
+    pub fn resource(&self, scope: &Scope) -> String {
         match (&self.bucket, &self.key) {
-            (None, _) => "arn:aws:s3:::*".to_owned(),
-            (Some(bucket), None) => format!("arn:aws:s3:::{bucket}"),
-            (Some(bucket), Some(key)) => format!("arn:aws:s3:::{bucket}/{key}"),
+            (None, _) => scope.s3("*"),
+            (Some(bucket), None) => scope.s3(bucket),
+            (Some(bucket), Some(key)) => scope.s3(&format!("{bucket}/{key}")),
         }
     }
 }
@@ -43,7 +44,12 @@ pub struct Asked<'a> {
     pub acl: bool,
 }
 
-/// The permissions for an operation as s3s names it. One that this stand-in doesn't do is refused here, before anything happens.
+/// Whether this stand-in does an operation.
+pub fn is_implemented(operation: &str) -> bool {
+    !matches!(needs(operation, &Asked::default()), Err(failure) if failure.code() == "NotImplemented")
+}
+
+/// The permissions for an operation as S3 names it. One that this stand-in doesn't do is refused here, before anything happens.
 pub fn needs(operation: &str, asked: &Asked<'_>) -> Result<Vec<Need>, S3Failure> {
     if let Some(action) = on_bucket(operation) {
         return Ok(vec![need(action, asked.bucket, None, None)]);
@@ -141,7 +147,7 @@ mod tests {
     use super::*;
 
     fn actions(operation: &str, asked: &Asked<'_>) -> Vec<(&'static str, String)> {
-        needs(operation, asked).unwrap().iter().map(|need| (need.action, need.resource())).collect()
+        needs(operation, asked).unwrap().iter().map(|need| (need.action, need.resource(&Scope::default()))).collect()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{
     access::Caller, buckets, copying, failure::S3Failure, lifecycle, listing, multipart::Uploads, objects, policy,
     store::Encryption,
 };
-use crate::{account::ACCOUNT, aws::Aws};
+use crate::{aws::Aws, scope::Scope};
 
 /// S3 on the store.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ impl Backend {
 }
 
 /// The owner of everything: the account, in the form of a canonical user id.
-pub fn owner() -> Owner {
-    Owner { display_name: None, id: Some(format!("{ACCOUNT:0<64}")) }
+pub fn owner(scope: &Scope) -> Owner {
+    Owner { display_name: None, id: Some(format!("{:0<64}", scope.account)) }
 }
 
 /// A time as s3s has it.
@@ -73,7 +73,7 @@ impl S3 for Backend {
     }
 
     async fn head_bucket(&self, _: S3Request<HeadBucketInput>) -> Answer<HeadBucketOutput> {
-        ok(buckets::head())
+        ok(buckets::head(&self.aws.scope))
     }
 
     async fn list_buckets(&self, req: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
@@ -81,8 +81,7 @@ impl S3 for Backend {
     }
 
     async fn get_bucket_location(&self, _: S3Request<GetBucketLocationInput>) -> Answer<GetBucketLocationOutput> {
-        // us-east-1 is told as no constraint (API reference).
-        ok(GetBucketLocationOutput::default())
+        ok(buckets::location(&self.aws.scope))
     }
 
     async fn get_bucket_policy(&self, req: S3Request<GetBucketPolicyInput>) -> Answer<GetBucketPolicyOutput> {
@@ -121,7 +120,7 @@ impl S3 for Backend {
     }
 
     async fn get_bucket_acl(&self, _: S3Request<GetBucketAclInput>) -> Answer<GetBucketAclOutput> {
-        ok(buckets::acl())
+        ok(buckets::acl(&self.aws.scope))
     }
 
     async fn get_bucket_tagging(&self, req: S3Request<GetBucketTaggingInput>) -> Answer<GetBucketTaggingOutput> {
@@ -319,7 +318,7 @@ impl S3 for Backend {
 
     async fn copy_object(&self, req: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
         let caller = caller(&req)?;
-        ok(copying::copy(&self.aws, &caller, req.input).await?)
+        ok(copying::copy(&self.aws, &caller, &req.headers, req.input).await?)
     }
 
     async fn get_object_attributes(
@@ -333,8 +332,8 @@ impl S3 for Backend {
     async fn get_object_acl(&self, req: S3Request<GetObjectAclInput>) -> Answer<GetObjectAclOutput> {
         let caller = caller(&req)?;
         objects::find(&self.aws, &caller, &req.input.bucket, &req.input.key, req.input.version_id.as_deref())?;
-        let grants = Some(vec![buckets::full_control()]);
-        ok(GetObjectAclOutput { grants, owner: Some(owner()), request_charged: None })
+        let grants = Some(vec![buckets::full_control(&self.aws.scope)]);
+        ok(GetObjectAclOutput { grants, owner: Some(owner(&self.aws.scope)), request_charged: None })
     }
 
     async fn get_object_tagging(&self, req: S3Request<GetObjectTaggingInput>) -> Answer<GetObjectTaggingOutput> {
@@ -393,13 +392,13 @@ impl S3 for Backend {
     }
 
     async fn list_parts(&self, req: S3Request<ListPartsInput>) -> Answer<ListPartsOutput> {
-        ok(self.uploads.parts(req.input)?)
+        ok(self.uploads.parts(&self.aws.scope, req.input)?)
     }
 
     async fn list_multipart_uploads(
         &self,
         req: S3Request<ListMultipartUploadsInput>,
     ) -> Answer<ListMultipartUploadsOutput> {
-        ok(self.uploads.list(req.input)?)
+        ok(self.uploads.list(&self.aws.scope, req.input)?)
     }
 }

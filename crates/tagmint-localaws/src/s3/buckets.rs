@@ -8,18 +8,17 @@ use super::{
     policy,
     store::{Encryption, PublicAccess, Versioning},
 };
-use crate::{account::REGION, aws::Aws};
+use crate::{
+    aws::Aws,
+    scope::{REGION, Scope},
+};
 
 type Outcome<T> = Result<T, S3Failure>;
 
 /// `CreateBucket`, in the one region that there is.
 pub fn create(aws: &Aws, input: CreateBucketInput) -> Outcome<CreateBucketOutput> {
     let constraint = input.create_bucket_configuration.and_then(|configuration| configuration.location_constraint);
-    if let Some(region) = constraint.filter(|region| region.as_str() != REGION) {
-        let message =
-            format!("The {} location constraint is not the region of tagmint localaws, {REGION}.", region.as_str());
-        return Err(S3Failure::new(400, "IllegalLocationConstraintException", message));
-    }
+    located(&aws.scope, constraint.as_ref().map(BucketLocationConstraint::as_str))?;
     if input.object_lock_enabled_for_bucket == Some(true) {
         return Err(S3Failure::not_implemented("object lock"));
     }
@@ -29,6 +28,28 @@ pub fn create(aws: &Aws, input: CreateBucketInput) -> Outcome<CreateBucketOutput
         aws.storage.change_bucket(&input.bucket, |config| config.ownership = Some(ownership.as_str().to_owned()))?;
     }
     Ok(CreateBucketOutput { location: Some(format!("/{}", input.bucket)) })
+}
+
+/// A bucket is made in the region of the endpoint, which has to be named anywhere but in us-east-1 (API reference of S3, `CreateBucket`).
+fn located(scope: &Scope, constraint: Option<&str>) -> Outcome<()> {
+    let region = scope.region.as_str();
+    let told = match constraint {
+        Some(constraint) if constraint == region => return Ok(()),
+        None | Some("") if region == REGION => return Ok(()),
+        None | Some("") => "unspecified",
+        Some(constraint) => constraint,
+    };
+    let message = format!(
+        "The {told} location constraint is incompatible for the region specific endpoint this request was sent to. (tagmint localaws is in \
+         {region}; --region starts it in another one)"
+    );
+    Err(S3Failure::new(400, "IllegalLocationConstraintException", message))
+}
+
+/// `GetBucketLocation`, which tells us-east-1 as no constraint (API reference).
+pub fn location(scope: &Scope) -> GetBucketLocationOutput {
+    let region = Some(&scope.region).filter(|region| *region != REGION);
+    GetBucketLocationOutput { location_constraint: region.map(|region| region.clone().into()) }
 }
 
 /// ACLs that grant nothing to others. Since April 2023 buckets take no others unless they are told to; here nothing would enforce them.
@@ -44,26 +65,26 @@ pub fn list(aws: &Aws, input: ListBucketsInput) -> ListBucketsOutput {
     let prefix = input.prefix.clone().unwrap_or_default();
     let buckets = aws.storage.list_buckets().into_iter().filter(|(name, _)| name.starts_with(&prefix));
     let buckets = buckets.map(|(name, config)| Bucket {
-        bucket_region: Some(REGION.to_owned()),
+        bucket_region: Some(aws.scope.region.clone()),
         creation_date: Some(timestamp(config.created)),
         name: Some(name),
     });
     ListBucketsOutput {
         buckets: Some(buckets.collect()),
-        owner: Some(owner()),
+        owner: Some(owner(&aws.scope)),
         prefix: input.prefix,
         ..ListBucketsOutput::default()
     }
 }
 
 /// `HeadBucket`.
-pub fn head() -> HeadBucketOutput {
-    HeadBucketOutput { bucket_region: Some(REGION.to_owned()), ..HeadBucketOutput::default() }
+pub fn head(scope: &Scope) -> HeadBucketOutput {
+    HeadBucketOutput { bucket_region: Some(scope.region.clone()), ..HeadBucketOutput::default() }
 }
 
 /// `GetBucketPolicy`.
 pub fn get_policy(aws: &Aws, bucket: &str) -> Outcome<GetBucketPolicyOutput> {
-    let policy = aws.storage.config(bucket)?.policy;
+    let policy = policy::shown(aws, &aws.storage.config(bucket)?);
     let missing = || S3Failure::new(404, "NoSuchBucketPolicy", "The bucket policy does not exist");
     Ok(GetBucketPolicyOutput { policy: Some(policy.ok_or_else(missing)?) })
 }
@@ -104,13 +125,13 @@ pub fn put_versioning(aws: &Aws, input: PutBucketVersioningInput) -> Outcome<Put
 }
 
 /// `GetBucketAcl`: the owner's full control.
-pub fn acl() -> GetBucketAclOutput {
-    GetBucketAclOutput { grants: Some(vec![full_control()]), owner: Some(owner()) }
+pub fn acl(scope: &Scope) -> GetBucketAclOutput {
+    GetBucketAclOutput { grants: Some(vec![full_control(scope)]), owner: Some(owner(scope)) }
 }
 
 /// The only grant that there is.
-pub fn full_control() -> Grant {
-    let Owner { display_name, id } = owner();
+pub fn full_control(scope: &Scope) -> Grant {
+    let Owner { display_name, id } = owner(scope);
     let grantee =
         Grantee { display_name, id, type_: Type::from_static(Type::CANONICAL_USER), email_address: None, uri: None };
     Grant { grantee: Some(grantee), permission: Some(Permission::from_static(Permission::FULL_CONTROL)) }

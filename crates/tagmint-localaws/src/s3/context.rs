@@ -1,10 +1,10 @@
 //! What of a request goes into the evaluation context (service authorization reference of S3, "Condition keys for Amazon S3").
 
 use http::{HeaderMap, Uri};
-use tagmint_iam::context::Context;
+use tagmint_iam::{context::Context, service};
 
 use super::actions::Need;
-use crate::query::Params;
+use crate::{query::Params, scope::Scope};
 
 /// Headers that are condition keys of their own name, for requests that write.
 const HEADER_KEYS: [&str; 17] = [
@@ -35,11 +35,22 @@ pub struct RequestKeys {
     presigned: bool,
     signed: bool,
     tags: Vec<(String, String)>,
+    creates: Option<bool>,
+}
+
+/// Whether an operation that needs `s3:PutObject` makes an object, or is a step on the way to one (user guide of S3, "Enforce conditional writes
+/// on Amazon S3 buckets"). The steps take no conditions.
+fn creates(operation: &str) -> Option<bool> {
+    match operation {
+        "PutObject" | "CopyObject" | "CompleteMultipartUpload" => Some(true),
+        "CreateMultipartUpload" | "UploadPart" | "UploadPartCopy" => Some(false),
+        _ => None,
+    }
 }
 
 impl RequestKeys {
     /// Reads a request.
-    pub fn of(uri: &Uri, headers: &HeaderMap) -> Self {
+    pub fn of(operation: &str, uri: &Uri, headers: &HeaderMap) -> Self {
         let query = Params::parse(uri.query().unwrap_or_default().as_bytes());
         let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let tags = value("x-amz-tagging").unwrap_or_default();
@@ -48,6 +59,7 @@ impl RequestKeys {
             signed: headers.contains_key(http::header::AUTHORIZATION),
             headers: HEADER_KEYS.into_iter().filter_map(|name| Some((name, value(name)?))).collect(),
             tags: form_urlencoded::parse(tags.as_bytes()).into_owned().collect(),
+            creates: creates(operation),
             query,
         }
     }
@@ -57,35 +69,45 @@ impl RequestKeys {
         self.query.get(name)
     }
 
-    /// The keys for one permission: what belongs to listing is there for listing alone, and the tags of an object for that object.
-    pub fn context(&self, base: &Context, need: &Need, existing_tags: &[(String, String)]) -> Context {
-        let mut context = base.clone().with("s3:ResourceAccount", crate::account::ACCOUNT);
-        context.set("aws:ResourceAccount", vec![crate::account::ACCOUNT.to_owned()]);
+    /// The keys for one permission: those that requests of its action can have (service authorization reference).
+    pub fn context(&self, scope: &Scope, base: &Context, need: &Need, existing_tags: &[(String, String)]) -> Context {
+        let action = service::action(need.action);
+        let mut context = base.clone().with("aws:ResourceAccount", &scope.account);
+        let mut set = |key: &str, value: &str| {
+            if action.is_none_or(|action| action.has_key(key)) {
+                context.set(key, vec![value.to_owned()]);
+            }
+        };
+        set("s3:ResourceAccount", &scope.account);
         if self.presigned || self.signed {
-            let kind = if self.presigned { "REST-QUERY-STRING" } else { "REST-HEADER" };
-            context = context.with("s3:authType", kind).with("s3:signatureversion", "AWS4-HMAC-SHA256");
+            set("s3:authType", if self.presigned { "REST-QUERY-STRING" } else { "REST-HEADER" });
+            set("s3:signatureversion", "AWS4-HMAC-SHA256");
         }
-        if matches!(need.action, "s3:ListBucket" | "s3:ListBucketVersions") {
-            for (key, name) in [("s3:prefix", "prefix"), ("s3:delimiter", "delimiter"), ("s3:max-keys", "max-keys")] {
-                if let Some(value) = self.query.get(name) {
-                    context = context.with(key, value);
-                }
+        for (key, name) in [("s3:prefix", "prefix"), ("s3:delimiter", "delimiter"), ("s3:max-keys", "max-keys")] {
+            if let Some(value) = self.query.get(name) {
+                set(key, value);
             }
         }
         if let Some(version) = &need.version {
-            context = context.with("s3:VersionId", version);
+            set("s3:VersionId", version);
         }
         for (name, value) in &self.headers {
-            context = context.with(&format!("s3:{name}"), value);
+            if self.creates != Some(false) || !matches!(*name, "if-match" | "if-none-match") {
+                set(&format!("s3:{name}"), value);
+            }
+        }
+        if let Some(creates) = self.creates {
+            set("s3:ObjectCreationOperation", if creates { "true" } else { "false" });
         }
         for (key, value) in existing_tags {
-            context.set(&format!("s3:ExistingObjectTag/{key}"), vec![value.clone()]);
+            set(&format!("s3:ExistingObjectTag/{key}"), value);
         }
-        if !self.tags.is_empty() {
-            for (key, value) in &self.tags {
-                context.set(&format!("s3:RequestObjectTag/{key}"), vec![value.clone()]);
-            }
-            context = context.with_many("s3:RequestObjectTagKeys", self.tags.iter().map(|(key, _)| key));
+        for (key, value) in &self.tags {
+            set(&format!("s3:RequestObjectTag/{key}"), value);
+        }
+        let keys = "s3:RequestObjectTagKeys";
+        if !self.tags.is_empty() && action.is_none_or(|action| action.has_key(keys)) {
+            context = context.with_many(keys, self.tags.iter().map(|(key, _)| key));
         }
         context
     }

@@ -1,8 +1,9 @@
 //! Copies of objects.
 
+use http::{HeaderMap, HeaderName, header};
 use s3s::dto::{
-    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag, GetObjectInput, MetadataDirective,
-    ObjectCannedACL, ServerSideEncryption, TaggingDirective,
+    CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, ETag, ETagCondition, GetObjectInput,
+    MetadataDirective, ObjectCannedACL, ServerSideEncryption, TaggingDirective,
 };
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     backend::timestamp,
     buckets::{own_keys, private_acl},
     failure::S3Failure,
-    objects::{find, header_tags, readable, shown_version, sorted},
+    objects::{current, find, header_tags, readable, shown_version, sorted, writable},
     store::{Headers, NewObject, Version},
 };
 use crate::aws::Aws;
@@ -26,8 +27,24 @@ pub fn source(aws: &Aws, caller: &Caller, source: &CopySource) -> Outcome<Versio
     find(aws, caller, bucket, key, version_id.as_deref())
 }
 
+/// A condition on the object that is written, which s3s does not read for copies. S3 takes an entity tag without its quotes, too.
+fn condition(headers: &HeaderMap, name: HeaderName) -> Outcome<Option<ETagCondition>> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let quoted = || ETagCondition::parse_http_header(format!("\"{text}\"").as_bytes());
+    let parsed = ETagCondition::parse_http_header(text.as_bytes()).or_else(|_| quoted());
+    parsed.map(Some).map_err(|_| S3Failure::argument(format!("`{text}` is not an entity tag")))
+}
+
 /// `CopyObject`.
-pub async fn copy(aws: &Aws, caller: &Caller, input: CopyObjectInput) -> Outcome<CopyObjectOutput> {
+pub async fn copy(
+    aws: &Aws,
+    caller: &Caller,
+    headers: &HeaderMap,
+    input: CopyObjectInput,
+) -> Outcome<CopyObjectOutput> {
+    let (if_match, if_none_match) = (condition(headers, header::IF_MATCH)?, condition(headers, header::IF_NONE_MATCH)?);
+    let check = |current: Option<&Version>| writable(current, if_match.as_ref(), if_none_match.as_ref());
     private_acl(input.acl.as_ref().map(ObjectCannedACL::as_str))?;
     own_keys(input.server_side_encryption.as_ref().map(ServerSideEncryption::as_str))?;
     own_keys(input.sse_customer_algorithm.as_deref().map(|_| "customer keys"))?;
@@ -63,6 +80,8 @@ pub async fn copy(aws: &Aws, caller: &Caller, input: CopyObjectInput) -> Outcome
         caller.allow(aws, &need("s3:PutObjectTagging", &input.bucket, &input.key))?;
     }
     let tags = if replace_tags { header_tags(input.tagging.as_deref())? } else { from.tags };
+    // Refused before the data is copied, so that nothing is left over.
+    check(current(aws, &input.bucket, &input.key).as_ref())?;
     let data = aws.ids.opaque()?;
     tokio::fs::copy(aws.storage.data_file(from.data.as_deref().unwrap_or_default()), aws.storage.data_file(&data))
         .await?;
@@ -82,7 +101,7 @@ pub async fn copy(aws: &Aws, caller: &Caller, input: CopyObjectInput) -> Outcome
         tags,
         checksums: from.checksums,
     };
-    let version = aws.storage.put(&input.bucket, &input.key, object, aws.clock.now(), &aws.ids, |_| Ok(()))?;
+    let version = aws.storage.put(&input.bucket, &input.key, object, aws.clock.now(), &aws.ids, check)?;
     let CopySource::Bucket { bucket, .. } = &input.copy_source else {
         return Err(S3Failure::not_implemented("copying from access points"));
     };

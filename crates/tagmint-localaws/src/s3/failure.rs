@@ -7,17 +7,23 @@ use s3s::{S3Error, S3ErrorCode};
 
 /// A refusal of S3: code, status, words (API reference of S3, "Error responses").
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {message}")]
+#[error("{code}: {message}{}", detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})")))]
 pub struct S3Failure {
     code: &'static str,
     status: u16,
     message: Cow<'static, str>,
+    detail: Option<String>,
 }
 
 impl S3Failure {
     /// A refusal.
     pub fn new(status: u16, code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, status, message: message.into() }
+        Self { code, status, message: message.into(), detail: None }
+    }
+
+    /// The same with what S3 does not say: where the mistake is, and what to do about it. Clients are not told.
+    pub(super) fn with_detail(self, detail: String) -> Self {
+        Self { detail: Some(detail), ..self }
     }
 
     /// The code.

@@ -113,12 +113,12 @@ fn current(aws: &Aws, bucket: &str, prefix: &str) -> Result<Vec<(String, Version
     Ok(current.map(|(version, _)| (version.key.clone(), version)).collect())
 }
 
-fn object(version: Version, encoding: &Encoding, with_owner: bool) -> Object {
+fn object(version: Version, encoding: &Encoding, owner: Option<s3s::dto::Owner>) -> Object {
     Object {
         e_tag: Some(ETag::Strong(version.etag)),
         key: Some(encoding.text(version.key)),
         last_modified: Some(timestamp(version.modified)),
-        owner: with_owner.then(owner),
+        owner,
         size: i64::try_from(version.size).ok(),
         storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
         ..Object::default()
@@ -158,8 +158,9 @@ pub fn list_objects_v2(aws: &Aws, input: ListObjectsV2Input) -> Result<ListObjec
     let page = page(current(aws, &input.bucket, &prefix)?, &prefix, input.delimiter.as_deref(), after, max);
     let count = i32::try_from(page.entries.len()).ok();
     let (objects, groups) = split(page.entries);
-    let with_owner = input.fetch_owner.unwrap_or(false);
-    let contents: Vec<Object> = objects.into_iter().map(|version| object(version, &encoding, with_owner)).collect();
+    let owned_by = input.fetch_owner.unwrap_or(false).then(|| owner(&aws.scope));
+    let contents: Vec<Object> =
+        objects.into_iter().map(|version| object(version, &encoding, owned_by.clone())).collect();
     Ok(ListObjectsV2Output {
         common_prefixes: prefixes(groups, &encoding),
         contents: (!contents.is_empty()).then_some(contents),
@@ -185,7 +186,9 @@ pub fn list_objects(aws: &Aws, input: ListObjectsInput) -> Result<ListObjectsOut
     let after = input.marker.as_deref().filter(|marker| !marker.is_empty());
     let page = page(current(aws, &input.bucket, &prefix)?, &prefix, input.delimiter.as_deref(), after, max);
     let (objects, groups) = split(page.entries);
-    let contents: Vec<Object> = objects.into_iter().map(|version| object(version, &encoding, true)).collect();
+    let owned_by = Some(owner(&aws.scope));
+    let contents: Vec<Object> =
+        objects.into_iter().map(|version| object(version, &encoding, owned_by.clone())).collect();
     Ok(ListObjectsOutput {
         common_prefixes: prefixes(groups, &encoding),
         contents: (!contents.is_empty()).then_some(contents),
@@ -237,7 +240,7 @@ pub fn list_versions(aws: &Aws, input: ListObjectVersionsInput) -> Result<ListOb
                 is_latest: Some(latest),
                 key: Some(encoding.text(version.key)),
                 last_modified: Some(timestamp(version.modified)),
-                owner: Some(owner()),
+                owner: Some(owner(&aws.scope)),
                 version_id: Some(version.id),
             });
         } else {
@@ -246,7 +249,7 @@ pub fn list_versions(aws: &Aws, input: ListObjectVersionsInput) -> Result<ListOb
                 is_latest: Some(latest),
                 key: Some(encoding.text(version.key)),
                 last_modified: Some(timestamp(version.modified)),
-                owner: Some(owner()),
+                owner: Some(owner(&aws.scope)),
                 size: i64::try_from(version.size).ok(),
                 storage_class: Some(ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD)),
                 version_id: Some(version.id),

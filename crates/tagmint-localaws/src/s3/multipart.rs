@@ -29,11 +29,11 @@ use super::{
     copying::source,
     failure::S3Failure,
     listing::{Encoding, Entry, max_items, page, prefixes, split},
-    objects::{header_tags, shown_version, sorted, without_aws_chunked, writable},
+    objects::{current, header_tags, shown_version, sorted, without_aws_chunked, writable},
     receive::{Declared, Received, hex, receive},
     store::{Checksums, Headers, NewObject, Version},
 };
-use crate::aws::Aws;
+use crate::{aws::Aws, scope::Scope};
 
 type Outcome<T> = Result<T, S3Failure>;
 
@@ -193,6 +193,10 @@ impl Uploads {
             return Err(S3Failure::new(400, "MalformedXML", "The XML you provided was not well-formed"));
         }
         self.with(&input.bucket, &input.key, &input.upload_id, |upload| check_parts(upload, &wanted))??;
+        let (if_match, if_none_match) = (input.if_match, input.if_none_match);
+        let check = |current: Option<&Version>| writable(current, if_match.as_ref(), if_none_match.as_ref());
+        // A refused upload goes on being one.
+        check(current(aws, &input.bucket, &input.key).as_ref())?;
         // Nobody else completes it while the parts are put together.
         let Some(upload) = self.lock().remove(&input.upload_id) else { return Err(S3Failure::no_such_upload()) };
         let joined = join(aws, &upload, &wanted).await?;
@@ -206,8 +210,6 @@ impl Uploads {
             tags: upload.tags.clone(),
             checksums: Checksums::default(),
         };
-        let (if_match, if_none_match) = (input.if_match, input.if_none_match);
-        let check = |current: Option<&Version>| writable(current, if_match.as_ref(), if_none_match.as_ref());
         let version = aws.storage.put(&input.bucket, &input.key, object, aws.clock.now(), &aws.ids, check)?;
         Ok(CompleteMultipartUploadOutput {
             e_tag: Some(ETag::Strong(etag)),
@@ -228,7 +230,7 @@ impl Uploads {
     }
 
     /// `ListParts`.
-    pub fn parts(&self, input: ListPartsInput) -> Outcome<ListPartsOutput> {
+    pub fn parts(&self, scope: &Scope, input: ListPartsInput) -> Outcome<ListPartsOutput> {
         let max = input.max_parts.unwrap_or(1000).clamp(0, 1000);
         let after = input.part_number_marker.unwrap_or(0);
         let size = usize::try_from(max).unwrap_or_default();
@@ -244,7 +246,7 @@ impl Uploads {
             key: Some(input.key),
             max_parts: Some(max),
             next_part_number_marker: parts.last().and_then(|part| part.part_number).filter(|_| truncated),
-            owner: Some(owner()),
+            owner: Some(owner(scope)),
             part_number_marker: Some(after),
             parts: (!parts.is_empty()).then_some(parts),
             storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
@@ -254,7 +256,7 @@ impl Uploads {
     }
 
     /// `ListMultipartUploads`: by key, and those of a key by the time at which they began, with which their ids begin.
-    pub fn list(&self, input: ListMultipartUploadsInput) -> Outcome<ListMultipartUploadsOutput> {
+    pub fn list(&self, scope: &Scope, input: ListMultipartUploadsInput) -> Outcome<ListMultipartUploadsOutput> {
         let encoding = Encoding::of(input.encoding_type.clone())?;
         let (shown, max) =
             max_items(input.max_uploads, "Argument maxUploads must be an integer between 0 and 2147483647")?;
@@ -289,7 +291,7 @@ impl Uploads {
         let listed = items.into_iter().map(|(id, upload)| MultipartUpload {
             initiated: Some(timestamp(upload.initiated)),
             key: Some(encoding.text(upload.key.clone())),
-            owner: Some(owner()),
+            owner: Some(owner(scope)),
             storage_class: Some(StorageClass::from_static(StorageClass::STANDARD)),
             upload_id: Some(id.clone()),
             ..MultipartUpload::default()

@@ -59,6 +59,11 @@ pub fn writable(
     Ok(())
 }
 
+/// The version of an object that is there now.
+pub fn current(aws: &Aws, bucket: &str, key: &str) -> Option<Version> {
+    aws.storage.version(bucket, key, None).ok().filter(|version| !version.marker)
+}
+
 /// `PutObject`.
 pub async fn put(aws: &Aws, request: S3Request<PutObjectInput>) -> Outcome<PutObjectOutput> {
     let S3Request { input, headers, trailing_headers, .. } = request;
@@ -89,7 +94,7 @@ pub async fn put(aws: &Aws, request: S3Request<PutObjectInput>) -> Outcome<PutOb
     let (if_match, if_none_match) = (input.if_match, input.if_none_match);
     // Refused before the data becomes part of the object, so that it goes away.
     let check = |current: Option<&Version>| writable(current, if_match.as_ref(), if_none_match.as_ref());
-    check(aws.storage.version(&input.bucket, &input.key, None).ok().filter(|version| !version.marker).as_ref())?;
+    check(current(aws, &input.bucket, &input.key).as_ref())?;
     let object = NewObject { data: received.keep(), ..object };
     let version = aws.storage.put(&input.bucket, &input.key, object, aws.clock.now(), &aws.ids, check)?;
     let Checksums { crc32, crc32c, crc64nvme, sha1, sha256 } = version.checksums.clone();
@@ -262,8 +267,7 @@ pub fn head(aws: &Aws, caller: &Caller, input: HeadObjectInput) -> Outcome<HeadO
 /// `DeleteObject`.
 pub fn delete(aws: &Aws, input: DeleteObjectInput) -> Outcome<DeleteObjectOutput> {
     if let Some(condition) = &input.if_match {
-        let current = aws.storage.version(&input.bucket, &input.key, None).ok().filter(|version| !version.marker);
-        writable(current.as_ref(), Some(condition), None)?;
+        writable(current(aws, &input.bucket, &input.key).as_ref(), Some(condition), None)?;
     }
     let deleted =
         aws.storage.delete(&input.bucket, &input.key, input.version_id.as_deref(), aws.clock.now(), &aws.ids)?;
@@ -283,12 +287,23 @@ pub fn delete_many(aws: &Aws, caller: &Caller, input: DeleteObjectsInput) -> Out
     }
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
     for object in input.delete.objects {
-        let ObjectIdentifier { key, version_id, .. } = object;
+        let ObjectIdentifier { key, version_id, e_tag, last_modified_time, size } = object;
+        let unchanged = || match e_tag {
+            // Directory buckets compare them (API reference of S3, `ObjectIdentifier`).
+            _ if last_modified_time.is_some() || size.is_some() => {
+                Err(S3Failure::not_implemented("LastModifiedTime and Size of DeleteObjects"))
+            }
+            Some(e_tag) => {
+                writable(current(aws, &input.bucket, &key).as_ref(), Some(&ETagCondition::ETag(e_tag)), None)
+            }
+            None => Ok(()),
+        };
         let action = if version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
         let need =
             Need { action, bucket: Some(input.bucket.clone()), key: Some(key.clone()), version: version_id.clone() };
         let done = caller
             .allow(aws, &need)
+            .and_then(|()| unchanged())
             .and_then(|()| aws.storage.delete(&input.bucket, &key, version_id.as_deref(), aws.clock.now(), &aws.ids));
         match done {
             Ok(done) => deleted.push(DeletedObject {
@@ -313,10 +328,33 @@ pub fn delete_many(aws: &Aws, caller: &Caller, input: DeleteObjectsInput) -> Out
     })
 }
 
+/// The attributes that `x-amz-object-attributes` names: one header with commas, several headers, or both.
+fn asked_attributes(headers: &[ObjectAttributes]) -> Outcome<Vec<&str>> {
+    const ALL: [&str; 5] = [
+        ObjectAttributes::CHECKSUM,
+        ObjectAttributes::ETAG,
+        ObjectAttributes::OBJECT_PARTS,
+        ObjectAttributes::OBJECT_SIZE,
+        ObjectAttributes::STORAGE_CLASS,
+    ];
+    let asked: Vec<&str> = headers.iter().flat_map(|header| header.as_str().split(',')).map(str::trim).collect();
+    if asked.iter().all(|name| ALL.contains(name)) {
+        return Ok(asked);
+    }
+    Err(S3Failure::argument("Invalid attribute name specified."))
+}
+
+/// The number of parts of an object that was uploaded in parts: its entity tag ends with it.
+fn parts_of(version: &Version) -> Option<GetObjectAttributesParts> {
+    let (_, count) = version.etag.rsplit_once('-')?;
+    Some(GetObjectAttributesParts { total_parts_count: count.parse().ok(), ..GetObjectAttributesParts::default() })
+}
+
 /// `GetObjectAttributes`.
 pub fn attributes(aws: &Aws, caller: &Caller, input: GetObjectAttributesInput) -> Outcome<GetObjectAttributesOutput> {
+    let asked = asked_attributes(&input.object_attributes)?;
+    let wanted = |name: &str| asked.contains(&name);
     let version = find(aws, caller, &input.bucket, &input.key, input.version_id.as_deref())?;
-    let wanted = |name: &str| input.object_attributes.iter().any(|attribute| attribute.as_str() == name);
     let Checksums { crc32, crc32c, crc64nvme, sha1, sha256 } = version.checksums.clone();
     let checksum = Checksum {
         checksum_crc32: crc32,
@@ -330,6 +368,7 @@ pub fn attributes(aws: &Aws, caller: &Caller, input: GetObjectAttributesInput) -
         checksum: (wanted(ObjectAttributes::CHECKSUM) && version.checksums != Checksums::default()).then_some(checksum),
         e_tag: wanted(ObjectAttributes::ETAG).then(|| ETag::Strong(version.etag.clone())),
         last_modified: Some(timestamp(version.modified)),
+        object_parts: parts_of(&version).filter(|_| wanted(ObjectAttributes::OBJECT_PARTS)),
         object_size: i64::try_from(version.size).ok().filter(|_| wanted(ObjectAttributes::OBJECT_SIZE)),
         storage_class: wanted(ObjectAttributes::STORAGE_CLASS)
             .then(|| StorageClass::from_static(StorageClass::STANDARD)),

@@ -1,13 +1,12 @@
 //! Bucket policies: what S3 stores, and what it calls public.
 
 use tagmint_iam::{
-    arn::{Arn, RoleArn},
     condition::Test,
-    policy::{Effect, Kind, Policy, PrincipalElement, Principals, Statement},
+    policy::{Effect, Policy, Principals, Statement},
 };
 
-use super::failure::S3Failure;
-use crate::{account::ACCOUNT, aws::Aws};
+use super::{failure::S3Failure, store::BucketConfig};
+use crate::{aws::Aws, principals, stored};
 
 /// Largest bucket policy, in bytes (user guide of S3, "Bucket policies").
 const MAX_LEN: usize = 20 * 1024;
@@ -28,52 +27,29 @@ const FIXING_KEYS: [&str; 12] = [
     "s3:DataAccessPointArn",
 ];
 
-/// Checks a policy and hangs it on a bucket.
+/// Checks a policy and stores it at a bucket.
 pub fn put_policy(aws: &Aws, bucket: &str, text: &str) -> Result<(), S3Failure> {
-    let malformed = |message: String| S3Failure::new(400, "MalformedPolicy", message);
     if text.len() > MAX_LEN {
         return Err(S3Failure::new(400, "PolicyTooLarge", "The policy exceeds the maximum allowed document size."));
     }
-    let policy = Policy::parse_as(Kind::Resource, text).map_err(|error| malformed(error.to_string()))?;
-    for statement in &policy.statements {
-        check(aws, bucket, statement).map_err(|problem| malformed(problem.to_owned()))?;
-    }
+    let checked = stored::bucket_policy(&aws.account(), bucket, text);
+    let (policy, bound) = checked.map_err(|refusal| {
+        aws.explain(|| format!("{}: {}: {}", refusal.code, refusal.message, refusal.detail));
+        S3Failure::new(400, refusal.code, refusal.message).with_detail(refusal.detail)
+    })?;
     let blocked = aws.storage.config(bucket)?.public_access.unwrap_or_default().block_public_policy;
     if blocked && is_public(&policy) {
         return Err(S3Failure::denied(
             "Public policies are blocked by the BlockPublicPolicy setting of the bucket's public access block.",
         ));
     }
-    aws.storage.change_bucket(bucket, |config| config.policy = Some(text.to_owned()))
+    aws.storage.change_bucket(bucket, |config| (config.policy, config.policy_roles) = (Some(text.to_owned()), bound))
 }
 
-fn check(aws: &Aws, bucket: &str, statement: &Statement) -> Result<(), &'static str> {
-    let of_s3 = |name: &str| name == "*" || name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("s3:"));
-    if !statement.action.names.iter().all(|name| of_s3(name)) {
-        return Err("Policy has invalid action");
-    }
-    let own = format!("arn:aws:s3:::{bucket}");
-    let fits = |arn: &str| {
-        arn == own || arn.strip_prefix(&own).is_some_and(|rest| rest.starts_with('/') || rest.starts_with('*'))
-    };
-    let arns = statement.resource.iter().flat_map(|element| &element.arns);
-    if !arns.into_iter().all(|arn| fits(arn.source())) {
-        return Err("Policy has invalid resource");
-    }
-    match &statement.principal {
-        Some(PrincipalElement { principals: Principals::Listed { aws: names, .. }, .. }) => {
-            if names.iter().all(|name| exists(aws, name)) { Ok(()) } else { Err("Invalid principal in policy") }
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether a principal can be named: S3 looks roles up. Those of other accounts aren't known here.
-fn exists(aws: &Aws, name: &str) -> bool {
-    if let Some(role) = RoleArn::parse(name) {
-        return role.account != ACCOUNT || aws.account().role_by_arn(name).is_some();
-    }
-    name == "*" || tagmint_iam::arn::is_account(name) || Arn::split(name).is_some_and(|arn| arn.has_account())
+/// A bucket's policy as S3 shows it, and as it counts.
+pub fn shown(aws: &Aws, config: &BucketConfig) -> Option<String> {
+    let text = config.policy.as_deref()?;
+    Some(principals::shown(&aws.account(), text, &config.policy_roles).into_owned())
 }
 
 /// Whether a policy lets the public in.
@@ -104,6 +80,8 @@ fn is_fixed(statement: &Statement) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tagmint_iam::policy::Kind;
+
     use super::*;
 
     fn public(principal: &str, condition: &str) -> bool {

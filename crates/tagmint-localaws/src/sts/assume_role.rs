@@ -16,10 +16,11 @@ use super::{
     web_identity::{role_tags, transitive},
 };
 use crate::{
-    account::{ACCOUNT, Role},
+    account::Role,
     authorize::Question,
     aws::Aws,
     query::{Params, QueryError},
+    scope::Scope,
     sessions::{Principal, Session},
     xml::Xml,
 };
@@ -48,7 +49,8 @@ pub fn assume_role(aws: &Aws, principal: &Principal, params: &Params, base: &Con
     }
     let wish = wish(aws, principal, params)?;
     let context = context(base, params, &wish);
-    let trust = Policy::parse_as(Kind::Trust, &wish.role.trust_policy)
+    let trust = wish.role.shown_trust_policy(&aws.account()).into_owned();
+    let trust = Policy::parse_as(Kind::Trust, &trust)
         .map_err(|error| QueryError::new(500, "InternalFailure", error.to_string()))?;
     let asked = [
         ("sts:AssumeRole", true),
@@ -58,11 +60,15 @@ pub fn assume_role(aws: &Aws, principal: &Principal, params: &Params, base: &Con
     for (action, _) in asked.into_iter().filter(|(_, needed)| *needed) {
         let question =
             Question { principal, action, resource: &wish.role.arn, context: &context, resource_policy: None };
-        aws.trust(&trust, question).map_err(|_| denied(principal, action, &wish.role.arn))?;
+        aws.trust(&trust, question).map_err(|refused| {
+            let mut error = denied(principal, action, &wish.role.arn);
+            error.message.push_str(refused.hint());
+            error
+        })?;
     }
     let policies = session_policies(&aws.account(), params)?;
     let now = aws.clock.now();
-    let arn = format!("arn:aws:sts::{ACCOUNT}:assumed-role/{}/{}", wish.role.name, wish.session_name);
+    let arn = aws.scope.sts(&format!("assumed-role/{}/{}", wish.role.name, wish.session_name));
     let session = Session {
         access_key: aws.ids.access_key("ASIA")?,
         secret: aws.ids.secret()?,
@@ -72,7 +78,7 @@ pub fn assume_role(aws: &Aws, principal: &Principal, params: &Params, base: &Con
         arn,
         name: wish.session_name.to_owned(),
         expires_at: now + SignedDuration::from_secs(wish.seconds),
-        context: session_context(&wish).with("aws:TokenIssueTime", now.to_string()),
+        context: session_context(&aws.scope, &wish).with("aws:TokenIssueTime", now.to_string()),
         policies,
         transitive: transitive(&wish.tags, &wish.transitive_keys),
         source_identity: wish.source_identity,
@@ -166,7 +172,7 @@ fn source_identity(principal: &Principal, params: &Params, role_arn: &str) -> Re
     let asked = params.get("SourceIdentity").map(str::to_owned);
     let inherited = match principal {
         Principal::Session(session) => session.source_identity.clone(),
-        Principal::Administrator | Principal::Anonymous => None,
+        Principal::Administrator(_) | Principal::Anonymous => None,
     };
     match (inherited, asked) {
         (Some(inherited), Some(asked)) if inherited != asked => {
@@ -199,11 +205,11 @@ fn context(base: &Context, params: &Params, wish: &Wish<'_>) -> Context {
     context
 }
 
-fn session_context(wish: &Wish<'_>) -> Context {
+fn session_context(scope: &Scope, wish: &Wish<'_>) -> Context {
     let mut context = Context::new()
         .with("aws:PrincipalType", "AssumedRole")
         .with("aws:PrincipalArn", &wish.role.arn)
-        .with("aws:PrincipalAccount", ACCOUNT)
+        .with("aws:PrincipalAccount", &scope.account)
         .with("aws:userid", format!("{}:{}", wish.role.id, wish.session_name));
     if let Some(source_identity) = &wish.source_identity {
         context = context.with("aws:SourceIdentity", source_identity);

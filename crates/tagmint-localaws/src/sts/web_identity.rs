@@ -7,6 +7,7 @@ use tagmint_iam::{
 
 use super::{open, session_policies};
 use crate::{
+    authorize,
     aws::Aws,
     fetch::Documents,
     query::{Params, QueryError},
@@ -35,7 +36,7 @@ pub async fn assume_role_with_web_identity(aws: &Aws, params: &Params, base: &Co
     };
     let account = aws.account();
     let role = account.role_by_arn(request.role_arn);
-    let engine_role = role.map(crate::account::Role::for_engine).transpose()?;
+    let engine_role = role.map(|role| role.for_engine(&account)).transpose()?;
     let base = with_resource_tags(base, role);
     let world = World {
         provider: provider.as_ref(),
@@ -50,7 +51,13 @@ pub async fn assume_role_with_web_identity(aws: &Aws, params: &Params, base: &Co
         Verdict::Accepted(granted) => granted,
         Verdict::Refused(error) => {
             aws.explain(|| trace(&report));
-            return Err(error.clone().into());
+            let mut error = QueryError::from(error.clone());
+            if aws.over_tls(&base).is_some_and(|base| {
+                matches!(verdict(&request, &World { base: &base, ..world }).verdict, Verdict::Accepted(_))
+            }) {
+                error.message.push_str(authorize::TLS_HINT);
+            }
+            return Err(error);
         }
     };
     let role = role.ok_or_else(|| QueryError::new(500, "InternalFailure", "a session of a role that is not there"))?;
@@ -139,6 +146,7 @@ mod tests {
             description: None,
             max_session_seconds: 3600,
             trust_policy: String::new(),
+            trusted: BTreeMap::new(),
             inline: BTreeMap::new(),
             attached: BTreeSet::new(),
             tags,

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod conditional;
+mod operations;
 mod page;
+mod principals;
 mod requests;
+mod scope;
 mod stage;
 
 use jiff::SignedDuration;
@@ -101,6 +105,15 @@ async fn plain_http_is_told_to_policies() {
         assert_eq!(answer.status, status, "{}", answer.body);
         if status == 403 {
             assert!(answer.body.contains("with an explicit deny in a resource-based policy"), "{}", answer.body);
+            assert!(answer.body.contains("start tagmint localaws with --secure-transport"), "{}", answer.body);
+            let other = stage.s3("GET", &format!("/{BUCKET}/foreign/mail.txt"), Some(&session), "").await;
+            assert!(
+                other.body.contains("--secure-transport"),
+                "the statement for TLS is what denies it: {}",
+                other.body
+            );
+            let list = stage.s3("GET", &format!("/{BUCKET}"), Some(&session), "").await;
+            assert!(!list.body.contains("--secure-transport"), "no statement for TLS is about it: {}", list.body);
         }
     }
 }
@@ -133,6 +146,8 @@ async fn the_query_protocol_names_what_is_wrong() {
         ("Action=GetRole&Version=2010-05-08", 400, "ValidationError"),
         ("Action=GetRole&Version=2010-05-08&RoleName=none", 404, "NoSuchEntity"),
         ("Action=CreateUser&Version=2010-05-08&UserName=x", 501, "NotImplemented"),
+        ("Action=CreateWorld&Version=2010-05-08", 400, "InvalidAction"),
+        ("Action=CreateRole&Version=2011-06-15&RoleName=x", 400, "InvalidAction"),
         ("Action=CreateRole&Version=2010-05-08&RoleName=a/b&AssumeRolePolicyDocument={}", 400, "ValidationError"),
         (
             "Action=AttachRolePolicy&Version=2010-05-08&RoleName=data&PolicyArn=arn:aws:iam::aws:policy/None",
@@ -143,6 +158,8 @@ async fn the_query_protocol_names_what_is_wrong() {
         let answer = stage.iam(form, &admin).await;
         assert_eq!(answer.code(), (status, code), "{form}: {}", answer.body);
     }
+    let federation = stage.sts("Action=GetFederationToken&Version=2011-06-15&Name=x", &admin).await;
+    assert_eq!(federation.code(), (501, "NotImplemented"));
     let unsigned = stage.post("Action=GetCallerIdentity&Version=2011-06-15", None, "sts").await;
     assert_eq!(unsigned.code(), (403, "MissingAuthenticationToken"));
     let for_iam = stage.post("Action=GetCallerIdentity&Version=2011-06-15", Some(&admin), "iam").await;

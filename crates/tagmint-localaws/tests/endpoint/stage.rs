@@ -26,6 +26,7 @@ use tagmint_core::{
 use tagmint_localaws::{
     aws::{Aws, Settings},
     front,
+    scope::ScopeChoice,
     seed::Seed,
 };
 use tagmint_testkit::clock::MockClock;
@@ -45,11 +46,12 @@ pub struct Options {
     /// Whether it trusts the issuer's CA.
     pub trusted: bool,
     pub secure_transport: bool,
+    pub scope: ScopeChoice,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { data: None, seed: None, trusted: true, secure_transport: false }
+        Self { data: None, seed: None, trusted: true, secure_transport: false, scope: ScopeChoice::default() }
     }
 }
 
@@ -85,7 +87,8 @@ impl Answer {
         Keys { id: text("AccessKeyId"), secret: text("SecretAccessKey"), token: Some(text("SessionToken")) }
     }
 
-    fn element(&self, name: &str) -> &str {
+    /// The text of the first element of this name.
+    pub fn element(&self, name: &str) -> &str {
         let found = self.body.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once('<'));
         found.map_or("", |(text, _)| text)
     }
@@ -182,6 +185,11 @@ impl Stage {
         Self { aws, endpoint, serving, ..self }
     }
 
+    /// The issuer's host and port.
+    pub fn host(&self) -> &str {
+        &self.issuer.host
+    }
+
     pub fn now(&self) -> i64 {
         self.clock.now().as_second()
     }
@@ -239,6 +247,28 @@ impl Stage {
         self.send(request, keys, "s3", SystemClock.now()).await
     }
 
+    /// A request to S3 with these headers, all of them signed.
+    pub async fn s3_with(&self, method: &str, path: &str, keys: &Keys, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.endpoint));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.to_owned()).unwrap(), Some(keys), "s3", SystemClock.now()).await
+    }
+
+    /// An action of IAM by the administrator.
+    pub async fn iam_call(&self, action: &str, params: &[(&str, &str)]) -> Answer {
+        let fixed = [("Action", action), ("Version", "2010-05-08")];
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(fixed.iter().chain(params)).finish();
+        self.iam(&form, &self.admin()).await
+    }
+
+    /// Credentials of a session of a role with the administrator's word.
+    pub async fn session_of(&self, role_arn: &str) -> Keys {
+        let form = format!("Action=AssumeRole&Version=2011-06-15&RoleArn={role_arn}&RoleSessionName=test");
+        self.sts(&form, &self.admin()).await.keys()
+    }
+
     async fn send(
         &self,
         mut request: http::Request<String>,
@@ -275,6 +305,7 @@ fn settings(options: &Options, ca_pem: Option<Vec<u8>>, clock: MockClock) -> Set
         seed,
         explain: true,
         secure_transport: options.secure_transport,
+        scope: options.scope.clone(),
         clock: Arc::new(clock),
         random: Arc::new(SystemRandom),
     }
@@ -308,7 +339,14 @@ fn signed(request: &mut http::Request<String>, keys: &Keys, service: &str, time:
     let uri = request.uri().to_string();
     let body = request.body().clone();
     let body = if life.is_some() { SignableBody::UnsignedPayload } else { SignableBody::Bytes(body.as_bytes()) };
-    let signable = SignableRequest::new(request.method().as_str(), &uri, std::iter::empty(), body).unwrap();
+    let headers: Vec<(String, String)> = request
+        .headers()
+        .iter()
+        .filter(|(name, _)| name.as_str().starts_with("x-amz-"))
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let signable = SignableRequest::new(request.method().as_str(), &uri, headers, body).unwrap();
     let (instructions, _) = sign(signable, &params.into()).unwrap().into_parts();
     instructions.apply_to_request_http1x(request);
 }

@@ -16,9 +16,10 @@ use http_body_util::BodyExt as _;
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use reqwest::{Certificate, Client, redirect};
-use tagmint_core::clock::Clock;
+use tagmint_core::{clock::Clock, outbound::Outbound};
 
 use super::error::{AcmeError, ServerProblem, bounded};
+use crate::outbound;
 
 /// How long a connection may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -56,6 +57,7 @@ impl AcmeHttp {
     pub(super) fn new(
         ca_pem: Option<&[u8]>,
         https_only: bool,
+        outbound: &Outbound,
         pauses: [Duration; 2],
         clock: Arc<dyn Clock>,
     ) -> Result<Self, reqwest::Error> {
@@ -63,10 +65,10 @@ impl AcmeHttp {
             .user_agent(concat!("tagmint/", env!("CARGO_PKG_VERSION"), " instant-acme"))
             .https_only(https_only)
             .redirect(redirect::Policy::none())
-            .no_proxy()
             .connect_timeout(CONNECT)
             .timeout(REQUEST)
             .pool_idle_timeout(Duration::from_secs(20));
+        builder = outbound::apply(builder, outbound);
         if let Some(pem) = ca_pem {
             builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem)?);
         }

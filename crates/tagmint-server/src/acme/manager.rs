@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tagmint_core::{
     clock::Clock,
     id::CertificateId,
+    outbound::Outbound,
     random::{Random, RandomUnavailable},
     renewal::{Failed, next_lookup, retry_at},
     sealing::MasterKey,
@@ -50,6 +51,8 @@ pub struct AcmeSettings {
     pub profile: Option<String>,
     /// PEM certificates to trust at the server beside the system's.
     pub ca_pem: Option<Vec<u8>>,
+    /// The proxy that the server is asked through.
+    pub outbound: Outbound,
     /// What ties the account to a customer.
     pub external_account: Option<ExternalAccount>,
     /// How often the store is looked at for what other nodes and operators have written there.
@@ -126,7 +129,8 @@ impl CertificateManager {
         random: Arc<dyn Random>,
     ) -> Result<Arc<Self>, ManagerError> {
         let https_only = settings.directory.starts_with("https://");
-        let http = AcmeHttp::new(settings.ca_pem.as_deref(), https_only, settings.pace.repeat, Arc::clone(&clock))?;
+        let (ca_pem, pauses) = (settings.ca_pem.as_deref(), settings.pace.repeat);
+        let http = AcmeHttp::new(ca_pem, https_only, &settings.outbound, pauses, Arc::clone(&clock))?;
         let mut bytes = [0; 8];
         random.fill(&mut bytes)?;
         let holder = format!("{:016x}", u64::from_be_bytes(bytes));

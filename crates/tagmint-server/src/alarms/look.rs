@@ -9,7 +9,7 @@ use tagmint_core::{
     },
     environment::Environment,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{StoredView, certificate::CertificateSource};
 use crate::app::App;
@@ -23,8 +23,10 @@ pub(super) struct Lookout {
     app: Arc<App>,
     certificate: Option<Arc<dyn CertificateSource>>,
     folder: PathBuf,
+    /// When the first look could be, by the clock that nobody can set.
+    began: SignedDuration,
     /// The last look, by both clocks.
-    last: Option<(Timestamp, Instant)>,
+    last: Option<(Timestamp, SignedDuration)>,
     clock_step: Option<ClockStep>,
     ledger_failures: u64,
 }
@@ -32,37 +34,49 @@ pub(super) struct Lookout {
 impl Lookout {
     pub(super) fn new(app: Arc<App>, certificate: Option<Arc<dyn CertificateSource>>, folder: PathBuf) -> Self {
         let ledger_failures = app.figures.ledger_failures();
-        Self { app, certificate, folder, last: None, clock_step: None, ledger_failures }
+        let began = app.clock.monotonic();
+        Self { app, certificate, folder, began, last: None, clock_step: None, ledger_failures }
     }
 
     pub(super) async fn look(&mut self) -> Observations {
-        let clock_step = self.clock_step();
+        let clock_step = self.clock_step().await;
         let now = self.app.clock.now();
-        let (certificate, database, session_backend, disk) =
-            tokio::join!(self.certificate(), self.database(now), self.session_backend(), self.disk());
+        let (certificate, database, ledger_rolled_back, session_backend, disk) = tokio::join!(
+            self.certificate(),
+            self.database(now),
+            self.app.ledger_rolled_back(),
+            self.session_backend(),
+            self.disk()
+        );
         let failures = self.app.figures.ledger_failures();
         let ledger_failures = failures.saturating_sub(std::mem::replace(&mut self.ledger_failures, failures));
         Observations {
             now,
+            running_for: self.app.clock.monotonic().saturating_sub(self.began),
             certificate,
-            keys: self.keys(now),
+            keys: self.keys(),
             ledger_failures,
+            ledger_rolled_back,
             database,
             disk,
             session_backend,
             providers: self.providers(),
+            reuse: self.app.reuse.view(),
             clock_step,
         }
     }
 
-    fn clock_step(&mut self) -> Option<ClockStep> {
-        let (now, instant) = (self.app.clock.now(), Instant::now());
-        if let Some((last, last_instant)) = self.last.replace((now, instant)) {
-            let monotonic = SignedDuration::try_from(instant - last_instant).unwrap_or(SignedDuration::MAX);
-            let step = ClockStep::between(now, now.duration_since(last), monotonic);
+    async fn clock_step(&mut self) -> Option<ClockStep> {
+        let (now, monotonic) = (self.app.clock.now(), self.app.clock.monotonic());
+        if let Some((last, last_monotonic)) = self.last.replace((now, monotonic)) {
+            let step = ClockStep::between(now, now.duration_since(last), monotonic.saturating_sub(last_monotonic));
+            if step.is_some() {
+                // What is seen of the keys is to belong to the time that the clock shows. Why they cannot be read is an alarm of its own.
+                let _ = self.app.tend_keys().await;
+            }
             self.clock_step = step.or(self.clock_step);
         }
-        self.clock_step
+        self.clock_step.or_else(|| self.app.clock_step())
     }
 
     async fn certificate(&self) -> Option<CertificateView> {
@@ -100,17 +114,18 @@ impl Lookout {
             free: found.f_bavail.saturating_mul(found.f_frsize),
             size: found.f_blocks.saturating_mul(found.f_frsize),
         };
+        self.app.refusal_rows.disk_is_low(disk.free < disk.low_below());
         self.app.figures.set("tagmint_disk_free_bytes", disk.free as f64);
         self.app.figures.set("tagmint_disk_size_bytes", disk.size as f64);
         Some(disk)
     }
 
-    fn keys(&self, now: Timestamp) -> KeysView {
-        let view = self.app.keys.view(now);
+    fn keys(&self) -> KeysView {
+        let view = self.app.keys.current(&*self.app.clock);
         KeysView {
             states: self.app.keys.states(),
             policy: self.app.settings.rotation,
-            read_ago: self.app.keys.age(now),
+            read_ago: self.app.keys.age(&*self.app.clock),
             can_sign: view.signing.is_some(),
             signs_from: view.signs_from,
         }
@@ -123,6 +138,7 @@ impl Lookout {
             age: health.keys.age,
             stale_after: SignedDuration::try_from(health.keys.stale_after).unwrap_or(SignedDuration::MAX),
             failing: health.keys.last_error.is_some(),
+            passed_over: health.keys.passed_over.iter().map(ToString::to_string).collect(),
         };
         self.app.upstreams.health().into_iter().map(view).collect()
     }

@@ -10,7 +10,7 @@ fn open(limits: Limits) -> Arc<OpenConnections> {
         failed_handshakes: Counter::noop(),
         failed_accepts: Counter::noop(),
     };
-    Arc::new(OpenConnections::new(&limits, &["10.0.0.1".parse().unwrap()], figures))
+    Arc::new(OpenConnections::new(&limits, &"10.0.0.0/30".parse().unwrap(), figures))
 }
 
 fn limits(connections: usize, connections_per_address: usize) -> Limits {
@@ -42,6 +42,17 @@ fn places_are_limited_by_address_and_given_back() {
     let _other = connections.admit(peer("192.0.2.2"), false).unwrap();
     drop(first);
     assert!(connections.admit(peer("192.0.2.1"), false).is_some());
+}
+
+#[test]
+fn ipv6_connections_are_counted_by_network() {
+    let connections = open(limits(10, 2));
+    let _places = ["2001:db8::1", "2001:db8::2"].map(|address| connections.admit(peer(address), false).unwrap());
+    assert!(connections.admit(peer("2001:db8::ffff:3"), false).is_none(), "another address of the same /64");
+    assert!(connections.admit(peer("2001:db8:0:1::1"), false).is_some());
+    let _mapped = ["::ffff:192.0.2.1", "192.0.2.1"].map(|address| connections.admit(peer(address), false).unwrap());
+    assert!(connections.admit(peer("192.0.2.1"), false).is_none());
+    assert!(connections.admit(peer("192.0.2.2"), false).is_some(), "IPv4 addresses are counted one by one");
 }
 
 #[test]

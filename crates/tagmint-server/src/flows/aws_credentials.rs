@@ -9,15 +9,15 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tagmint_core::{
+    federation::Reuse,
     id::RequestId,
     rules::{Grant, MintRequest},
 };
 
 use super::{
-    identify::{Accepts, IdentifyError},
+    identify::{Accepts, IdentifyError, Spent},
     mint::{Authorized, MintCommand, MintError, authorize},
 };
 use crate::{
@@ -29,9 +29,9 @@ use crate::{
 /// The route, in the ledger and the figures.
 pub const ROUTE: &str = "GET /v1/aws/credentials";
 
-/// How often a caller who waited for another's call looks again. More than the most uses that a CI token can have, so that each of them
-/// comes to its end.
-const ROUNDS: usize = 12;
+/// How often a caller who waited for another's call looks again. More than the most uses that can be counted of a CI token, so that each of
+/// them comes to its end.
+const ROUNDS: usize = Reuse::MAX_USES as usize + 2;
 
 /// A request for credentials.
 #[derive(Debug, Clone)]
@@ -93,9 +93,7 @@ pub async fn credentials(
                 let landed = landing.borrow().clone();
                 match landed {
                     Some(Landed::Sts(error)) => return Err(error.into()),
-                    Some(Landed::Spent(first_used_at)) => {
-                        return Err(authorized.refuse_spent(app, first_used_at).await.into());
-                    }
+                    Some(Landed::Spent(spent)) => return Err(authorized.refuse_spent(app, spent).await.into()),
                     Some(Landed::Good | Landed::NotMinted) | None => {}
                 }
             }
@@ -189,9 +187,9 @@ impl Call {
     }
 }
 
-fn spent(error: &MintError) -> Option<Timestamp> {
+fn spent(error: &MintError) -> Option<Spent> {
     match error {
-        MintError::Unauthenticated(IdentifyError::Spent { first_used_at }) => Some(*first_used_at),
+        MintError::Unauthenticated(IdentifyError::Spent(spent)) => Some(spent.clone()),
         _ => None,
     }
 }

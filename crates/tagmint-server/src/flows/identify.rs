@@ -1,19 +1,24 @@
 //! Who asks for a token, by whatever proof: a session, a bearer, or the ID token of a CI job. Every route that mints comes through here, so
 //! that a refusal on one of them is a refusal on all.
 
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
+
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tagmint_core::{
     environment::Environment,
-    federation::{FederationError, UpstreamToken},
+    federation::{FederationError, ProviderName, Reuse, UpstreamToken},
     identity::{IdentitySource, VerifiedIdentity},
     rules::Grant,
 };
-use tagmint_store::{Allowance, Claim, StoreError, TokenUse};
+use tagmint_store::{Allowance, Claim, Exhausted, StoreError, TokenUse};
 
 use super::authenticate::{AuthenticateError, authenticate};
-use crate::{app::App, upstream::UpstreamError};
+use crate::{app::App, limits::TooMany, upstream::UpstreamError};
 
 /// What a route takes as proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +53,69 @@ pub enum IdentifyError {
     /// The keys of the platform are not at hand: says nothing about the token.
     #[error(transparent)]
     UpstreamOutage(UpstreamError),
-    /// The CI token has been used.
-    #[error("the CI token was used already, first at {first_used_at}; ask the platform for another one")]
-    Spent {
-        /// When it was used first.
-        first_used_at: Timestamp,
-    },
+    /// The CI token has been used, and may not be used again.
+    #[error(transparent)]
+    Spent(#[from] Spent),
+}
+
+/// A CI token that has been used, and may not be used again.
+///
+/// What is said of it is what is known: that it was used, not by whom. A client that repeats a request, a second step of a job and a
+/// thief look the same from here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the token was exchanged at {first_used_at}{}; {}", self.why(), self.what_to_do())]
+pub struct Spent {
+    /// Its provider.
+    pub provider: ProviderName,
+    /// How often the provider allows it.
+    pub reuse: Reuse,
+    /// When it was used first.
+    pub first_used_at: Timestamp,
+    /// Why not again.
+    pub why: Exhausted,
+}
+
+impl Spent {
+    fn why(&self) -> String {
+        let provider = &self.provider;
+        match (self.why, self.reuse) {
+            (Exhausted::UsedUp, Reuse::Times { uses: 0 | 1, .. }) => " and is good for one exchange".to_owned(),
+            (Exhausted::UsedUp, Reuse::Times { uses, .. }) => {
+                format!(" and {uses} times in all, as often as the provider `{provider}` allows (`uses`)")
+            }
+            (Exhausted::TooLate, Reuse::Times { within, .. }) => {
+                format!(
+                    ", longer ago than the {within:#} in which the provider `{provider}` allows it again (`uses_within`)"
+                )
+            }
+            (Exhausted::OtherRequest, Reuse::Times { .. }) => " for another audience or role".to_owned(),
+            (Exhausted::OtherRequest, Reuse::UntilExpiry { .. }) => " for another audience".to_owned(),
+            (Exhausted::OtherNetwork { .. }, _) => {
+                format!(
+                    " from another network, and the provider `{provider}` allows it again from that one alone (`reuse_from`)"
+                )
+            }
+            (Exhausted::TooOften { .. }, Reuse::UntilExpiry { per_minute, .. }) => {
+                format!(
+                    ", and {per_minute} times in this minute, as often as the provider `{provider}` allows (`reuse_per_minute`)"
+                )
+            }
+            // The configuration changed between two starts.
+            (Exhausted::UsedUp | Exhausted::TooLate | Exhausted::TooOften { .. }, _) => {
+                format!(" and may not be exchanged again by the configuration of the provider `{provider}`")
+            }
+        }
+    }
+
+    const fn what_to_do(&self) -> &'static str {
+        match self.why {
+            Exhausted::TooOften { .. } => "wait, or keep what it was exchanged for until that expires",
+            Exhausted::OtherRequest => "ask the platform for a token of its own for each request",
+            Exhausted::UsedUp | Exhausted::TooLate | Exhausted::OtherNetwork { .. } => {
+                "ask the platform for another token"
+            }
+        }
+    }
 }
 
 impl IdentifyError {
@@ -72,7 +134,7 @@ impl IdentifyError {
             }
             Self::CiToken(_) => "ci_token_invalid",
             Self::UpstreamOutage(_) => "provider_keys",
-            Self::Spent { .. } => "ci_token_spent",
+            Self::Spent(_) => "ci_token_spent",
         }
     }
 
@@ -94,10 +156,10 @@ pub struct Identified {
 /// A verified CI token before its use is claimed.
 #[derive(Debug)]
 pub struct CiTokenUse {
-    provider: String,
+    provider: ProviderName,
     hash: String,
     keep_until: Timestamp,
-    allowance: Allowance,
+    reuse: Reuse,
 }
 
 /// A claim that was made, in case it has to be taken back.
@@ -160,31 +222,72 @@ async fn ci_token(app: &App, token: &SecretString) -> Result<Identified, Identif
 }
 
 fn token_use(app: &App, token: &UpstreamToken) -> CiTokenUse {
-    let allowance = app.upstreams.provider(token.provider()).map_or(Allowance::ONCE, |provider| Allowance {
-        uses: provider.reuse.uses,
-        within_seconds: u32::try_from(provider.reuse.within.as_secs()).unwrap_or(0),
-    });
     CiTokenUse {
-        provider: token.provider().to_string(),
+        provider: token.provider().clone(),
         hash: hex(token.use_id().hash()),
         keep_until: token.remember_until(),
-        allowance,
+        reuse: app.upstreams.provider(token.provider()).map_or(Reuse::ONCE, |provider| provider.reuse),
+    }
+}
+
+fn allowance(reuse: Reuse) -> Allowance {
+    match reuse {
+        Reuse::Times { uses, within } => {
+            Allowance::Times { uses, within_seconds: u32::try_from(within.as_secs()).unwrap_or(0) }
+        }
+        Reuse::UntilExpiry { per_minute, one_network } => Allowance::UntilExpiry { per_minute, one_network },
+    }
+}
+
+/// The network that an address is in, as far as a caller may move within one: /24 with IPv4, /64 with IPv6.
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{}/64", Ipv6Addr::from([a, b, c, d, 0, 0, 0, 0]))
+        }
     }
 }
 
 impl CiTokenUse {
     /// Claims the use of the token for what was granted. After this no other request has it, in whatever process.
-    pub async fn claim(self, app: &App, grant: &Grant, now: Timestamp) -> Result<Claimed, ClaimError> {
+    pub async fn claim(self, app: &App, grant: &Grant, remote: IpAddr, now: Timestamp) -> Result<Claimed, ClaimError> {
         let token = TokenUse {
-            provider: self.provider,
+            provider: self.provider.to_string(),
             token_hash: self.hash,
             keep_until: self.keep_until,
             now,
-            request_hash: request_hash(grant),
-            allowance: self.allowance,
+            request_hash: request_hash(grant, self.reuse),
+            network: network(remote),
+            allowance: allowance(self.reuse),
         };
-        match app.store.used_tokens().claim(&token).await? {
-            Claim::Spent { first_used_at } => Err(ClaimError::Spent(IdentifyError::Spent { first_used_at })),
+        let claim = app.store.used_tokens().claim(&token).await?;
+        let (new, allowed) = match claim {
+            Claim::AgainElsewhere(_) => (true, true),
+            Claim::Spent { why: Exhausted::OtherNetwork { new }, .. } => (new, false),
+            _ => (false, false),
+        };
+        if new {
+            let (provider, token_id) = (&self.provider, token.token_hash.get(..16).unwrap_or_default());
+            tracing::warn!(
+                %provider, token = format!("{provider}/{token_id}"), network = token.network, allowed,
+                "a CI token that may be reused came from another network than before"
+            );
+            app.reuse.note(provider, now);
+            app.figures.token_elsewhere(provider, if allowed { "allowed" } else { "refused" });
+        }
+        match claim {
+            Claim::Spent { why: Exhausted::TooOften { next_in_seconds }, .. } => Err(ClaimError::TooOften(TooMany {
+                bucket: "ci_token_reuse",
+                retry_after: Duration::from_secs(next_in_seconds.into()),
+            })),
+            Claim::Spent { first_used_at, why } => {
+                Err(ClaimError::Spent(Spent { provider: self.provider, reuse: self.reuse, first_used_at, why }))
+            }
             claim => Ok(Claimed { token, claim }),
         }
     }
@@ -195,7 +298,10 @@ impl CiTokenUse {
 pub enum ClaimError {
     /// It has been used.
     #[error(transparent)]
-    Spent(IdentifyError),
+    Spent(Spent),
+    /// It has been used as often as it may be for now.
+    #[error("too many exchanges of one token")]
+    TooOften(TooMany),
     /// The database did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -210,9 +316,10 @@ impl Claimed {
     }
 }
 
-/// What a repetition has to have in common with the first use: audience and roles.
-fn request_hash(grant: &Grant) -> String {
-    let roles = grant.roles.iter().map(ToString::to_string);
+/// What a repetition has to have in common with the first use: the audience; where it is a repetition of the very request, the roles too.
+fn request_hash(grant: &Grant, reuse: Reuse) -> String {
+    let same_roles = matches!(reuse, Reuse::Times { .. });
+    let roles = grant.roles.iter().filter(|_| same_roles).map(ToString::to_string);
     let parts: Vec<String> = std::iter::once(grant.audience.to_string()).chain(roles).collect();
     // Neither an audience nor an ARN has a line break.
     let hash = digest(&SHA256, parts.join("\n").as_bytes());

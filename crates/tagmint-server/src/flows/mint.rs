@@ -1,7 +1,8 @@
 //! Minting: authenticate, decide, build and check the claims, sign, record, release.
 //!
-//! The order is the product's promise. No token leaves without its row in the ledger, and a refusal leaves a row too. A row may exist for
-//! a token that nobody got (the process ended in between); never the other way round.
+//! The order is the product's promise. No token leaves without its row in the ledger. A refusal leaves a row too, or is counted where
+//! unidentified callers have used up theirs ([`refusals`]). A row may exist for a token that nobody got (the process ended in between); never
+//! the other way round.
 
 use std::net::IpAddr;
 
@@ -9,19 +10,21 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tagmint_core::{
     claims::Claims,
-    id::{MintId, RefusalId, RequestId},
+    id::{MintId, RequestId},
     identity::{CredentialId, IdentitySource, VerifiedIdentity},
     jws::{self, SignError, Token},
-    ledger::{LedgerEntry, Minted as MintedEntry, Outcome, Refused},
+    ledger::{LedgerEntry, Minted as MintedEntry, Outcome},
     random::RandomUnavailable,
     rules::{Denial, Grant, MintRequest},
+    sanitize,
     tags::SessionTags,
 };
 use tagmint_store::{LedgerError, StoreError};
 
 use super::authenticate::AuthenticateError;
-use super::identify::{Accepts, CiTokenUse, ClaimError, Claimed, Identified, IdentifyError, identify};
-use crate::{app::App, limits::TooMany};
+use super::identify::{Accepts, CiTokenUse, ClaimError, Claimed, Identified, IdentifyError, Spent, identify};
+use super::refusals::{self, Caller, Refusal, Unrecorded};
+use crate::{app::App, key_cache::NoSigner, limits::TooMany};
 
 /// A request for a token, by whatever route it came.
 #[derive(Debug, Clone)]
@@ -85,9 +88,9 @@ pub enum MintError {
         /// What AWS would refuse.
         error: SignError,
     },
-    /// No key may sign yet.
-    #[error("no signing key is active; the next one signs from {0:?}")]
-    NoSigningKey(Option<Timestamp>),
+    /// No key may sign now.
+    #[error("{0}")]
+    NoSigningKey(NoSigner),
     /// The keys could not be read from the database for so long that another process may have rotated them.
     #[error("the signing keys have not been read from the database for {0} s")]
     StaleKeys(i64),
@@ -136,16 +139,30 @@ impl MintError {
 }
 
 /// What is known of the caller by the time a row is written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
-    credential: Option<String>,
-    source: Option<String>,
-    identity: Option<String>,
-    rule: Option<String>,
+    caller: Caller,
+    /// Whether the caller may be anybody: nobody was identified, or nothing was shown, or a CI platform vouches.
+    anybody: bool,
     /// Whether a CI platform vouches for the caller.
     from_platform: bool,
     /// What the log says of a job.
     about: Option<String>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { caller: Caller::default(), anybody: true, from_platform: false, about: None }
+    }
+}
+
+impl From<Unrecorded> for MintError {
+    fn from(error: Unrecorded) -> Self {
+        match error {
+            Unrecorded::Ledger(error) => error.into(),
+            Unrecorded::Random(error) => error.into(),
+        }
+    }
 }
 
 /// A request that the rules grant, of somebody who has proved who they are. Nothing is signed or recorded yet.
@@ -162,7 +179,8 @@ pub(crate) struct Authorized {
 impl From<ClaimError> for MintError {
     fn from(error: ClaimError) -> Self {
         match error {
-            ClaimError::Spent(error) => Self::Unauthenticated(error),
+            ClaimError::Spent(spent) => Self::Unauthenticated(spent.into()),
+            ClaimError::TooOften(too_many) => Self::TooMany(too_many),
             ClaimError::Store(error) => Self::Store(error),
         }
     }
@@ -200,16 +218,21 @@ impl Authorized {
     /// Claims the CI token's use, signs and records. The claim comes back with the token, for a caller who may have to release it.
     pub(crate) async fn mint(self, app: &App) -> Result<(Minted, Option<Claimed>), MintError> {
         let Self { command, now, known, identity, ci_token, grant } = self;
-        let (minted, entry, claimed) = match issue(app, &identity, ci_token, grant, now).await {
+        let (minted, entry, claimed) = match issue(app, &identity, ci_token, grant, command.remote, now).await {
             Ok(issued) => issued,
             Err(error) => return Err(refuse(app, &command, now, known, error).await),
         };
-        let row = row(&command, now, known, Outcome::Minted(entry));
+        let (rule, roles) = (known.caller.rule.clone(), entry.roles.join(" "));
+        let row = row(&command, now, known.caller, entry);
         if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
             app.figures.ledger_failed();
             release(app, claimed).await;
             return Err(error.into());
         }
+        tracing::debug!(
+            mint_id = %minted.mint_id, route = command.route, subject = %minted.subject, audience = %minted.audience,
+            rule = rule.as_deref().unwrap_or_default(), roles, expires_at = %minted.expires_at, "token minted"
+        );
         app.figures.minted(command.route);
         if identity.source == IdentitySource::Open {
             app.figures.minted_openly();
@@ -218,8 +241,8 @@ impl Authorized {
     }
 
     /// Refuses after all, because the CI token turned out to be spent, and records that.
-    pub(crate) async fn refuse_spent(self, app: &App, first_used_at: Timestamp) -> MintError {
-        let error = MintError::Unauthenticated(IdentifyError::Spent { first_used_at });
+    pub(crate) async fn refuse_spent(self, app: &App, spent: Spent) -> MintError {
+        let error = MintError::Unauthenticated(spent.into());
         refuse(app, &self.command, self.now, self.known, error).await
     }
 }
@@ -232,20 +255,24 @@ async fn refuse(app: &App, command: &MintCommand, now: Timestamp, known: Known, 
     // Anybody can have jobs, and good tokens of them without end: what they are refused must not fill the ledger. Where nobody was
     // identified the address has paid already.
     if known.from_platform
-        && let Err(too_many) = app.limits.check_failed(command.remote)
+        && let Err(too_many) = refusals::check_failed(app, command.remote, now)
     {
         return MintError::TooMany(too_many);
     }
-    let refusal_id = match RefusalId::generate(now, &*app.random) {
-        Ok(id) => id,
-        Err(error) => return error.into(),
+    let refusal = Refusal {
+        what: "mint",
+        request_id: command.request_id,
+        route: command.route,
+        remote: command.remote,
+        at: now,
+        caller: known.caller,
+        anybody: known.anybody,
+        about: known.about,
+        code: error.code(),
+        detail: error.to_string(),
     };
-    let refused = Refused { refusal_id, code: error.code().to_owned(), detail: error.to_string() };
-    tracing::info!(request_id = %command.request_id, route = command.route, code = error.code(), about = known.about, %error, "mint refused");
-    let row = row(command, now, known, Outcome::Refused(refused));
-    if let Err(error) = app.ledger.append(row, app.ledger_deadline()).await {
-        app.figures.ledger_failed();
-        return error.into();
+    if let Err(unrecorded) = refusals::record(app, refusal).await {
+        return unrecorded.into();
     }
     app.figures.refused(error.code());
     error
@@ -268,22 +295,23 @@ async fn decide(
         Err(IdentifyError::Credential(AuthenticateError::Store(error))) => return Err(MintError::Store(error)),
         Err(error) if !error.is_refusal() => return Err(MintError::Upstream(error)),
         Err(error) => {
-            app.limits.check_failed(command.remote).map_err(MintError::TooMany)?;
+            refusals::check_failed(app, command.remote, now).map_err(MintError::TooMany)?;
             return Err(MintError::Unauthenticated(error));
         }
     };
     let identity = &identified.identity;
-    known.credential = (identity.credential != CredentialId::Absent).then(|| identity.credential.to_string());
-    known.source = Some(identity.source.as_str().to_owned());
-    known.identity = Some(identity.subject.clone());
+    known.caller.credential = (identity.credential != CredentialId::Absent).then(|| identity.credential.to_string());
+    known.caller.source = Some(identity.source.as_str().to_owned());
+    known.caller.identity = Some(identity.subject.clone());
     known.from_platform = identity.provider.is_some();
+    known.anybody = known.from_platform || identity.source == IdentitySource::Open;
     known.about = about(identity);
     command.accepts.check(identity).map_err(MintError::Unauthenticated)?;
     let grant = app.rules.decide(identity, &command.request).map_err(|denial| {
-        known.rule = denial.rule.as_ref().map(ToString::to_string);
+        known.caller.rule = denial.rule.as_ref().map(ToString::to_string);
         MintError::Denied(denial)
     })?;
-    known.rule = Some(grant.rule.to_string());
+    known.caller.rule = Some(grant.rule.to_string());
     Ok((identified, grant))
 }
 
@@ -301,7 +329,8 @@ fn about(identity: &VerifiedIdentity) -> Option<String> {
     ];
     let provider = identity.provider.as_ref()?;
     let told = TELLING.iter().filter_map(|name| Some(format!(" {name}={}", identity.attributes.get(*name)?)));
-    Some(std::iter::once(format!("provider={provider}")).chain(told).collect())
+    let about: String = std::iter::once(format!("provider={provider}")).chain(told).collect();
+    Some(sanitize::text(&about).into_owned())
 }
 
 /// Claims the CI token and signs.
@@ -310,11 +339,12 @@ async fn issue(
     identity: &VerifiedIdentity,
     ci_token: Option<CiTokenUse>,
     grant: Grant,
+    remote: IpAddr,
     now: Timestamp,
 ) -> Result<(Minted, MintedEntry, Option<Claimed>), MintError> {
     // Between the decision and the signature: a refused request leaves the CI token unused, and no token is signed for a used one.
     let claimed = match ci_token {
-        Some(token) => Some(token.claim(app, &grant, now).await?),
+        Some(token) => Some(token.claim(app, &grant, remote, now).await?),
         None => None,
     };
     match sign(app, identity, grant, now).await {
@@ -338,8 +368,8 @@ async fn sign(
     grant: Grant,
     now: Timestamp,
 ) -> Result<(Minted, MintedEntry), MintError> {
-    let view = app.fresh_keys(now).await?;
-    let signer = view.signing.as_deref().ok_or(MintError::NoSigningKey(view.signs_from))?;
+    let view = app.fresh_keys().await?;
+    let signer = view.signing.as_deref().ok_or_else(|| MintError::NoSigningKey(view.no_signer()))?;
     let claims = Claims {
         issuer: app.settings.stamp.issuer.clone(),
         subject: grant.subject,
@@ -378,16 +408,17 @@ async fn sign(
     Ok((minted, entry))
 }
 
-fn row(command: &MintCommand, now: Timestamp, known: Known, outcome: Outcome) -> LedgerEntry {
+fn row(command: &MintCommand, now: Timestamp, caller: Caller, minted: MintedEntry) -> LedgerEntry {
+    let Caller { credential, source, identity, rule } = caller;
     LedgerEntry {
         at_ms: now.as_millisecond(),
         request_id: command.request_id,
         route: command.route.to_owned(),
         remote: Some(command.remote.to_string()),
-        credential: known.credential,
-        source: known.source,
-        identity: known.identity,
-        rule: known.rule,
-        outcome,
+        credential,
+        source,
+        identity,
+        rule,
+        outcome: Outcome::Minted(minted),
     }
 }

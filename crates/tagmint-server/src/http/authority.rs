@@ -3,27 +3,29 @@
 //! A proxy's site that leads to the wrong issuer is how one world would answer in the other's name. The worst of it: AWS takes whatever key set stands
 //! at the host of a provider, so a test issuer that answers for prod's host lends its keys to prod's tokens.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{
         HeaderMap, Uri,
-        header::HOST,
+        header::{FORWARDED, HOST},
         uri::{Authority, InvalidUri},
     },
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tagmint_core::sanitize;
 
 use super::{
+    forwarded,
     health::PROBES,
     problem::{MISDIRECTED, Problem},
 };
 use crate::app::App;
 
-/// What a proxy was asked for.
-const FORWARDED_HOST: &str = "x-forwarded-host";
+/// What a proxy was asked for: the common header, and the one of Azure's gateways.
+const FORWARDED_HOST: [&str; 2] = ["x-forwarded-host", "x-original-host"];
 
 /// Refuses what was sent to a name that is none of this issuer's (RFC 9110 §15.5.20).
 pub async fn meant_for_us(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -47,13 +49,20 @@ pub async fn meant_for_us(State(app): State<Arc<App>>, request: Request, next: N
 }
 
 /// The name by which a request was sent, where it is none of ours. A proxy may put an address or its own name for us into `Host` and keep what it was
-/// asked for in `X-Forwarded-Host`: that one refuses, too, and never lets in.
+/// asked for in `X-Forwarded-Host` or `Forwarded` (RFC 7239): those refuse, too, and never let in. Each proxy on the way may have added a value, so
+/// every one counts.
 fn foreign_host(target: &Uri, headers: &HeaderMap, ours: &[String]) -> Result<Option<String>, Unreadable> {
-    let forwarded = match headers.get(FORWARDED_HOST) {
-        Some(first) => first.to_str().map_err(|_| Unreadable)?.split(',').next().unwrap_or_default().trim(),
-        None => "",
-    };
-    let named = [named_host(target, headers)?, host_of(forwarded)?];
+    let mut named = vec![named_host(target, headers)?];
+    for value in FORWARDED_HOST.iter().flat_map(|name| headers.get_all(*name)) {
+        for host in value.to_str().map_err(|_| Unreadable)?.split(',') {
+            named.push(host_of(host.trim())?);
+        }
+    }
+    for value in headers.get_all(FORWARDED) {
+        for host in forwarded::hosts(value.as_bytes()).ok_or(Unreadable)? {
+            named.push(host_of(host.trim())?);
+        }
+    }
     Ok(named.into_iter().flatten().find(|host| !is_ours(host, ours)))
 }
 
@@ -63,14 +72,22 @@ fn host_of(authority: &str) -> Result<Option<String>, Unreadable> {
         return Ok(None);
     }
     let authority: Authority = authority.parse().map_err(|_: InvalidUri| Unreadable)?;
-    Ok(Some(authority.host().to_ascii_lowercase()))
+    Ok(Some(lower(authority.host())))
+}
+
+/// A host in lower case. What looks like a credential is redacted before its case is lost; it is no name of ours.
+fn lower(host: &str) -> String {
+    match sanitize::redact(host) {
+        Cow::Borrowed(host) => host.to_ascii_lowercase(),
+        Cow::Owned(redacted) => redacted,
+    }
 }
 
 /// The host that a request names, in lower case and without its port: of the target, where that has one (HTTP/2's `:authority`, and RFC 9112 §3.2.2),
 /// else of the header.
 fn named_host(target: &Uri, headers: &HeaderMap) -> Result<Option<String>, Unreadable> {
     if let Some(host) = target.host() {
-        return Ok(Some(host.to_ascii_lowercase()));
+        return Ok(Some(lower(host)));
     }
     let mut named = headers.get_all(HOST).iter();
     let (Some(host), None) = (named.next(), named.next()) else {
@@ -80,7 +97,7 @@ fn named_host(target: &Uri, headers: &HeaderMap) -> Result<Option<String>, Unrea
     host_of(host.to_str().map_err(|_| Unreadable)?)
 }
 
-/// The `Host` header is no host, or there are two of them.
+/// A header that should name a host does not, or `Host` stands twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Unreadable;
 
@@ -95,7 +112,7 @@ fn is_ours(host: &str, ours: &[String]) -> bool {
 mod tests {
     use axum::http::{HeaderMap, HeaderValue, Uri, header::HOST};
 
-    use super::{FORWARDED_HOST, Unreadable, foreign_host, is_ours, named_host};
+    use super::{Unreadable, foreign_host, is_ours, named_host};
 
     fn host(target: &'static str, hosts: &[&'static str]) -> Result<Option<String>, Unreadable> {
         let mut headers = HeaderMap::new();
@@ -122,20 +139,50 @@ mod tests {
     #[test]
     fn what_a_proxy_was_asked_for_refuses_and_never_lets_in() {
         let ours = ["issuer.example".to_owned()];
-        let foreign = |host: &'static str, forwarded: &'static str| {
+        let foreign = |host: &'static str, forwarded: &[(&'static str, &'static str)]| {
             let mut headers = HeaderMap::new();
             headers.insert(HOST, HeaderValue::from_static(host));
-            headers.insert(FORWARDED_HOST, HeaderValue::from_static(forwarded));
+            for (name, value) in forwarded {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
             foreign_host(&Uri::from_static("/"), &headers, &ours).map(Option::unwrap_or_default)
         };
-        let other = Ok("other.example".to_owned());
-        assert_eq!(foreign("127.0.0.1:8081", "other.example"), other);
-        assert_eq!(foreign("issuer.example", "Other.Example:443, issuer.example"), other);
-        assert_eq!(foreign("other.example", "issuer.example"), other);
-        for fine in ["", "issuer.example", "issuer.example:443, cdn.example", "127.0.0.1"] {
-            assert_eq!(foreign("127.0.0.1:8081", fine), Ok(String::new()), "{fine}");
+        let (xfh, other) = ("x-forwarded-host", Ok("other.example".to_owned()));
+        assert_eq!(foreign("other.example", &[(xfh, "issuer.example")]), other);
+        for told in [
+            &[(xfh, "other.example")][..],
+            &[(xfh, "Other.Example:443, issuer.example")],
+            &[(xfh, "issuer.example, other.example")],
+            &[(xfh, "issuer.example,,other.example:8443 , issuer.example")],
+            &[(xfh, "issuer.example"), (xfh, "other.example")],
+            &[("x-original-host", "other.example")],
+            &[("forwarded", "host=other.example")],
+            &[("forwarded", "for=192.0.2.1;HOST=\"Other.example:443\";proto=https")],
+            &[("forwarded", "host=issuer.example, for=\"a,b\";host=other.example")],
+            &[("forwarded", "host=issuer.example"), ("forwarded", "host=other.example")],
+            &[(xfh, "issuer.example"), ("forwarded", "host=other.example")],
+        ] {
+            assert_eq!(foreign("127.0.0.1:8081", told), other, "{told:?}");
         }
-        assert_eq!(foreign("issuer.example", "a b"), Err(Unreadable));
+        for fine in [
+            &[(xfh, "")][..],
+            &[(xfh, "issuer.example")],
+            &[(xfh, "issuer.example:443, 127.0.0.1")],
+            &[("forwarded", "")],
+            &[("forwarded", "for=192.0.2.1, for=\"[2001:db8::1]:4711\";proto=https;by=other.example")],
+            &[("forwarded", "host=\"issuer.example:443\"")],
+        ] {
+            assert_eq!(foreign("127.0.0.1:8081", fine), Ok(String::new()), "{fine:?}");
+        }
+        for broken in [
+            &[(xfh, "a b")][..],
+            &[(xfh, "issuer.example, a b")],
+            &[("forwarded", "host=\"issuer.example")],
+            &[("forwarded", "host")],
+            &[("forwarded", "host=a b")],
+        ] {
+            assert_eq!(foreign("issuer.example", broken), Err(Unreadable), "{broken:?}");
+        }
     }
 
     #[test]

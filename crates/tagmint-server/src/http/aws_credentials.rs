@@ -10,11 +10,13 @@ use axum::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
+use tagmint_core::sanitize;
 use utoipa::ToSchema;
 
 use super::{
     body,
     context::RequestContext,
+    misplaced,
     problem::{MALFORMED_REQUEST, Problem},
     tokens,
 };
@@ -114,6 +116,9 @@ impl Question {
     fn read(raw: Option<&str>) -> Result<Self, Problem> {
         let (mut role, mut session_name, mut duration_seconds) = (None, None, None);
         for (name, value) in body::query(raw)? {
+            if ["role", "session_name"].contains(&name.as_str()) {
+                misplaced::field(&name, &value)?;
+            }
             match name.as_str() {
                 "role" => role = Some(value),
                 "session_name" => {
@@ -128,7 +133,7 @@ impl Question {
                     );
                 }
                 _ => {
-                    let name: String = name.chars().take(40).collect();
+                    let name = sanitize::shortened(&name, 40);
                     return Err(malformed(&format!(
                         "There is no parameter `{name}`; there are `role`, `session_name` and `duration_seconds`."
                     )));

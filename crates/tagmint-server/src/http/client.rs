@@ -32,7 +32,8 @@ pub(super) fn basic(headers: &HeaderMap) -> Result<Option<SecretString>, Problem
             .detail("The Authorization header is not `Basic` with `client_id:client_secret`.")
     };
     let mut values = headers.get_all(AUTHORIZATION).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    // A client that has no credential to send may send the header all the same.
+    let Some(value) = values.next().filter(|value| !value.as_bytes().trim_ascii().is_empty()) else { return Ok(None) };
     if values.next().is_some() {
         return Err(Problem::new(&MALFORMED_REQUEST).detail("There are two Authorization headers."));
     }
@@ -83,7 +84,9 @@ mod tests {
         for (pair, password) in [("id:tmb_test_x", "tmb_test_x"), (":tmb%5Ftest%5Fx", "tmb_test_x"), ("a:b:c", "b:c")] {
             assert_eq!(read(&[&basic_header(pair)], None), Ok(Some(password.to_owned())), "{pair}");
         }
-        assert_eq!(read(&[&basic_header("id:")], None), Ok(None));
+        for nothing in [basic_header("id:"), basic_header(":"), String::new(), " ".to_owned()] {
+            assert_eq!(read(&[&nothing], None), Ok(None), "{nothing}");
+        }
     }
 
     #[test]

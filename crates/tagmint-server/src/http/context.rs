@@ -10,17 +10,17 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{
         HeaderValue, Method,
-        header::{ALLOW, CONTENT_LENGTH},
+        header::{ALLOW, CONTENT_LENGTH, DATE},
     },
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use tagmint_core::id::RequestId;
 use tokio::time::Instant;
 
 use super::{
     aws_credentials::CREDENTIALS_PATH,
-    discovery::{DISCOVERY_PATH, JWKS_PATH},
     health::PROBES,
     problem::{self, Problem},
 };
@@ -32,8 +32,8 @@ use crate::{
 /// Header that carries the request's id in every answer.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
-/// Routes that are never limited, beside the probes.
-const FREE_ROUTES: [&str; 3] = [DISCOVERY_PATH, JWKS_PATH, "/metrics"];
+/// Routes that are never limited, beside the documents and the probes.
+const FREE_ROUTES: [&str; 1] = ["/metrics"];
 
 /// What a handler knows about its request beside its content.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +80,10 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
     }
+    // The one that hyper would add stays at the latest moment that its thread has seen, however far the clock is set back.
+    if let Some(date) = http_date(app.clock.now()) {
+        response.headers_mut().insert(DATE, date);
+    }
     let status = response.status().as_u16();
     let took = started.elapsed();
     app.figures.request(route, status, took);
@@ -87,12 +91,19 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     response
 }
 
+/// A moment as HTTP headers have it (RFC 9110 §5.6.7).
+fn http_date(now: Timestamp) -> Option<HeaderValue> {
+    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok()?;
+    HeaderValue::from_str(&text).ok()
+}
+
 /// What is refused before a handler sees it: too many requests of an address, a body that says itself that it is too large.
 ///
 /// Fetches of keys and probes are for everybody and cost nothing: they are never limited, so that AWS always gets its keys.
 fn refused(app: &App, request: &Request, route: &str, remote: IpAddr) -> Option<Problem> {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let free = reads && FREE_ROUTES.iter().chain(&PROBES).any(|free| route.ends_with(free));
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let document = route.contains("/.well-known/");
+    let free = reads && (document || FREE_ROUTES.iter().chain(&PROBES).any(|free| route.ends_with(free)));
     if !free && let Err(too_many) = app.limits.check_address(remote) {
         return Some(app.too_many(too_many));
     }

@@ -11,16 +11,18 @@ use axum::{
 };
 use serde::Serialize;
 use tagmint_core::{
-    signing_key::KeyId,
+    signing_key::{Algorithm, KeyId},
     witness::{Document, UserAgent},
 };
 use utoipa::ToSchema;
 
-use super::context::RequestContext;
+use super::{context::RequestContext, sign_in::AUTHORIZE_PATH};
 use crate::{app::App, witness::Fetch};
 
 /// Path of the discovery document below the issuer.
 pub const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
+/// Path of the same document for clients of OAuth 2.0 (RFC 8414 §3). Below an issuer with a path, and before that path.
+pub const METADATA_PATH: &str = "/.well-known/oauth-authorization-server";
 /// Path of the key set below the issuer.
 pub const JWKS_PATH: &str = "/.well-known/jwks.json";
 
@@ -31,6 +33,8 @@ pub struct Discovery {
     issuer: String,
     /// Where the key set is.
     jwks_uri: String,
+    /// Required (OpenID Connect Discovery 1.0 §3). Nobody signs in at this issuer: the address says so.
+    authorization_endpoint: String,
     /// Where tokens are exchanged.
     token_endpoint: String,
     /// Where sessions, bearers and tokens are asked about (RFC 8414 §2).
@@ -41,7 +45,8 @@ pub struct Discovery {
     response_types_supported: [&'static str; 1],
     /// Always `public`.
     subject_types_supported: [&'static str; 1],
-    /// The algorithms of the published keys.
+    /// The algorithms of the published keys, and `RS256`, which the list must have (OpenID Connect Discovery 1.0 §3). The key set decides: a token is
+    /// never signed with an algorithm that no key in it has.
     id_token_signing_alg_values_supported: Vec<&'static str>,
     /// The claims that tokens may carry.
     claims_supported: [&'static str; 10],
@@ -64,17 +69,34 @@ pub async fn discovery(
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
 ) -> Response {
+    note(&app, &context, &headers, Document::Discovery, StatusCode::OK, None);
+    document(&app)
+}
+
+/// The discovery document, for clients of OAuth 2.0 (RFC 8414).
+#[utoipa::path(get, path = METADATA_PATH, tag = "documents", responses((status = 200, body = Discovery)))]
+pub async fn metadata(State(app): State<Arc<App>>) -> Response {
+    document(&app)
+}
+
+fn document(app: &App) -> Response {
     let exchange = (!app.upstreams.is_empty()).then_some(super::oauth::TOKEN_EXCHANGE);
     let issuer = &app.settings.stamp.issuer;
+    let mut algorithms = app.keys.current(&*app.clock).algorithms.clone();
+    let required = Algorithm::Rs256.as_str();
+    if !algorithms.contains(&required) {
+        algorithms.push(required);
+    }
     let document = Discovery {
         issuer: issuer.to_string(),
         jwks_uri: issuer.join(JWKS_PATH),
+        authorization_endpoint: issuer.join(AUTHORIZE_PATH),
         token_endpoint: issuer.join(super::oauth::TOKEN_PATH),
         introspection_endpoint: issuer.join(super::introspect::INTROSPECT_PATH),
         revocation_endpoint: issuer.join(super::revoke::REVOKE_PATH),
         response_types_supported: ["id_token"],
         subject_types_supported: ["public"],
-        id_token_signing_alg_values_supported: app.keys.view(app.clock.now()).algorithms.clone(),
+        id_token_signing_alg_values_supported: algorithms,
         claims_supported: [
             "iss",
             "sub",
@@ -93,7 +115,6 @@ pub async fn discovery(
         introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
         revocation_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
     };
-    note(&app, &context, &headers, Document::Discovery, StatusCode::OK, None);
     ([(header::CACHE_CONTROL, app.jwks_cache_control.clone())], Json(document)).into_response()
 }
 
@@ -108,7 +129,7 @@ pub async fn jwks(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let view = app.keys.view(app.clock.now());
+    let view = app.keys.current(&*app.clock);
     let etag = HeaderValue::from_str(&view.etag).unwrap_or(HeaderValue::from_static("\"\""));
     let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = known.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));

@@ -12,7 +12,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tagmint_core::{federation::FederationError, id::RequestId, rules::DenialReason};
+use tagmint_core::{federation::FederationError, id::RequestId, rules::DenialReason, sanitize};
 
 pub use self::catalogue::*;
 use crate::{
@@ -81,11 +81,19 @@ impl Problem {
         Self { kind, more: Box::default() }
     }
 
-    /// Says more precisely what is wrong and what to do.
+    /// Says more precisely what is wrong and what to do. A detail may quote what strangers wrote: credentials in it are redacted, and control
+    /// characters are escaped.
     #[must_use]
-    pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.more.detail = Some(detail.into());
+    pub fn detail(mut self, detail: impl AsRef<str>) -> Self {
+        self.more.detail = Some(sanitize::text(detail.as_ref()).into_owned());
         self
+    }
+
+    /// Adds a sentence to what is said already.
+    #[must_use]
+    pub(super) fn also(self, sentence: &str) -> Self {
+        let detail = format!("{} {sentence}", self.more.detail.as_deref().unwrap_or(self.kind.meaning));
+        self.detail(detail)
     }
 
     /// Names the rule that decided.
@@ -97,7 +105,7 @@ impl Problem {
 
     /// Tells an OAuth client more precisely what was wrong.
     #[must_use]
-    fn oauth_error(mut self, error: &'static str) -> Self {
+    pub(super) fn oauth_error(mut self, error: &'static str) -> Self {
         self.more.oauth_error = Some(error);
         self
     }
@@ -119,7 +127,7 @@ impl Problem {
     /// Keeps an error for the log.
     #[must_use]
     fn log_as(mut self, error: &dyn std::fmt::Display) -> Self {
-        self.more.log = Some(error.to_string());
+        self.more.log = Some(sanitize::text(&error.to_string()).into_owned());
         self
     }
 
@@ -239,7 +247,7 @@ impl From<IdentifyError> for Problem {
             IdentifyError::Credential(error) => error.into(),
             IdentifyError::CiTokenNotTaken => Self::new(&CI_TOKEN_NOT_TAKEN),
             IdentifyError::CiTokenWanted => Self::new(&CI_TOKEN_WANTED),
-            IdentifyError::Spent { .. } => Self::new(&CI_TOKEN_SPENT),
+            IdentifyError::Spent(_) => Self::new(&CI_TOKEN_SPENT).detail(text),
             IdentifyError::CiToken(UpstreamError::Token(
                 FederationError::Audience(_) | FederationError::AudienceList(_),
             )) => Self::new(&CI_TOKEN_AUDIENCE).detail(text),
@@ -291,7 +299,9 @@ impl From<(MintError, Timestamp)> for Problem {
             MintError::Unsignable { rule, error } => {
                 Self::new(&TOKEN_NOT_ACCEPTABLE).detail(sentence(&error.to_string())).rule(Some(rule))
             }
-            MintError::NoSigningKey(from) => Self::new(&NO_SIGNING_KEY).retry_after(wait_until(from)),
+            MintError::NoSigningKey(why) => {
+                Self::new(&NO_SIGNING_KEY).detail(sentence(&why.to_string())).retry_after(wait_until(why.until()))
+            }
             MintError::StaleKeys(_) => Self::new(&STALE_KEYS).retry_after(Duration::from_secs(5)),
             MintError::Ledger(_) => Self::new(&LEDGER_UNAVAILABLE).retry_after(Duration::from_secs(5)),
             MintError::Store(_) => Self::new(&DATABASE_UNAVAILABLE).retry_after(Duration::from_secs(5)),
@@ -333,6 +343,15 @@ impl From<TooMany> for Problem {
             "failed_authentication" => {
                 "Too many credentials that prove nothing came from this address; try again later."
             }
+            "failed_authentication_network" => {
+                "Too many credentials that prove nothing came from this network; try again later."
+            }
+            "session_opens" => {
+                "Sessions of this subject are opened too fast; try again later, or go on with a session that is open."
+            }
+            "sessions_per_subject" => {
+                "The subject has as many open sessions as it may have. Go on with one of them, end one (`DELETE /v1/sessions/current`), or wait until the first ends."
+            }
             "open_mint_address" => {
                 "The limit for requests without a credential is reached for this address; try again later, or show a credential."
             }
@@ -349,10 +368,16 @@ impl From<OpenSessionError> for Problem {
     fn from(error: OpenSessionError) -> Self {
         let problem = match &error {
             OpenSessionError::NoBackend => Self::new(&NO_SESSION_BACKEND),
-            OpenSessionError::Backend(BackendError::Refused) => Self::new(&AUTH_TOKEN_REFUSED),
+            // Its flow has logged it.
+            OpenSessionError::Backend(BackendError::Refused) => return Self::new(&AUTH_TOKEN_REFUSED),
             OpenSessionError::Backend(BackendError::Outage(_)) => {
                 Self::new(&BACKEND_UNAVAILABLE).retry_after(Duration::from_secs(5))
             }
+            OpenSessionError::TooMany(too_many) => return (*too_many).into(),
+            OpenSessionError::TooManySessions { retry_after, .. } => {
+                return TooMany { bucket: "sessions_per_subject", retry_after: *retry_after }.into();
+            }
+            OpenSessionError::Ledger(_) => Self::new(&LEDGER_UNAVAILABLE).retry_after(Duration::from_secs(5)),
             OpenSessionError::Store(_) => Self::new(&DATABASE_UNAVAILABLE).retry_after(Duration::from_secs(5)),
             OpenSessionError::Random(_) => Self::new(&INTERNAL),
         };

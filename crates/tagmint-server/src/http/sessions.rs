@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -16,9 +16,14 @@ use utoipa::ToSchema;
 use super::{
     bearer::BearerCredential,
     body::StrictJson,
+    context::RequestContext,
     problem::{Problem, ProblemDocument},
 };
-use crate::{app::App, flows::session};
+use crate::{
+    app::App,
+    flows::session::{self, OpenCommand, OpenSessionError},
+    limits::TooMany,
+};
 
 /// Asks for a session.
 #[derive(Deserialize, ToSchema)]
@@ -60,10 +65,22 @@ pub struct Session {
 #[utoipa::path(post, path = "/v1/sessions", tag = "sessions", request_body = OpenSession, responses(
     (status = 201, body = OpenedSession),
     (status = 401, description = "the backend refused the auth token", body = ProblemDocument, content_type = "application/problem+json"),
+    (status = 429, description = "too many auth tokens from this address were refused, or the subject has, or opens, too many sessions", body = ProblemDocument, content_type = "application/problem+json"),
     (status = 503, description = "the backend is out of order", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
-pub async fn open(State(app): State<Arc<App>>, StrictJson(body): StrictJson<OpenSession>) -> Result<Response, Problem> {
-    let opened = session::open(&app, &body.auth_token).await?;
+pub async fn open(
+    State(app): State<Arc<App>>,
+    Extension(context): Extension<RequestContext>,
+    StrictJson(body): StrictJson<OpenSession>,
+) -> Result<Response, Problem> {
+    let command = OpenCommand { request_id: context.id, remote: context.remote, auth_token: body.auth_token };
+    let opened = session::open(&app, command).await.map_err(|error| match error {
+        OpenSessionError::TooMany(too_many) => app.too_many(too_many),
+        OpenSessionError::TooManySessions { retry_after, .. } => {
+            app.too_many(TooMany { bucket: "sessions_per_subject", retry_after })
+        }
+        error => error.into(),
+    })?;
     let answer = OpenedSession {
         session: opened.secret.expose().to_owned(),
         subject: opened.subject,
@@ -76,10 +93,11 @@ pub async fn open(State(app): State<Arc<App>>, StrictJson(body): StrictJson<Open
 #[utoipa::path(get, path = "/v1/sessions/current", tag = "sessions", security(("bearer" = [])), responses((status = 200, body = Session)))]
 pub async fn current(
     State(app): State<Arc<App>>,
+    Extension(context): Extension<RequestContext>,
     BearerCredential(credential): BearerCredential,
 ) -> Result<Response, Problem> {
-    limit(&app, credential.as_ref())?;
-    let found = session::current(&app, credential.as_ref()).await?;
+    let found = session::current(&app, context.remote, credential.as_ref()).await;
+    let found = found.map_err(|error| app.client_problem(error))?;
     let answer = Session {
         id: found.id.to_string(),
         subject: found.subject,
@@ -94,14 +112,10 @@ pub async fn current(
 #[utoipa::path(delete, path = "/v1/sessions/current", tag = "sessions", security(("bearer" = [])), responses((status = 204)))]
 pub async fn end(
     State(app): State<Arc<App>>,
+    Extension(context): Extension<RequestContext>,
     BearerCredential(credential): BearerCredential,
 ) -> Result<StatusCode, Problem> {
-    limit(&app, credential.as_ref())?;
-    session::end(&app, credential.as_ref()).await?;
+    let ended = session::end(&app, context.remote, credential.as_ref()).await;
+    ended.map_err(|error| app.client_problem(error))?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn limit(app: &App, credential: Option<&SecretString>) -> Result<(), Problem> {
-    let checked = credential.map_or(Ok(()), |credential| app.limits.check_credential(credential));
-    checked.map_err(|too_many| app.too_many(too_many))
 }

@@ -8,6 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tagmint_core::rules::MintRequest;
 use utoipa::ToSchema;
@@ -16,7 +17,9 @@ use super::{
     bearer::{BearerCredential, NoCredential},
     body::{self, OptionalJson},
     context::RequestContext,
+    misplaced,
     problem::{Problem, ProblemDocument},
+    subject_token::oddity,
 };
 use crate::{
     app::App,
@@ -161,8 +164,17 @@ pub(super) async fn run(
     accepts: Accepts,
     request: MintRequest,
 ) -> Result<Minted, Problem> {
+    misplaced::check(&request)?;
+    let odd = credential.as_ref().and_then(|credential| oddity(credential.expose_secret()));
     let command = MintCommand { request_id: context.id, route, remote: context.remote, credential, accepts, request };
-    mint::mint(app, command).await.map_err(|error| problem(app, error))
+    mint::mint(app, command).await.map_err(|error| {
+        let refused = matches!(error, MintError::Unauthenticated(_));
+        let problem = problem(app, error);
+        match odd {
+            Some(odd) if refused => problem.also(&format!("The credential {odd}.")),
+            _ => problem,
+        }
+    })
 }
 
 /// What a caller who gets no token is told; who has to wait and what failed on our side is counted.

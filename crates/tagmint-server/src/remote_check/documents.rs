@@ -51,7 +51,7 @@ fn issuer(url: &IssuerUrl, document: &Map<String, Value>) -> Row {
     }
 }
 
-/// The members that OpenID Connect Discovery 1.0 §3 requires of every issuer, but for `authorization_endpoint`: nobody logs in here.
+/// The members that OpenID Connect Discovery 1.0 §3 requires of every issuer, but for `authorization_endpoint`, which AWS does not read.
 fn members(document: &Map<String, Value>) -> Row {
     let required = [
         "issuer",

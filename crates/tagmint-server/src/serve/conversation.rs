@@ -12,7 +12,10 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
-    http::{HeaderValue, Request, Response, Version, header::CONNECTION},
+    http::{
+        HeaderValue, Request, Response, Version,
+        header::{CONNECTION, EXPECT},
+    },
 };
 use futures::future::BoxFuture;
 use hyper::{
@@ -26,11 +29,12 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    runtime::Handle,
     sync::watch::Receiver,
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{End, listener::Stream, reached};
+use super::{End, linger::drain, listener::Stream, reached};
 use crate::{
     client_address::Peer,
     connections::{Asked, Guarded, OpenConnections, Place},
@@ -148,11 +152,15 @@ impl Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let version = request.version();
         let asked = self.place.asked(version == Version::HTTP_2);
+        // In HTTP/2 nobody is told to go on: a client that has waited for long enough sends.
+        let expects =
+            || request.headers().get(EXPECT).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let waits = version < Version::HTTP_2 && expects();
         let arriving = |body: Incoming| {
             if body.is_end_stream() {
                 asked.is_whole();
             }
-            Arriving { body, asked: Arc::clone(&asked) }
+            Arriving { body: Some(body), asked: Arc::clone(&asked), waits }
         };
         let mut request = request.map(arriving);
         request.extensions_mut().insert(self.peer);
@@ -170,10 +178,13 @@ impl Service<Request<Incoming>> for Requests {
     }
 }
 
-/// A request's body, which says when it is here to the end.
+/// A request's body, which says when it is here to the end. What nobody reads of it is read and thrown away.
 struct Arriving {
-    body: Incoming,
+    /// None when it was read to its end.
+    body: Option<Incoming>,
     asked: Arc<Asked>,
+    /// The peer sends it when it is told to (RFC 9110 §10.1.1), and was not told yet.
+    waits: bool,
 }
 
 impl HttpBody for Arriving {
@@ -184,21 +195,41 @@ impl HttpBody for Arriving {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        self.waits = false;
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(&mut *body).poll_frame(context));
+        let ended = !matches!(frame, Some(Ok(_))) || body.is_end_stream();
         if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(Frame::data_ref)) {
             self.asked.has_come(data.map_or(0, Bytes::len));
         }
-        if frame.is_none() || self.body.is_end_stream() {
+        if frame.is_none() || (ended && matches!(frame, Some(Ok(_)))) {
             self.asked.is_whole();
+        }
+        if ended {
+            self.body = None;
         }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else { return };
+        let place = self.asked.place();
+        place.has_left_unread();
+        // A peer that still waits to be told has sent nothing: the answer is all that it needs.
+        if !self.waits
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(drain(body, place));
+        }
     }
 }

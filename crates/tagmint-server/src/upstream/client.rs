@@ -7,17 +7,17 @@ use std::{
     time::Duration,
 };
 
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use reqwest::{
     Certificate, Client, Response, Url,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect,
 };
 
-use tagmint_core::federation::MAX_DOCUMENT_LEN;
+use tagmint_core::{federation::MAX_DOCUMENT_LEN, outbound::Outbound};
 
 use super::address::{self, ForbiddenAddress};
-use crate::settings::UpstreamSettings;
+use crate::{outbound, settings::UpstreamSettings};
 
 /// Bounds on one document.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +65,9 @@ pub enum DocumentProblem {
     /// An answer other than 200. Redirects are not followed.
     #[error("it answered {0}{hint}", hint = if .0.is_redirection() { "; redirects are not followed" } else { "" })]
     Status(StatusCode),
+    /// 401 or 403: it wants to see a credential, or another one.
+    #[error("it answered {0}; {1}")]
+    Unauthorized(StatusCode, Shown),
     /// A compressed answer, although none was asked for.
     #[error("its answer has a content-encoding, which is not accepted")]
     Encoded,
@@ -76,16 +79,49 @@ pub enum DocumentProblem {
     Exchange(String),
 }
 
+/// Which credential a request showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// None is configured.
+    Nothing,
+    /// The token of `bearer_token_file`.
+    Token,
+    /// None, because the document is not where the token may go.
+    Withheld,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => {
+                "where it wants a bearer token name its file as `bearer_token_file`, or give the keys as `jwks_file`"
+            }
+            Self::Token => "it does not accept the token in `bearer_token_file`",
+            Self::Withheld => {
+                "the token in `bearer_token_file` is shown to the issuer's own host and port alone; to have it shown here set \
+                 `jwks_uri` to this address"
+            }
+        })
+    }
+}
+
 /// A client for one provider's documents.
 ///
-/// It follows no redirect, takes no proxy from the environment, decompresses nothing, and connects to no address that the provider may not
-/// have, whatever a name resolves to.
+/// It follows no redirect, decompresses nothing, and connects to no address that the provider may not have, whatever a name resolves to.
+/// Where a request goes through a proxy, the proxy resolves the name: what stands in the URL and what this machine's own resolver knows of
+/// the name are checked all the same, and what the proxy may reach is the proxy's matter.
 #[derive(Clone)]
 pub struct GuardedClient {
-    client: Client,
+    direct: Client,
+    proxied: Option<Client>,
+    outbound: Outbound,
+    resolver: Arc<dyn Resolve>,
     limits: FetchLimits,
     allow_private: bool,
 }
+
+/// How long this machine's resolver may take for a name that a proxy will resolve: behind a proxy there may be no resolver at all.
+const LOOK_UP: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for GuardedClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,20 +153,26 @@ impl GuardedClient {
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, reqwest::Error> {
         let allow_private = settings.allow_private_addresses;
-        let mut builder = Client::builder()
-            .user_agent(concat!("tagmint/", env!("CARGO_PKG_VERSION")))
-            .https_only(!allow_private)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .http1_only()
-            .connect_timeout(limits.connect)
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(limits.request)
-            .dns_resolver(GuardedResolver { inner: resolver, allow_private });
-        if let Some(pem) = &settings.ca_pem {
-            builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem)?);
-        }
-        Ok(Self { client: builder.build()?, limits, allow_private })
+        let build = |outbound: &Outbound| {
+            let mut builder = Client::builder()
+                .user_agent(concat!("tagmint/", env!("CARGO_PKG_VERSION")))
+                .https_only(!allow_private)
+                .redirect(redirect::Policy::none())
+                .http1_only()
+                .connect_timeout(limits.connect)
+                .pool_max_idle_per_host(1)
+                .pool_idle_timeout(limits.request);
+            if let Some(pem) = &settings.ca_pem {
+                builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem)?);
+            }
+            Ok::<_, reqwest::Error>(outbound::apply(builder, outbound))
+        };
+        let guard = GuardedResolver { inner: Arc::clone(&resolver), allow_private };
+        let direct = build(&Outbound::direct())?.dns_resolver(guard).build()?;
+        let outbound = settings.outbound.clone();
+        // The proxy itself may well be at a private address: its client resolves no other name.
+        let proxied = if outbound.is_direct() { None } else { Some(build(&outbound)?.build()?) };
+        Ok(Self { direct, proxied, outbound, resolver, limits, allow_private })
     }
 
     /// The body at `url`.
@@ -139,19 +181,50 @@ impl GuardedClient {
     ///
     /// Anything but a complete, plain answer 200 within the limits, from an address that the provider may have.
     pub async fn get(&self, url: &str) -> Result<Vec<u8>, DocumentError> {
+        self.get_with(url, None).await
+    }
+
+    /// The same, showing this `Authorization`.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub async fn get_with(&self, url: &str, authorization: Option<HeaderValue>) -> Result<Vec<u8>, DocumentError> {
         let timeout = self.limits.request;
-        tokio::time::timeout(timeout, self.get_unhurried(url))
+        tokio::time::timeout(timeout, self.get_unhurried(url, authorization))
             .await
             .unwrap_or(Err(DocumentProblem::Timeout(timeout)))
             .map_err(|problem| DocumentError { url: url.chars().take(200).collect(), problem })
     }
 
-    async fn get_unhurried(&self, url: &str) -> Result<Vec<u8>, DocumentProblem> {
+    async fn get_unhurried(&self, url: &str, authorization: Option<HeaderValue>) -> Result<Vec<u8>, DocumentProblem> {
         let url = self.checked(url)?;
-        let request = self.client.get(url).header(header::ACCEPT, "application/json, application/jwk-set+json");
-        let answer = request.header(header::ACCEPT_ENCODING, "identity").send().await.map_err(problem)?;
-        if answer.status() != StatusCode::OK {
-            return Err(DocumentProblem::Status(answer.status()));
+        let proxy = outbound::proxy_for(&self.outbound, &url).cloned();
+        let client = match (&proxy, &self.proxied) {
+            (Some(_), Some(proxied)) => {
+                self.check_name(&url).await?;
+                proxied
+            }
+            _ => &self.direct,
+        };
+        let shown = if authorization.is_some() { Shown::Token } else { Shown::Nothing };
+        let mut request = client.get(url).header(header::ACCEPT, "application/json, application/jwk-set+json");
+        if let Some(authorization) = authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let answer = request.header(header::ACCEPT_ENCODING, "identity").send().await;
+        let answer = answer.map_err(|error| match (problem(error), &proxy) {
+            (DocumentProblem::Connect(words), Some(proxy)) => {
+                DocumentProblem::Connect(format!("{words}, through the proxy {proxy}"))
+            }
+            (problem, _) => problem,
+        })?;
+        match answer.status() {
+            StatusCode::OK => {}
+            status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
+                return Err(DocumentProblem::Unauthorized(status, shown));
+            }
+            status => return Err(DocumentProblem::Status(status)),
         }
         if answer.headers().get_all(header::CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
             return Err(DocumentProblem::Encoded);
@@ -169,6 +242,17 @@ impl GuardedClient {
             body.extend_from_slice(&chunk);
         }
         Ok(body)
+    }
+
+    /// Refuses a name that this machine resolves to a forbidden address, before a proxy is asked for it. One that it cannot resolve is the
+    /// proxy's to resolve.
+    async fn check_name(&self, url: &Url) -> Result<(), DocumentProblem> {
+        let Some(name) = url.domain().and_then(|name| name.parse::<Name>().ok()) else { return Ok(()) };
+        let Ok(Ok(found)) = tokio::time::timeout(LOOK_UP, self.resolver.resolve(name)).await else { return Ok(()) };
+        for found in found {
+            address::check(found.ip(), self.allow_private)?;
+        }
+        Ok(())
     }
 
     /// An address that stands in the URL itself is never resolved, so it is checked here.

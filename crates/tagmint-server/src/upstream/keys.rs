@@ -8,7 +8,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tagmint_core::{
     clock::Clock,
-    federation::{KeySet, UpstreamIssuer},
+    federation::{KeySet, PassedOver, UpstreamIssuer},
     random::Random,
 };
 use tokio::{sync::watch, time};
@@ -51,6 +51,8 @@ pub enum NoKeys {
 pub struct KeyHealth {
     /// How many keys can be used; 0 when they are too old, too.
     pub keys: usize,
+    /// Those that the issuer publishes and that are not used.
+    pub passed_over: Vec<PassedOver>,
     /// When they were fetched.
     pub fetched_at: Option<Timestamp>,
     /// How long ago that was.
@@ -160,6 +162,7 @@ impl UpstreamKeys {
         let fetched_at = state.good.as_ref().map(|good| good.at);
         KeyHealth {
             keys: usable,
+            passed_over: state.good.as_ref().map_or_else(Vec::new, |good| good.keys.passed_over().to_vec()),
             fetched_at,
             age: fetched_at.map(|at| now.duration_since(at)),
             last_error: state.last_error.clone(),
@@ -246,11 +249,8 @@ impl Drop for Fetch {
         state.under_way = false;
         match result {
             Ok(keys) => {
-                if keys.is_empty() {
-                    tracing::warn!(%issuer, skipped = keys.skipped(), "the issuer publishes no key that can be used");
-                } else if state.last_error.is_some() || state.good.is_none() {
-                    tracing::info!(%issuer, keys = keys.len(), skipped = keys.skipped(), "the issuer's keys were fetched");
-                }
+                let before = state.good.as_ref().filter(|_| state.last_error.is_none()).map(|good| &good.keys);
+                tell(issuer, &keys, before.map(AsRef::as_ref));
                 state.good = Some(Fetched { keys: Arc::new(keys), at: self.at });
                 state.last_error = None;
                 state.fetched += 1;
@@ -263,6 +263,25 @@ impl Drop for Fetch {
         }
         drop(state);
         self.keys.ended.send_replace(self.number);
+    }
+}
+
+/// Logs what a fetch brought, where it differs from what was there: a key set is fetched every few minutes and changes twice a year.
+fn tell(issuer: &UpstreamIssuer, keys: &KeySet, before: Option<&KeySet>) {
+    let same = before.is_some_and(|before| before.kids().eq(keys.kids()) && before.passed_over() == keys.passed_over());
+    if same {
+        return;
+    }
+    let kids = keys.kids().collect::<Vec<_>>().join(" ");
+    let skipped = keys.skipped();
+    if keys.is_empty() {
+        tracing::warn!(%issuer, skipped, "the issuer publishes no key that can be used: its tokens are refused");
+    } else {
+        tracing::info!(%issuer, keys = keys.len(), %kids, skipped, "the issuer's keys were fetched");
+    }
+    for PassedOver { index, kid, reason } in keys.passed_over() {
+        let kid = kid.as_deref().unwrap_or("(no kid)");
+        tracing::warn!(%issuer, %kid, index, %reason, "a key that the issuer publishes was skipped");
     }
 }
 

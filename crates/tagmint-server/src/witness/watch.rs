@@ -42,7 +42,7 @@ impl Watch {
     /// How long ago STS last fetched the key set; none where it was never seen.
     pub fn age(&self, now: Timestamp) -> Option<SignedDuration> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.witnesses.latest().map(|latest| now.duration_since(latest))
+        known.witnesses.latest().map(|latest| now.duration_since(latest).max(SignedDuration::ZERO))
     }
 
     /// How many of the keys wait for STS, and how many sign without having been seen by it.

@@ -12,6 +12,7 @@ use tagmint_core::{
     clock::Clock,
     environment::{Environment, Stamp},
     issuer::IssuerUrl,
+    outbound::Outbound,
     random::SystemRandom,
 };
 use tagmint_server::{
@@ -49,6 +50,7 @@ impl World {
 
     fn settings(&self) -> AcmeSettings {
         AcmeSettings {
+            outbound: Outbound::direct(),
             directory: self.server.directory(),
             contact: vec!["mailto:ops@example.org".to_owned()],
             names: vec![HOST.to_owned()],

@@ -9,7 +9,10 @@ use std::{
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tagmint_core::alarm::{AlarmKind, book::NoticePolicy, conditions::StoredCertificate};
+use tagmint_core::{
+    alarm::{AlarmKind, book::NoticePolicy, conditions::StoredCertificate},
+    outbound::Outbound,
+};
 use tagmint_server::{
     alarms::{
         AlarmParts, Alarms, CertificateSource, StoredView,
@@ -262,7 +265,8 @@ async fn webhook(status: u16, delay: Duration) -> (String, Arc<Mutex<Vec<Value>>
 
 fn hook(url: &str) -> WebhookSink {
     tagmint_server::tls::install_provider();
-    WebhookSink::new("slack".to_owned(), url.to_owned().into(), Duration::from_millis(500), None).unwrap()
+    WebhookSink::new("slack".to_owned(), url.to_owned().into(), Duration::from_millis(500), None, &Outbound::direct())
+        .unwrap()
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ use tagmint_testkit::{ci_claims, ci_platform::CiPlatform, clock::MockClock};
 use crate::issuer::{Answer, ROLE, Setup, TestIssuer};
 
 const AUDIENCE: &str = "https://broker.example";
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+pub(crate) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub(crate) const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// One rule for all three kinds of proof, so that paths can be compared; the branch of a GitHub job decides.
@@ -48,10 +48,10 @@ audiences = ["sts.amazonaws.com"]
 roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test"]
 "#;
 
-struct Stage {
+pub(crate) struct Stage {
     github: CiPlatform,
     gitlab: CiPlatform,
-    issuer: TestIssuer,
+    pub(crate) issuer: TestIssuer,
 }
 
 pub(crate) fn provider(name: &str, kind: ProviderKind, platform: &CiPlatform) -> (Provider, UpstreamSettings) {
@@ -70,7 +70,7 @@ impl Stage {
         Self::with(|_| {}).await
     }
 
-    async fn with(change: impl FnOnce(&mut Provider)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Provider)) -> Self {
         let clock = MockClock::default();
         let github = CiPlatform::start(Arc::new(clock.clone())).await;
         let gitlab = CiPlatform::start(Arc::new(clock.clone())).await;
@@ -82,7 +82,7 @@ impl Stage {
         Self { github, gitlab, issuer }
     }
 
-    fn push(&self) -> String {
+    pub(crate) fn push(&self) -> String {
         self.token(ci_claims::github_push())
     }
 
@@ -90,11 +90,11 @@ impl Stage {
         self.github.token(&fresh(claims))
     }
 
-    async fn exchange(&self, token: &str) -> Answer {
+    pub(crate) async fn exchange(&self, token: &str) -> Answer {
         self.post(&[("grant_type", EXCHANGE), ("subject_token_type", ID_TOKEN), ("subject_token", token)]).await
     }
 
-    async fn post(&self, form: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post(&self, form: &[(&str, &str)]) -> Answer {
         self.issuer.send(request(form)).await
     }
 }
@@ -106,13 +106,13 @@ pub(crate) fn fresh(mut claims: Map<String, Value>) -> Map<String, Value> {
     claims
 }
 
-fn request(form: &[(&str, &str)]) -> Request<Body> {
+pub(crate) fn request(form: &[(&str, &str)]) -> Request<Body> {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     let builder = Request::post("/oauth2/token").header("content-type", "application/x-www-form-urlencoded");
     builder.body(body.into()).unwrap()
 }
 
-fn kind(answer: &Answer) -> String {
+pub(crate) fn kind(answer: &Answer) -> String {
     let text = answer.json()["type"].as_str().unwrap_or_default().to_owned();
     text.trim_start_matches("urn:tagmint:problem:").to_owned()
 }
@@ -197,7 +197,7 @@ async fn a_request_that_is_no_exchange_says_what_is_missing() {
         (without("subject_token"), "`subject_token` is missing"),
         (without("subject_token_type"), "`subject_token_type` is missing"),
         (with("actor_token", "x"), "actor_token"),
-        (with("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"), "requested_token_type"),
+        (with("requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"), "requested_token_type"),
         (with("client_secret", "x"), "subject token is the proof"),
     ] {
         let answer = stage.post(&form).await;
@@ -255,7 +255,7 @@ async fn of_200_exchanges_of_one_token_on_two_nodes_one_succeeds() {
 #[tokio::test]
 async fn a_client_that_retries_may_be_allowed_to_for_the_same_request() {
     let stage = Stage::with(|provider| {
-        provider.reuse = Reuse { uses: 2, within: SignedDuration::from_secs(10) };
+        provider.reuse = Reuse::Times { uses: 2, within: SignedDuration::from_secs(10) };
     })
     .await;
     let token = stage.push();

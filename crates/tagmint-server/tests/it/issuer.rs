@@ -25,6 +25,7 @@ use tagmint_core::{
     random::{Random, SystemRandom},
     rules::{Providers, RuleConfig, RuleName, RuleSet, TagScope},
     signing_key::Algorithm,
+    witness::Networks,
 };
 use tagmint_server::{
     app::{App, Parts, StartError},
@@ -159,7 +160,7 @@ pub struct Setup {
     pub rules: &'static str,
     /// The CI platforms whose tokens are taken.
     pub providers: Vec<(Provider, UpstreamSettings)>,
-    pub trusted_proxies: Vec<std::net::IpAddr>,
+    pub trusted_proxies: Networks,
     pub witness: WitnessSettings,
     /// How long a new key waits for STS to fetch it.
     pub witness_deadline: Option<SignedDuration>,
@@ -181,7 +182,7 @@ impl Default for Setup {
             key_file: 1,
             rules: RULES,
             providers: Vec::new(),
-            trusted_proxies: Vec::new(),
+            trusted_proxies: Networks::default(),
             witness: WitnessSettings::default(),
             witness_deadline: None,
         }

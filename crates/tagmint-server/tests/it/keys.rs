@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 use tagmint_core::{clock::Clock, signing_key::Algorithm};
 use tagmint_server::{flows::keys::KeyContext, key_cache::KeyCache};
-use tagmint_testkit::keys::master_key;
+use tagmint_testkit::{clock::MockClock, keys::master_key};
 
 use crate::issuer::{Setup, TestIssuer};
 
@@ -70,7 +70,7 @@ async fn two_nodes_agree_without_talking_to_each_other() {
 #[tokio::test]
 async fn two_nodes_that_start_at_once_make_one_key() {
     let dir = Arc::new(tempfile::tempdir().unwrap());
-    let clock = tagmint_testkit::clock::MockClock::default();
+    let clock = MockClock::default();
     let start = || TestIssuer::start_in(Setup::default(), Arc::clone(&dir), clock.clone());
     let (one, two) = tokio::join!(start(), start());
     let (one, two) = (one.unwrap().published().await, two.unwrap().published().await);
@@ -147,16 +147,17 @@ async fn a_next_key_that_does_not_open_hinders_nobody_before_its_turn() {
     let issuer = TestIssuer::start().await;
     issuer.clock.advance(SignedDuration::from_secs(1));
     issuer.keys().rotate(Some(DAY)).await.unwrap();
-    let [old, next] = issuer.keys().load(&HashMap::new()).await.unwrap().try_into().unwrap();
+    let [old, next] = issuer.keys().load(&HashMap::new()).await.unwrap().keys.try_into().unwrap();
     let known = HashMap::from([(old.state.kid.clone(), old.signer.unwrap())]);
     let (old, next) = (old.state.kid, next.state.kid);
-    let now = issuer.clock.now();
-    let cache = KeyCache::new(with_another_key_file(&issuer).load(&known).await.unwrap(), now);
-    let view = cache.view(now);
+    let clock = MockClock::new(issuer.clock.now());
+    let cache = KeyCache::new(with_another_key_file(&issuer).load(&known).await.unwrap(), clock.now());
+    let view = cache.current(&clock);
     assert_eq!(view.signing.as_ref().map(|signer| signer.kid()), Some(&old));
     let jwks = String::from_utf8(view.jwks.to_vec()).unwrap();
     assert!(jwks.contains(old.as_str()) && jwks.contains(next.as_str()), "{jwks}");
-    let view = cache.view(now + DAY);
+    clock.advance(DAY);
+    let view = cache.current(&clock);
     assert!(view.signing.is_none());
     assert_eq!(view.unopened, Some(next));
 }

@@ -357,6 +357,7 @@ fn state(kid: &str, active_at: Timestamp) -> KeyState {
             published_at: active_at - hour,
             active_at,
             due_at: None,
+            withdrawn: false,
             retiring_at: None,
             withdrawn_at: None,
         },

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::{Router, http::StatusCode, response::Redirect, routing::post};
 use secrecy::SecretString;
 use serde_json::{Map, json};
+use tagmint_core::outbound::Outbound;
 use tagmint_server::{
     backend::{BackendError, HttpSessionBackend, SessionBackend},
     mock_backend::{self, MockBackend},
@@ -19,7 +20,7 @@ async fn listen(router: Router) -> String {
 
 fn backend(url: &str, refuse_mock: bool) -> HttpSessionBackend {
     tagmint_server::tls::install_provider();
-    HttpSessionBackend::new(url, Duration::from_millis(500), None, refuse_mock).unwrap()
+    HttpSessionBackend::new(url, Duration::from_millis(500), None, refuse_mock, &Outbound::direct()).unwrap()
 }
 
 fn mock() -> MockBackend {

@@ -31,7 +31,7 @@ fn setup() -> Setup {
         networks: Some("203.0.113.0/24".parse().unwrap()),
     };
     Setup {
-        trusted_proxies: vec![PROXY.parse().unwrap()],
+        trusted_proxies: PROXY.parse().unwrap(),
         witness: WitnessSettings { recognition, ..WitnessSettings::default() },
         witness_deadline: Some(DEADLINE),
         ..Setup::default()

@@ -23,6 +23,9 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "acme", include_str!("../../../../migrations/sqlite/0003_acme.sql")),
     (4, "witness", include_str!("../../../../migrations/sqlite/0004_witness.sql")),
     (5, "alarms", include_str!("../../../../migrations/sqlite/0005_alarms.sql")),
+    (6, "clock", include_str!("../../../../migrations/sqlite/0006_clock.sql")),
+    (7, "ledger archives", include_str!("../../../../migrations/sqlite/0007_ledger_archives.sql")),
+    (8, "token_reuse", include_str!("../../../../migrations/sqlite/0008_token_reuse.sql")),
 ];
 
 /// Takes the write lock at once: taken later it could fail although others would have waited.

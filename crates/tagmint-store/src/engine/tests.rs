@@ -63,7 +63,7 @@ engine_tests! {
         database.open().await.close().await;
         database.tamper("INSERT INTO _sqlx_migrations SELECT 99, 'later', installed_on, success, checksum, 0 FROM _sqlx_migrations WHERE version = 1").await;
         let error = refused(&database.options()).await;
-        assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 5, .. }), "{error}");
+        assert!(matches!(error, StoreError::NewerSchema { found: 99, known: 8, .. }), "{error}");
         assert!(Store::open_existing(&database.options()).await.is_err());
     }
 
@@ -73,19 +73,22 @@ engine_tests! {
              CREATE UNIQUE INDEX bearers_name ON bearers (name) WHERE revoked_at IS NULL; \
              DROP TABLE acme_accounts; DROP TABLE acme_orders; DROP TABLE acme_challenges; DROP TABLE acme_certificates; \
              DROP TABLE acme_state; DROP TABLE alarms; DROP TABLE alarm_notices; \
+             DROP TABLE archived_prefixes; DROP INDEX sessions_subject; DROP TABLE ledger_archives; \
+             CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END; \
              DROP TABLE document_fetches; DROP TABLE key_fetches; ALTER TABLE signing_keys DROP COLUMN due_at_ms; \
+             DROP TABLE clock; DROP TRIGGER signing_keys_withdrawn_is_final; ALTER TABLE signing_keys DROP COLUMN withdrawn; \
              DELETE FROM _sqlx_migrations WHERE version > 1";
         let store = database.open().await;
         store.bearers().create(&bearer(1, "ci")).await.unwrap();
         store.close().await;
         database.tamper(BACK).await;
         let error = Store::open_existing(&database.options()).await.unwrap_err();
-        assert!(matches!(error, StoreError::OlderSchema { found: 1, needed: 5, .. }), "{error}");
+        assert!(matches!(error, StoreError::OlderSchema { found: 1, needed: 8, .. }), "{error}");
         let store = database.open().await;
         let kept = store.bearers().find_by_secret(bearer(1, "").secret_hash, at(1)).await.unwrap();
         let CredentialLookup::Valid(kept) = kept else { panic!("{kept:?}") };
         assert!(kept.scope.is_empty() && kept.replaced_by.is_none(), "{kept:?}");
-        assert_eq!(store.used_tokens().delete_expired(at(1)).await.unwrap(), 0);
+        assert_eq!(store.used_tokens().delete_expired(at(1), jiff::SignedDuration::MAX).await.unwrap(), 0);
         assert_eq!(store.witness().keys().await.unwrap(), []);
     }
 
@@ -156,6 +159,7 @@ async fn nothing_is_done(store: &Store) {
         keep_until: at(9),
         now: at(1),
         request_hash: String::new(),
+        network: "192.0.2.0/24".to_owned(),
         allowance: Allowance::ONCE,
     };
     assert!(is_replaced(store.used_tokens().claim(&token).await));

@@ -18,6 +18,7 @@ fn schedule(published: i64, withdrawn: Option<i64>) -> KeySchedule {
         retiring_at: withdrawn.map(|second| at(second - 5)),
         withdrawn_at: withdrawn.map(at),
         due_at: withdrawn.map(|second| at(second - 7)),
+        withdrawn: false,
     }
 }
 

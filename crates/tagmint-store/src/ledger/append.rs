@@ -1,6 +1,6 @@
 //! Putting a batch of entries at the end of the chain.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tagmint_core::{
     environment::Stamp,
@@ -8,9 +8,9 @@ use tagmint_core::{
     sealing::MasterKey,
 };
 
-use super::{StoredHead, count_rows, read_head};
+use super::{StoredHead, archive::is_archived, count_rows, read_head};
 use crate::{
-    engine::{Connection, Engine, Executor, expect_rows, is_raised, is_taken, on_engine},
+    engine::{Connection, Engine, Executor, Transaction, expect_rows, is_raised, is_taken, on_engine},
     error::{Fault, LedgerError},
 };
 
@@ -20,6 +20,8 @@ const APPEND: &str =
     "INSERT INTO ledger_batches (rows, old_seq, old_hash, new_seq, new_hash, new_seal) VALUES ($1, $2, $3, $4, $5, $6)";
 /// What the trigger says when another process has appended since.
 const HEAD_MOVED: &str = "the ledger's head has moved";
+const HASH: &str = "SELECT hash FROM ledger WHERE seq = $1";
+const FIRST: &str = "SELECT min(seq) FROM ledger";
 const GENESIS: &str = "INSERT INTO ledger_head (id, seq, hash, seal) VALUES (1, $1, $2, $3)";
 
 const DOING: &str = "write the ledger";
@@ -30,6 +32,81 @@ pub(super) struct Appender {
     master_key: Arc<MasterKey>,
     connection: Option<Connection>,
     head: LedgerHead,
+    known: KnownHead,
+}
+
+/// The end of the chain that a process has written or read last. What is stored must hold it for as long as the process runs: rows are never
+/// taken back.
+#[derive(Debug, Clone)]
+pub(super) struct KnownHead(Arc<Mutex<LedgerHead>>);
+
+impl KnownHead {
+    fn get(&self) -> LedgerHead {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, head: &LedgerHead) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone_from(head);
+    }
+
+    /// Whether the stored chain holds the known head still.
+    pub(super) async fn check(&self, engine: &Engine) -> Result<(), LedgerError> {
+        let doing = "check the ledger's head";
+        // Known first: what is read afterwards is at least as new.
+        let known = self.get();
+        let mut snapshot = engine.begin_snapshot(doing).await?;
+        let stored = read_head(snapshot.executor()).await.map_err(engine.failed(doing))?;
+        let stored = stored.ok_or_else(|| LedgerError::HeadMissing { database: Arc::clone(engine.name()) })?;
+        let held = holds(&mut snapshot, &known, &stored.head).await.map_err(engine.failed(doing))?;
+        snapshot.commit().await.map_err(engine.failed(doing))?;
+        if held { Ok(()) } else { Err(rolled_back(engine, &known, &stored.head)) }
+    }
+}
+
+fn rolled_back(engine: &Engine, known: &LedgerHead, found: &LedgerHead) -> LedgerError {
+    LedgerError::RolledBack { database: Arc::clone(engine.name()), known: known.seq, found: found.seq }
+}
+
+/// Something that gives an executor again and again.
+trait Executes {
+    fn executor(&mut self) -> Executor<'_>;
+}
+
+impl Executes for Connection {
+    fn executor(&mut self) -> Executor<'_> {
+        Self::executor(self)
+    }
+}
+
+impl Executes for Transaction {
+    fn executor(&mut self) -> Executor<'_> {
+        Self::executor(self)
+    }
+}
+
+/// Whether the chain that ends with `stored` holds `known`.
+async fn holds<E: Executes + Send>(
+    reads: &mut E,
+    known: &LedgerHead,
+    stored: &LedgerHead,
+) -> Result<bool, sqlx::Error> {
+    if stored.seq <= known.seq {
+        return Ok(stored == known);
+    }
+    // The head of an empty ledger is no row.
+    if known.seq == 0 {
+        return Ok(true);
+    }
+    let row: Option<(String,)> = on_engine!(reads.executor(), connection => {
+        sqlx::query_as(HASH).bind(known.seq).fetch_optional(connection).await?
+    });
+    if let Some((hash,)) = row {
+        return Ok(hash == known.hash);
+    }
+    // Rows from the beginning on may have been moved into an archive.
+    let (first,): (Option<i64>,) =
+        on_engine!(reads.executor(), connection => sqlx::query_as(FIRST).fetch_one(connection).await?);
+    Ok(first.is_none_or(|first| first > known.seq))
 }
 
 /// Why one attempt failed.
@@ -43,7 +120,13 @@ impl Appender {
     /// Reads the head and checks its seal; an empty ledger gets one.
     pub(super) async fn start(engine: Engine, stamp: &Stamp, master_key: Arc<MasterKey>) -> Result<Self, LedgerError> {
         let head = head_to_start_from(&engine, stamp, &master_key).await?;
-        Ok(Self { engine, master_key, connection: None, head })
+        let known = KnownHead(Arc::new(Mutex::new(head.clone())));
+        Ok(Self { engine, master_key, connection: None, head, known })
+    }
+
+    /// The end of the chain, for others to look at.
+    pub(super) fn known(&self) -> KnownHead {
+        self.known.clone()
     }
 
     /// Writes the entries in this order, durably; returns the first one's sequence. After an error none is in the ledger, as far as is known,
@@ -58,6 +141,7 @@ impl Appender {
         };
         match written {
             Ok((first, head)) => {
+                self.known.set(&head);
                 self.head = head;
                 self.engine.check_in_place()?;
                 Ok(first)
@@ -84,7 +168,7 @@ impl Appender {
         }
     }
 
-    /// Another process has appended: reads the head with the write lock in hand, so that it cannot move again.
+    /// Another process has appended, or the database was restored to an earlier state: reads the head with the write lock in hand, so that it cannot move again.
     async fn append_under_lock(&mut self, entries: &[&LedgerEntry]) -> Result<(i64, LedgerHead), LedgerError> {
         self.connection().await?;
         let mut connection = self.connection.take().ok_or(LedgerError::Closed)?;
@@ -103,6 +187,9 @@ impl Appender {
         connection.begin_write().await.map_err(engine.failed(DOING))?;
         let stored = read_head(connection.executor()).await.map_err(engine.failed(DOING))?;
         let old = genuine(stored, engine, &self.master_key)?;
+        if !holds(connection, &self.head, &old).await.map_err(engine.failed(DOING))? {
+            return Err(rolled_back(engine, &self.head, &old));
+        }
         let (rows, head) = chain(&old, entries);
         let seal = self.master_key.seal_ledger_head(head.seq, &head.hash);
         let inserted = insert(connection.executor(), &rows, &old, &head, &seal).await;
@@ -148,7 +235,7 @@ fn leaves_connection_usable(error: &LedgerError) -> bool {
             matches!(error.fault(), Some(Fault::DiskFull | Fault::ReadOnly | Fault::Locked | Fault::Taken))
         }
         LedgerError::Duplicate(_) | LedgerError::Seal { .. } | LedgerError::HeadMissing { .. } => true,
-        LedgerError::Timeout(_) | LedgerError::Closed => false,
+        LedgerError::RolledBack { .. } | LedgerError::Timeout(_) | LedgerError::Closed => false,
     }
 }
 
@@ -202,7 +289,8 @@ async fn head_to_start_from(engine: &Engine, stamp: &Stamp, master_key: &MasterK
     let mut transaction = engine.begin_write(doing).await?;
     let stored = read_head(transaction.executor()).await.map_err(engine.failed(doing))?;
     let rows = count_rows(transaction.executor()).await.map_err(engine.failed(doing))?;
-    if stored.is_some() || rows > 0 {
+    let archived = is_archived(transaction.executor()).await.map_err(engine.failed(doing))?;
+    if stored.is_some() || rows > 0 || archived {
         transaction.rollback().await.map_err(engine.failed(doing))?;
         return genuine(stored, engine, master_key);
     }

@@ -1,5 +1,7 @@
 //! The ledger's promises: an answer means a durable row, one unbroken chain whoever writes, and no change goes unnoticed.
 
+mod archiving;
+mod rollback;
 mod tampering;
 mod writing;
 
@@ -51,7 +53,7 @@ engine_tests! {
         assert_eq!(bodies, [mint(1).to_body(), refusal(2).to_body()]);
         let report = store.ledger().verify(&master_key(1)).await.unwrap();
         let head = store.ledger().head().await.unwrap().unwrap().head;
-        assert_eq!(report, VerifyReport { rows: 2, head: head.clone() });
+        assert_eq!(report, VerifyReport { rows: 2, archived: None, unpruned: 0, head: head.clone() });
         assert_eq!((head.seq, &head.hash), (2, &rows[1].hash));
     }
 

@@ -15,7 +15,7 @@ use std::{
 use tagmint_core::{environment::Stamp, ledger::LedgerEntry, sealing::MasterKey};
 use tokio::sync::{mpsc, oneshot};
 
-use super::append::Appender;
+use super::append::{Appender, KnownHead};
 use crate::{
     engine::Engine,
     error::{Fault, LedgerError},
@@ -68,15 +68,18 @@ enum Message {
 pub struct LedgerWriter {
     queue: mpsc::Sender<Message>,
     figures: Arc<Figures>,
+    engine: Engine,
+    known: KnownHead,
 }
 
 impl LedgerWriter {
     pub(crate) async fn start(engine: Engine, stamp: Stamp, master_key: Arc<MasterKey>) -> Result<Self, LedgerError> {
-        let appender = Appender::start(engine, &stamp, master_key).await?;
+        let appender = Appender::start(engine.clone(), &stamp, master_key).await?;
+        let known = appender.known();
         let (queue, messages) = mpsc::channel(QUEUE);
         let figures = Arc::new(Figures::default());
         tokio::spawn(Worker { appender, messages, figures: Arc::clone(&figures) }.run());
-        Ok(Self { queue, figures })
+        Ok(Self { queue, figures, engine, known })
     }
 
     /// Appends an entry; returns its sequence once the row is on disk, and survives a power cut.
@@ -91,6 +94,11 @@ impl LedgerWriter {
             written.await.map_err(|_| LedgerError::Closed)?
         };
         tokio::time::timeout(patience, appended).await.unwrap_or(Err(LedgerError::Timeout(patience)))
+    }
+
+    /// Whether the stored ledger holds all that this writer knows. Where it does not, nothing is appended to it.
+    pub async fn check(&self) -> Result<(), LedgerError> {
+        self.known.check(&self.engine).await
     }
 
     /// Writes what is waiting, then ends the writer. Entries that come later are refused.

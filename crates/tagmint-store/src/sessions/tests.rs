@@ -40,6 +40,28 @@ engine_tests! {
         assert!(matches!(unknown, StoreError::UnknownSession(id) if id == session(2).id));
     }
 
+    async fn a_subject_has_so_many_good_sessions_and_no_more(database: TestDatabase) {
+        let store = database.open().await;
+        let sessions = store.sessions();
+        let of = |number: u32, from: i64, until: i64| NewSession {
+            subject: "0xa".to_owned(),
+            created_at: at(from),
+            expires_at: at(until),
+            ..session(number)
+        };
+        for session in [of(1, 0, 50), of(2, 0, 40)] {
+            assert_eq!(sessions.create_within(&session, 2).await.unwrap(), Ok(()));
+        }
+        assert_eq!(sessions.create_within(&of(3, 10, 90), 2).await.unwrap(), Err(at(40)), "when the first ends");
+        assert_eq!(sessions.get(session(3).id).await.unwrap(), None);
+        // Another subject has its own; an ended and a revoked one make room.
+        assert_eq!(sessions.create_within(&session(4), 1).await.unwrap(), Ok(()));
+        assert_eq!(sessions.create_within(&of(5, 40, 90), 2).await.unwrap(), Ok(()));
+        assert_eq!(sessions.create_within(&of(6, 41, 90), 2).await.unwrap(), Err(at(50)));
+        sessions.revoke(session(1).id, at(42)).await.unwrap();
+        assert_eq!(sessions.create_within(&of(6, 42, 90), 2).await.unwrap(), Ok(()));
+    }
+
     async fn a_secret_or_id_stands_once(database: TestDatabase) {
         let store = database.open().await;
         store.sessions().create(&session(1)).await.unwrap();
@@ -94,8 +116,11 @@ engine_tests! {
         for number in 0..3 {
             store.sessions().create(&NewSession { expires_at: at(i64::from(number)), ..session(number) }).await.unwrap();
         }
-        assert_eq!(store.sessions().delete_expired(at(2)).await.unwrap(), 2);
-        assert_eq!(store.sessions().delete_expired(at(2)).await.unwrap(), 0);
+        let delete = async |lifetime| store.sessions().delete_expired(at(2), SignedDuration::from_secs(lifetime)).await.unwrap();
+        assert_eq!(delete(-1).await, 0);
+        assert_eq!(delete(0).await, 1, "one that was made for longer may be good by the right clock");
+        assert_eq!(delete(3600).await, 1);
+        assert_eq!(delete(3600).await, 0);
         assert_eq!(store.sessions().list(CredentialFilter::All, 10).await.unwrap().len(), 1);
         assert_eq!(store.sessions().find_by_secret(session(0).secret_hash, at(2)).await.unwrap(), CredentialLookup::NotFound);
     }

@@ -42,7 +42,7 @@ engine_tests! {
             let to = TestDatabase::sqlite();
             let (ours, theirs) = (open(&from, own).await, open(&to, other).await);
             let (key, random) = (fresh_signing_key(), CountingRandom::default());
-            let schedule = KeySchedule { published_at: at(0), active_at: at(10), retiring_at: None, withdrawn_at: None, due_at: None };
+            let schedule = KeySchedule { published_at: at(0), active_at: at(10), retiring_at: None, withdrawn_at: None, due_at: None, withdrawn: false };
             let candidate = crate::KeyCandidate { key: &key, certificate_der: None };
             let plan: Result<_, std::convert::Infallible> = Ok(vec![KeyChange::Publish(schedule)]);
             ours.keys().change(at(0), &candidate, &master_key(1), &random, |_| plan).await.unwrap();

@@ -9,7 +9,7 @@ use std::{
 use axum::{
     Json,
     body::Body,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 use bytes::Bytes;
@@ -51,6 +51,8 @@ pub enum Misbehaviour {
     Hang,
     /// 200 with these bytes.
     Body(Vec<u8>),
+    /// 403 to whoever does not send this as a bearer token, as a Kubernetes API server answers `system:anonymous`.
+    WantsToken(String),
     /// A discovery document that names another issuer.
     OtherIssuer,
     /// A discovery document whose `jwks_uri` is this.
@@ -73,7 +75,7 @@ impl Misbehaviours {
 }
 
 /// The answer to a request for `document`.
-pub(super) async fn answer(shared: &Arc<Shared>, document: Document) -> Response {
+pub(super) async fn answer(shared: &Arc<Shared>, document: Document, headers: &HeaderMap) -> Response {
     let how = {
         let misbehaviours = lock(&shared.misbehaviours);
         match document {
@@ -94,6 +96,14 @@ pub(super) async fn answer(shared: &Arc<Shared>, document: Document) -> Response
         Misbehaviour::GzipBomb => ([(header::CONTENT_ENCODING, "gzip")], gzip_bomb()).into_response(),
         Misbehaviour::Status(status) => {
             (StatusCode::from_u16(status).expect("a status"), good(shared, document)).into_response()
+        }
+        Misbehaviour::WantsToken(token) => {
+            let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+            if shown == Some(format!("Bearer {token}").as_str()) {
+                good(shared, document)
+            } else {
+                StatusCode::FORBIDDEN.into_response()
+            }
         }
         Misbehaviour::Hang => std::future::pending().await,
         Misbehaviour::Body(bytes) => bytes.into_response(),

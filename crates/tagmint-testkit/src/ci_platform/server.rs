@@ -82,7 +82,9 @@ async fn count(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 }
 
 fn answers(document: Document) -> MethodRouter<Arc<Shared>> {
-    get(async move |State(shared): State<Arc<Shared>>| misbehaviour::answer(&shared, document).await)
+    get(async move |State(shared): State<Arc<Shared>>, headers: HeaderMap| {
+        misbehaviour::answer(&shared, document, &headers).await
+    })
 }
 
 /// Where a redirect leads: the good document.

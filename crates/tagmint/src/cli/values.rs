@@ -49,6 +49,17 @@ pub(crate) fn duration(text: &str) -> Result<SignedDuration, String> {
     positive.ok_or_else(|| "give a duration such as `90s`, `2h` or `90d`".to_owned())
 }
 
+/// A region's name. It becomes a line of files that shells and CI runners read.
+pub(crate) fn region(text: &str) -> Result<String, String> {
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    // An empty one counts as unset: CI systems make one of an unset variable.
+    if text.len() <= 64 && plain(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("give the name of a region such as `eu-west-1`: letters, digits and hyphens".to_owned())
+    }
+}
+
 pub(super) fn any_duration(text: &str) -> Result<SignedDuration, String> {
     durations::parse(text).ok_or_else(|| "give a duration such as `0s`, `2h` or `24h`".to_owned())
 }

@@ -76,7 +76,7 @@ fn as_json(record: &AlarmRecord) -> Value {
 }
 
 async fn test(name: Option<&str>, config: &Config, output: Output) -> Result<(), CliError> {
-    let sinks = sinks::all(config)?;
+    let sinks = sinks::all(config, &compose::outbound(config)?)?;
     let chosen: Vec<_> = sinks.iter().filter(|sink| name.is_none_or(|name| sink.name() == name)).collect();
     if chosen.is_empty() {
         let names: Vec<&str> = sinks.iter().map(|sink| sink.name()).collect();

@@ -2,10 +2,11 @@
 
 pub mod against;
 pub mod remote;
+mod unfinished;
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tagmint_core::{
     clock::{Clock as _, SystemClock},
     federation::Provider,
@@ -27,23 +28,33 @@ use crate::{
 };
 
 /// Says what a configuration means and whether its files can be used.
-pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
-    let mut files = files::inspect(config, surroundings::credentials_directory().as_deref());
-    if let Some(other) = &config.isolated_from {
+pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(), CliError> {
+    let now = SystemClock.now();
+    let mut files = if config_only {
+        Vec::new()
+    } else {
+        files::inspect(config, surroundings::credentials_directory().as_deref(), now)
+    };
+    if let Some(other) = config.isolated_from.as_ref().filter(|_| !config_only) {
         let found = isolation::refuse_shared(config);
         let (ok, file) = (found.is_ok(), other.display().to_string());
         let state = found.map_or_else(|error| error.to_string(), |()| "shares nothing with this one".to_owned());
         files.push(FileState { what: "the other world", file, ok, state });
     }
     let bad_before = files.iter().filter(|file| !file.ok).count();
-    let found = database(config).await;
-    let status = found.as_ref().err().map(CliError::status);
-    files.push(FileState {
-        what: "database",
-        file: config.database.display().to_string(),
-        ok: found.is_ok(),
-        state: found.map_or_else(|error| error.to_string(), str::to_owned),
-    });
+    let mut unfinished = unfinished::in_configuration(config);
+    let mut status = None;
+    if !config_only {
+        let found = database(config).await;
+        status = found.as_ref().err().map(CliError::status);
+        files.push(FileState {
+            what: "database",
+            file: config.database.display().to_string(),
+            ok: found.is_ok(),
+            state: found.map_or_else(|error| error.to_string(), str::to_owned),
+        });
+        unfinished.extend(unfinished::in_database(config, now).await);
+    }
     let bad = bad_before + usize::from(status.is_some());
     let settings = &config.settings;
     let rotation = &settings.rotation;
@@ -53,15 +64,12 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         Tls::Proxy => "proxy",
     };
     let backend = config.session_backend.as_ref().map(|backend| backend.url.as_str());
-    let provider = |config: &ProviderConfig| {
-        let Provider { name, kind, issuer, audiences, .. } = &config.provider;
-        json!({"name": name, "kind": kind.as_str(), "issuer": issuer.as_str(), "audiences": audiences})
-    };
-    let providers: Vec<_> = config.providers.iter().map(provider).collect();
-    let private_authority = files::private_authority(config, SystemClock.now());
-    let warnings: Vec<&String> = config.warnings.iter().chain(&private_authority).collect();
+    let providers: Vec<_> = config.providers.iter().map(provider_as_json).collect();
+    let outbound = compose::outbound(config)?.to_string();
+    let private_authority = if config_only { None } else { files::private_authority(config, now) };
+    let warnings: Vec<&String> = config.warnings.iter().chain(&private_authority).chain(&unfinished).collect();
     let data = json!({
-        "ok": bad == 0,
+        "ok": bad == 0 && (unfinished.is_empty() || !config.strict),
         "config": config.file,
         "issuer": settings.stamp.issuer,
         "environment": settings.stamp.environment,
@@ -70,6 +78,7 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         "tls": tls,
         "session_backend": backend,
         "providers": providers,
+        "outbound": outbound,
         "algorithm": rotation.algorithm,
         "rules": config.rule_notes,
         "rule_warnings": config.rules.warnings(),
@@ -84,6 +93,7 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
             row("listens on", format!("{} (tls: {tls}), admin {}", config.public, config.admin)),
             row("session backend", backend.unwrap_or("none").to_owned()),
             row("providers", provider_names(config)),
+            row("own requests go", outbound.clone()),
             row(
                 "keys",
                 format!(
@@ -99,18 +109,31 @@ pub async fn run(config: &Config, output: Output) -> Result<(), CliError> {
         let mark = |ok| if ok { "ok" } else { "WRONG" }.to_owned();
         let parts =
             files.iter().map(|file| [mark(file.ok), file.what.to_owned(), file.file.clone(), file.state.clone()]);
-        format!("{summary}\n\n{}\n\n{}", table(["rule", "for"], rules), table(["", "file", "where", "state"], parts))
+        let rules = table(["rule", "for"], rules);
+        if config_only {
+            return format!("{summary}\n\n{rules}");
+        }
+        format!("{summary}\n\n{rules}\n\n{}", table(["", "file", "where", "state"], parts))
     })?;
     for warning in warnings {
         output.warn(warning);
     }
     let message = match bad {
+        0 if config.strict && !unfinished.is_empty() => {
+            let text = format!("`strict` is on, and the set-up is not finished: {}", unfinished.join("; "));
+            return Err(CliError::Check(text));
+        }
         0 => return Ok(()),
         1 => "one file cannot be used".to_owned(),
         several => format!("{several} files cannot be used"),
     };
     // `serve` would end with the same code.
     if bad_before == 0 && status == Some(1) { Err(CliError::Unusable(message)) } else { Err(CliError::Check(message)) }
+}
+
+fn provider_as_json(config: &ProviderConfig) -> Value {
+    let Provider { name, kind, issuer, audiences, .. } = &config.provider;
+    json!({"name": name, "kind": kind.as_str(), "issuer": issuer.as_str(), "audiences": audiences})
 }
 
 /// "github (https://…), gitlab (https://…)".

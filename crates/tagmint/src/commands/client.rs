@@ -7,6 +7,6 @@ pub mod exec;
 mod issuer;
 mod proof;
 mod session;
-pub mod token;
+pub(crate) mod token;
 
 pub use self::args::{EnvArgs, ExecArgs, IssuerArgs, RoleArgs, TokenArgs, Wish};

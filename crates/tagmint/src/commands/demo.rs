@@ -2,22 +2,20 @@
 
 mod aws;
 mod http;
+mod relying_party;
 mod steps;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tagmint_core::{
-    clock::{Clock, SystemClock},
-    jwk::VerificationKeys,
-    jws::{self, Expected, VerifiedToken, VerifyError},
-};
+use tagmint_core::clock::{Clock, SystemClock};
 
 use tagmint_aws::prove::Outcome;
 
 use self::{
     aws::{Given, LocalAws},
     http::IssuerClient,
+    relying_party::{Keys, Refusal, VerifiedToken},
     steps::{Steps, Stop},
 };
 use crate::{
@@ -101,7 +99,7 @@ async fn walk(
         minted.map(|(token, id)| ((token, id.clone()), format!("{id}, in the ledger"))),
     )?;
     let now = SystemClock.now();
-    let verified = verify(&token, &keys, &local.url, AUDIENCE, now).map_err(|error| error.to_string());
+    let verified = keys.verify(&token, &local.url, AUDIENCE, now).map_err(|error| error.to_string());
     let verified = verified.map(|token| (token.clone(), format!("{} under the key {}", token.algorithm, token.kid)));
     let verified = steps.need("a relying party verifies it by the published key", verified)?;
     steps.note(
@@ -133,7 +131,7 @@ async fn walk(
 }
 
 /// What the rules and the verifier must not let through.
-async fn refusals(client: &IssuerClient, session: &str, token: &str, keys: &VerificationKeys, steps: &mut Steps) {
+async fn refusals(client: &IssuerClient, session: &str, token: &str, keys: &Keys, steps: &mut Steps) {
     let asked = client.post("/v1/tokens", Some(session), &json!({"audience": "somebody-else"})).await;
     steps.note(
         "an audience that the rule does not name is refused",
@@ -144,23 +142,21 @@ async fn refusals(client: &IssuerClient, session: &str, token: &str, keys: &Veri
     steps.note("another wallet's tag is refused", asked.and_then(|answer| answer.refused(StatusCode::FORBIDDEN)));
 
     let (issuer, now) = (client.url(), SystemClock.now());
-    let mut refused = |name, token: &str, audience: &str, at, fits: fn(&VerifyError) -> bool| {
-        let result = match verify(token, keys, issuer, audience, at) {
+    let mut refused = |name, token: &str, audience: &str, at, fits: fn(&Refusal) -> bool| {
+        let result = match keys.verify(token, issuer, audience, at) {
             Err(error) if fits(&error) => Ok(error.to_string()),
             Err(error) => Err(format!("refused for another reason: {error}")),
             Ok(_) => Err("it was accepted".to_owned()),
         };
         steps.note(name, result);
     };
-    refused("an altered token is not accepted", &altered(token), AUDIENCE, now, |error| {
-        *error == VerifyError::Signature
-    });
+    refused("an altered token is not accepted", &altered(token), AUDIENCE, now, |error| *error == Refusal::Signature);
     refused("the token is not accepted by another audience", token, "somebody-else", now, |error| {
-        *error == VerifyError::Audience
+        *error == Refusal::Audience
     });
     let later = now + SignedDuration::from_mins(20);
     refused("the token is not accepted 20 minutes later", token, AUDIENCE, later, |error| {
-        matches!(error, VerifyError::Expired(_))
+        matches!(error, Refusal::Expired(_))
     });
 }
 
@@ -210,18 +206,13 @@ async fn on_aws(local: &LocalIssuer, token: &VerifiedToken, given: Given, steps:
 }
 
 /// What a bearer may; its token, which has no wallet's tag, is given back.
-async fn bearer(
-    client: &IssuerClient,
-    bearer: &str,
-    keys: &VerificationKeys,
-    steps: &mut Steps,
-) -> Result<String, Stop> {
+async fn bearer(client: &IssuerClient, bearer: &str, keys: &Keys, steps: &mut Steps) -> Result<String, Stop> {
     let narrowed = json!({"tags": {"prefix": "dev/one", "run": "42"}});
     let minted =
         client.post("/v1/tokens", Some(bearer), &narrowed).await.and_then(|answer| answer.expect(StatusCode::OK));
     let token = minted.and_then(|body| {
         let token = text(&body, "token")?;
-        let verified = verify(&token, keys, client.url(), AUDIENCE, SystemClock.now());
+        let verified = keys.verify(&token, client.url(), AUDIENCE, SystemClock.now());
         let verified = verified.map_err(|error| error.to_string())?;
         let tags = &verified.claims[TAGS_CLAIM]["principal_tags"];
         let expected = json!({"prefix": ["dev/one"], "run": ["42"]});
@@ -233,7 +224,7 @@ async fn bearer(
     Ok(token)
 }
 
-fn public_members_only((document, keys): (Value, VerificationKeys)) -> Result<(VerificationKeys, String), String> {
+fn public_members_only((document, keys): (Value, Keys)) -> Result<(Keys, String), String> {
     let listed = document["keys"].as_array().cloned().unwrap_or_default();
     let private = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
     match listed.iter().find_map(|key| private.iter().find(|member| key.get(**member).is_some())) {
@@ -255,16 +246,6 @@ async fn open_session(client: &IssuerClient) -> Result<(String, String), String>
 
 fn text(body: &Value, member: &str) -> Result<String, String> {
     body[member].as_str().map(str::to_owned).ok_or_else(|| format!("the answer has no `{member}`"))
-}
-
-fn verify(
-    token: &str,
-    keys: &VerificationKeys,
-    issuer: &str,
-    audience: &str,
-    now: Timestamp,
-) -> Result<VerifiedToken, VerifyError> {
-    jws::verify(token, keys, &Expected { issuer, audience, now, leeway_seconds: 60 })
 }
 
 /// The same token with another payload under the old signature.
@@ -302,10 +283,10 @@ async fn ledger(local: &LocalIssuer, mint_id: &str) -> Result<String, String> {
     let rows = ledger.page(&tagmint_store::LedgerQuery::default(), 1_000).await.map_err(|error| message(&error))?;
     let count = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
     let (mints, refusals) = (count("minted"), count("refused"));
-    // Three tokens were handed out; two requests of the session, one of the bearer and one after the revocation were refused.
-    if (mints, refusals) != (3, 4) || report.rows != 7 || !rows.iter().any(|row| row.entry_id == mint_id) {
+    // Three tokens were handed out; an auth token, two requests of the session, one of the bearer and one after the revocation were refused.
+    if (mints, refusals) != (3, 5) || report.rows != 8 || !rows.iter().any(|row| row.entry_id == mint_id) {
         return Err(format!(
-            "{mints} mints and {refusals} refusals in {} rows, where 3 and 4 were expected",
+            "{mints} mints and {refusals} refusals in {} rows, where 3 and 5 were expected",
             report.rows
         ));
     }

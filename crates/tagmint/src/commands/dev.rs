@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::{
-    cli::DevArgs,
+    cli::{DevArgs, DevCommand},
     compose::Signals,
     config::Log,
     error::CliError,
@@ -18,9 +18,15 @@ use crate::{
 /// The wallet that the mock backend vouches for where none is named.
 pub const WALLET: &str = local::WALLET;
 
+/// Each mint has a line: there are few, and people want to see them.
+const LOG: &str = "info,tagmint_server::flows::mint=debug";
+
 /// Runs a local issuer until it is told to end.
 pub async fn run(args: DevArgs, output: Output) -> Result<(), CliError> {
-    logging::init(&Log { level: "info".to_owned(), json: output.is_json() });
+    if let Some(DevCommand::Env { dir }) = args.command {
+        return local::env::show(&dir.unwrap_or_else(default_dir), output);
+    }
+    logging::init(&Log { level: LOG.to_owned(), json: output.is_json() });
     surroundings::raise_open_files();
     let signals = Signals::listen()?;
     let dir = args.dir.unwrap_or_else(default_dir);
@@ -78,6 +84,11 @@ Try:
   TAGMINT_CREDENTIAL={session} tagmint prove --issuer {url} --ca-file {ca} \
     --role {role} --bucket {bucket} --endpoint-url http://127.0.0.1:4566
 
+  # the same, by the variables that these commands read
+  eval "$(tagmint dev env{dir_option})"
+  tagmint token
+  tagmint exec -- aws s3 ls s3://{bucket}/{wallet}/
+
   # the operator's side, in another terminal
   export TAGMINT_CONFIG={config}
   tagmint ledger list
@@ -90,6 +101,9 @@ Try:
 Rules are in {config}; restart to take them up. Ctrl-C ends the issuer.
 "#,
         dir = local.dir().display(),
+        dir_option =
+            if local.dir() == default_dir() { String::new() } else { format!(" --dir {}", local.dir().display()) },
+        wallet = local::WALLET,
         role = local::ROLE_ARN,
         bucket = local::BUCKET,
         admin = local.admin_url(),

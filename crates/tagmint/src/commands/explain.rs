@@ -9,7 +9,7 @@ use std::path::Path;
 use tagmint_aws::documents;
 use tagmint_core::clock::{Clock, SystemClock};
 use tagmint_iam::{
-    advice::{AccessQuestion, Question},
+    advice::{AccessQuestion, ContextError, Question, check_context},
     policy::{Kind, Policy},
     web_identity::Fetched,
 };
@@ -26,6 +26,10 @@ pub async fn run(args: ExplainArgs, output: Output) -> Result<(), CliError> {
             "`explain` takes options alone; pass the token by --token FILE, or - for stdin".to_owned(),
         ));
     }
+    check_context(args.action.as_deref(), &args.context).map_err(|error| match error {
+        ContextError::Action { .. } => CliError::Usage(format!("--action: {error}")),
+        _ => CliError::Usage(format!("--context {error}")),
+    })?;
     let token = input::token("--token", &args.token)?;
     let mut known = Known::from_files(&args)?;
     if let Some(role) = &args.role {

@@ -2,11 +2,14 @@
 
 mod fetches;
 
+use std::io::{self, IsTerminal};
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tagmint_core::{
     clock::{Clock, SystemClock},
-    key_schedule::KeyState,
+    key_schedule::{KeyPhase, KeyState},
+    signing_key::KeyId,
     witness::FetchClass,
 };
 use tagmint_server::flows::keys::KeyContext;
@@ -18,7 +21,7 @@ use crate::{
     config::Config,
     durations,
     error::CliError,
-    output::{Output, table},
+    output::{self, Output, table},
 };
 
 /// Lists, rotates or withdraws keys.
@@ -36,8 +39,16 @@ async fn change(command: KeysCommand, keys: &KeyContext, config: &Config, output
     let knows_sts = config.settings.witness.recognition.is_given();
     match command {
         KeysCommand::List => {
-            let states = keys.list().await?.into_iter().map(|record| record.state).collect::<Vec<_>>();
+            let (states, behind) = keys.list_by_clock().await?;
             show(&states, &keys.fetches_of_keys().await?, output)?;
+            if let Some(behind) = behind {
+                output.talk(&format!(
+                    "the clock is {} behind the latest moment that the issuer noted: it was ahead then, or is behind now. The issuer moves the \
+                     schedule to what is listed here when it starts, or within {} s",
+                    durations::in_words(behind),
+                    config.settings.key_refresh.as_secs()
+                ));
+            }
             if states.is_empty() {
                 output.talk("no keys; the issuer makes the first one when it starts");
             } else if !knows_sts {
@@ -58,12 +69,55 @@ async fn change(command: KeysCommand, keys: &KeyContext, config: &Config, output
             talk_of_refresh(config, output);
             Ok(())
         }
-        KeysCommand::Withdraw { kid, compromised } => {
-            show(&keys.withdraw(&kid, compromised).await?, &keys.fetches_of_keys().await?, output)?;
+        KeysCommand::Withdraw { kid, compromised, yes } => {
+            if compromised && !yes {
+                confirm(&kid, keys, config).await?;
+            }
+            let states = keys.withdraw(&kid, compromised).await?;
+            show(&states, &keys.fetches_of_keys().await?, output)?;
             talk_of_refresh(config, output);
+            if let Some(from) = gap(&states, SystemClock.now()) {
+                output.talk(&format!("Nothing is minted until {}.", durations::moment(from, SystemClock.now())));
+            }
             Ok(())
         }
     }
+}
+
+/// Asks on a terminal before minting stops.
+async fn confirm(kid: &KeyId, keys: &KeyContext, config: &Config) -> Result<(), CliError> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Ok(());
+    }
+    let now = SystemClock.now();
+    let left = keys.list().await?.into_iter().map(|record| record.state).filter(|state| state.kid != *kid);
+    let left: Vec<KeyState> = left.collect();
+    let stops = match gap(&left, now) {
+        None if left.iter().any(|state| signs_at(state, now)) => return Ok(()),
+        Some(from) => format!("until {}", durations::moment(from, now)),
+        None => {
+            let ahead = config.settings.rotation.publish_ahead;
+            format!("for up to {}, until a new key may sign", durations::in_words(ahead))
+        }
+    };
+    output::write_note(&format!(
+        "Withdrawing {kid} ends its tokens, and minting stops {stops}. Type `yes` to withdraw it (--yes does not ask):"
+    ));
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).map_err(|source| CliError::Io { what: "stdin", source })?;
+    if answer.trim() == "yes" { Ok(()) } else { Err(CliError::Refused("the key was not withdrawn".to_owned())) }
+}
+
+/// From when a key signs again, where none does now.
+fn gap(states: &[KeyState], now: Timestamp) -> Option<Timestamp> {
+    if states.iter().any(|state| signs_at(state, now)) {
+        return None;
+    }
+    states.iter().filter(|state| state.schedule.withdrawn_at.is_none()).filter_map(|state| signs(state).0).min()
+}
+
+fn signs_at(state: &KeyState, now: Timestamp) -> bool {
+    state.schedule.phase(now) == KeyPhase::Active
 }
 
 fn talk_of_refresh(config: &Config, output: Output) {
@@ -152,7 +206,14 @@ mod tests {
     }
 
     fn state(retiring_at: Option<Timestamp>, withdrawn_at: Option<Timestamp>) -> KeyState {
-        let schedule = KeySchedule { published_at: at(0), active_at: at(100), retiring_at, withdrawn_at, due_at: None };
+        let schedule = KeySchedule {
+            published_at: at(0),
+            active_at: at(100),
+            retiring_at,
+            withdrawn_at,
+            due_at: None,
+            withdrawn: false,
+        };
         KeyState { kid: "a".repeat(43).parse().unwrap(), algorithm: Algorithm::Es256, schedule }
     }
 

@@ -1,10 +1,12 @@
 //! `tagmint ledger`.
 
+mod archive;
+
 use std::{
     fs::OpenOptions,
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde_json::{Value, json};
@@ -20,10 +22,10 @@ use crate::{
     config::Config,
     durations,
     error::CliError,
-    output::{Output, table},
+    output::{Output, is_stdout, table},
 };
 
-/// Rows that are read at a time for an export.
+/// Rows that are read at a time for an export or an archive.
 const PAGE: u32 = 1_000;
 
 /// Lists, verifies or exports the ledger.
@@ -33,7 +35,10 @@ pub async fn run(command: LedgerCommand, config: &Config, output: Output) -> Res
         LedgerCommand::List { limit, since, outcome, id } => {
             list(query(since, outcome, id), limit, &store, output).await
         }
-        LedgerCommand::Verify { expect_head } => verify(expect_head.as_ref(), config, &store, output).await,
+        LedgerCommand::Verify { expect_head, archives } => {
+            verify(expect_head.as_ref(), &archives, config, &store, output).await
+        }
+        LedgerCommand::Archive(args) => archive::run(&args, config, &store, output).await,
         LedgerCommand::Export { out } => export(out.as_deref(), &store, output).await,
     };
     store.close().await;
@@ -51,8 +56,10 @@ fn query(since: Option<Since>, outcome: Option<OutcomeArg>, entry_id: Option<Str
 
 async fn list(query: LedgerQuery, limit: u32, store: &Store, output: Output) -> Result<(), CliError> {
     let mut rows = store.ledger().page(&query, limit).await?;
+    let cut = store.ledger().archived_until().await?;
     if let Some(id) = query.entry_id.as_ref().filter(|_| rows.is_empty()) {
-        return Err(CliError::NotFound(format!("the ledger has no row `{id}`")));
+        let cut = cut.as_ref().map(|cut| format!(" ({}; `grep` for it in the archives)", archive::cut_in_words(cut)));
+        return Err(CliError::NotFound(format!("the ledger has no row `{id}`{}", cut.unwrap_or_default())));
     }
     rows.reverse();
     let data: Vec<Value> = rows.iter().map(as_json).collect();
@@ -60,6 +67,9 @@ async fn list(query: LedgerQuery, limit: u32, store: &Store, output: Output) -> 
         .data(&data, || table(["seq", "at", "outcome", "id", "identity", "rule", "what"], rows.iter().map(as_line)))?;
     if rows.is_empty() {
         output.talk("no rows");
+    }
+    if let Some(cut) = cut {
+        output.talk(&archive::cut_in_words(&cut));
     }
     Ok(())
 }
@@ -95,28 +105,57 @@ fn as_line(row: &LedgerRow) -> [String; 7] {
     [seq, at, outcome, id, known(entry.identity), known(entry.rule), what]
 }
 
-async fn verify(expected: Option<&LedgerHead>, config: &Config, store: &Store, output: Output) -> Result<(), CliError> {
+async fn verify(
+    expected: Option<&LedgerHead>,
+    files: &[PathBuf],
+    config: &Config,
+    store: &Store,
+    output: Output,
+) -> Result<(), CliError> {
     let master_key = compose::master_key(config)?;
     let report = store.ledger().verify(&master_key).await?;
+    let records = store.ledger().archives(&master_key).await?;
+    let archives = archive::verify(files, &report, &records, &config.settings.stamp, &master_key, expected)?;
     if let Some(expected) = expected {
-        holds(expected, &report, config, store).await?;
+        holds(expected, &report, &archives, config, store).await?;
     }
     let noted = format!("{}:{}", report.head.seq, report.head.hash);
-    let data = json!({"verified": true, "rows": report.rows, "head": report.head, "expected_head_held": expected.map(|_| true)});
+    let data = json!({
+        "verified": true,
+        "rows": report.rows,
+        "head": report.head,
+        "expected_head_held": expected.map(|_| true),
+        "archived": report.archived,
+        "archives": archives.as_json(),
+        "rows_to_remove": report.unpruned,
+    });
     output.data(&data, || {
         let held = expected.map_or_else(String::new, |head| format!("\nit still holds the noted head at row {}", head.seq));
         format!(
             "{} rows are as they were written: each hash fits its row, each row follows from the one before, the head is sealed\n\
-             head {noted}{held}",
-            report.rows
+             {}head {noted}{held}",
+            report.rows,
+            archives.as_text(&report)
         )
     })?;
+    if report.unpruned > 0 {
+        output.talk(&format!(
+            "{} of them are archived and still here, because `tagmint ledger archive` was interrupted; the next one removes them",
+            report.unpruned
+        ));
+    }
     output.talk(&format!("Note the head elsewhere; later: tagmint ledger verify --expect-head {noted}"));
     Ok(())
 }
 
 /// Whether the ledger still holds a head that was noted before.
-async fn holds(expected: &LedgerHead, report: &VerifyReport, config: &Config, store: &Store) -> Result<(), CliError> {
+async fn holds(
+    expected: &LedgerHead,
+    report: &VerifyReport,
+    archives: &archive::Archives,
+    config: &Config,
+    store: &Store,
+) -> Result<(), CliError> {
     let not_held = |message| CliError::NotHeld { seq: expected.seq, rows: report.rows, message };
     if expected.seq > report.head.seq {
         return Err(not_held(format!(
@@ -126,6 +165,14 @@ async fn holds(expected: &LedgerHead, report: &VerifyReport, config: &Config, st
     }
     let found = if expected.seq == 0 {
         LedgerHead::genesis(&config.settings.stamp).hash
+    } else if report.archived.as_ref().is_some_and(|cut| expected.seq <= cut.seq) {
+        let Some(hash) = &archives.expected else {
+            return Err(CliError::Refused(format!(
+                "row {} was noted, and it is archived: give the archives too (`--archive FILE`)",
+                expected.seq
+            )));
+        };
+        hash.clone()
     } else {
         let query = LedgerQuery { after_seq: Some(expected.seq - 1), ..LedgerQuery::default() };
         store.ledger().page(&query, 1).await?.pop().map(|row| row.hash).unwrap_or_default()
@@ -141,14 +188,14 @@ async fn holds(expected: &LedgerHead, report: &VerifyReport, config: &Config, st
 
 async fn export(out: Option<&Path>, store: &Store, output: Output) -> Result<(), CliError> {
     let failed = |source| CliError::Io { what: "the export", source };
-    let mut sink: Box<dyn Write + Send> = match out {
+    let mut sink: Box<dyn Write + Send> = match out.filter(|file| !is_stdout(file)) {
         Some(file) => {
             let options = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
             let opened = options.map_err(|source| match source.kind() {
                 io::ErrorKind::AlreadyExists => {
                     CliError::Refused(format!("{} exists; name another file", file.display()))
                 }
-                _ => failed(source),
+                _ => CliError::file("write", file, source),
             })?;
             Box::new(BufWriter::new(opened))
         }
@@ -175,6 +222,9 @@ async fn export(out: Option<&Path>, store: &Store, output: Output) -> Result<(),
     match sink.flush() {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         flushed => flushed.map_err(failed)?,
+    }
+    if let Some(cut) = store.ledger().archived_until().await? {
+        output.talk(&archive::cut_in_words(&cut));
     }
     output.talk(&format!(
         "{rows} rows exported; each line's hash is SHA-256(prev_hash, seq as 8 bytes big-endian, body)"

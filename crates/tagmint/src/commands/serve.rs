@@ -18,6 +18,7 @@ use crate::{
 pub async fn run(file: &Path, output: Output) -> Result<(), CliError> {
     let mut config = Config::load(file)?;
     logging::init(&config.log);
+    surroundings::forbid_core_dumps();
     let private_authority = files::private_authority(&config, SystemClock.now());
     for warning in config.warnings.iter().chain(&private_authority) {
         tracing::warn!("{warning}");

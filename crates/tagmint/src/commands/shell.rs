@@ -8,15 +8,14 @@ use clap_mangen::Man;
 
 use crate::{
     cli::Cli,
+    completion,
     error::CliError,
     output::{Output, write_line},
 };
 
 /// Prints a completion script.
 pub fn completions(shell: Shell) -> Result<(), CliError> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "tagmint", &mut script);
-    write_line(&String::from_utf8_lossy(&script))
+    write_line(&String::from_utf8_lossy(&completion::script(shell)?))
 }
 
 /// Prints the manual page, or writes one a command.

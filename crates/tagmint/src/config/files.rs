@@ -9,6 +9,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use jiff::Timestamp;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -16,11 +17,15 @@ use rustls::{
 use secrecy::SecretString;
 use serde::Serialize;
 use tagmint_core::{
-    federation::Provider,
+    federation::{InvalidKeySet, KeySet, Provider},
+    outbound::Outbound,
     sealing::{MasterKey, SealingError},
     witness::{InvalidRanges, Networks},
 };
-use tagmint_server::{settings::UpstreamSettings, tls::TlsError};
+use tagmint_server::{
+    settings::{KeySource, UpstreamSettings},
+    tls::TlsError,
+};
 use zeroize::Zeroizing;
 
 pub use self::tls::{certificate, private_authority, tls};
@@ -43,6 +48,11 @@ const EAB_KEY: &str = "the HMAC key file of the external account binding";
 const SINK_CA: &str = "the CA file of an alarm sink";
 /// A provider's certificates, in messages.
 const PROVIDER_CA: &str = "a provider's CA file";
+
+/// A provider's key set, in messages.
+const PROVIDER_KEYS: &str = "a provider's key set";
+/// The token that is shown to a provider, in messages.
+const PROVIDER_TOKEN: &str = "a provider's bearer token file";
 
 /// AWS's list of its networks, in messages.
 const AWS_NETWORKS: &str = "the list of AWS's networks";
@@ -94,6 +104,9 @@ pub enum FileError {
         .0.display()
     )]
     SelfSigned(PathBuf),
+    /// Certificate and key can be served, and no client would take them.
+    #[error("{}: {faults}", .0.display(), faults = .1)]
+    Unfit(PathBuf, String),
     /// No list of networks.
     #[error("{AWS_NETWORKS} {} {source}", file.display())]
     Networks {
@@ -108,6 +121,25 @@ pub enum FileError {
         /// Where.
         file: PathBuf,
     },
+    /// Not a key set.
+    #[error("{PROVIDER_KEYS} {} (`jwks_file`): {source}", file.display())]
+    KeySet {
+        /// Where.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: InvalidKeySet,
+    },
+    /// A key set of which no key can be used.
+    #[error("{PROVIDER_KEYS} {} (`jwks_file`) has no key that can be used{why}", file.display())]
+    NoKeys {
+        /// Where.
+        file: PathBuf,
+        /// Why each key is skipped.
+        why: String,
+    },
+    /// Not a bearer token.
+    #[error("{PROVIDER_TOKEN} {} (`bearer_token_file`) does not hold one bearer token, and nothing else", .0.display())]
+    NoToken(PathBuf),
     /// It holds no URL that may be used. What it holds may be a secret.
     #[error("the file with a webhook's URL {} does not hold one URL that begins with `https://` (`http://` for a loopback host)", .0.display())]
     NoUrl(PathBuf),
@@ -134,8 +166,9 @@ pub struct FileState {
     pub state: String,
 }
 
-/// Looks at every file that a configuration names but the database. `credentials` is systemd's folder of credentials.
-pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
+/// Looks at every file that a configuration names but the database. `credentials` is systemd's folder of credentials; certificates are
+/// judged at `now`.
+pub fn inspect(config: &Config, credentials: Option<&Path>, now: Timestamp) -> Vec<FileState> {
     let mut states = Vec::new();
     let mut note = |what, file: String, found: Result<&str, FileError>| {
         let ok = found.is_ok();
@@ -146,8 +179,15 @@ pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
     note("key file", config.key_file.to_string(), master_key.map(|_| "holds a key, readable by its owner alone"));
     if let Tls::Files { certificate, key } = &config.tls {
         let both = format!("{}, {}", certificate.display(), key.display());
-        let found = tls::tls_of(config.environment(), certificate, key);
-        note("TLS", both, found.map(|_| "certificate and key belong together"));
+        let found = tls::tls_of(config.environment(), certificate, key).and_then(|read| {
+            let faults = read.faults(config.settings.stamp.issuer.host(), now);
+            if faults.is_empty() { Ok(()) } else { Err(FileError::Unfit(certificate.clone(), faults.join("; "))) }
+        });
+        note(
+            "TLS",
+            both,
+            found.map(|()| "certificate and key belong together, and fit the issuer's host and the time"),
+        );
     }
     if let Tls::Acme(acme) = &config.tls {
         if let Some(ca_file) = &acme.ca_file {
@@ -163,9 +203,21 @@ pub fn inspect(config: &Config, credentials: Option<&Path>) -> Vec<FileState> {
         let found = ca_bundle(BACKEND_CA, ca_file).map(|_| "holds certificates");
         note("session backend CA", ca_file.display().to_string(), found);
     }
-    for ca_file in config.providers.iter().filter_map(|provider| provider.ca_file.as_ref()) {
-        let found = ca_bundle(PROVIDER_CA, ca_file).map(|_| "holds certificates");
-        note("provider CA", ca_file.display().to_string(), found);
+    for provider in &config.providers {
+        if let Some(ca_file) = &provider.ca_file {
+            let found = ca_bundle(PROVIDER_CA, ca_file).map(|_| "holds certificates");
+            note("provider CA", ca_file.display().to_string(), found);
+        }
+        if let KeySource::File(file) = &provider.source {
+            let (said, found) = match jwks(file) {
+                Ok(said) => (said, Ok(())),
+                Err(error) => (String::new(), Err(error)),
+            };
+            note("provider keys", file.display().to_string(), found.map(|()| said.as_str()));
+        }
+        if let Some(file) = &provider.bearer_token_file {
+            note("provider token", file.display().to_string(), bearer_token(file).map(|()| "holds a bearer token"));
+        }
     }
     if let Some(ca_file) = config.aws.as_ref().and_then(|aws| aws.ca_file.as_ref()) {
         let found = ca_bundle(STS_CA, ca_file).map(|_| "holds certificates");
@@ -223,17 +275,29 @@ fn secret_file(what: &'static str, source: &SecretSource, credentials: Option<&P
             private(what, file, GROUP_AND_OTHERS)?;
             Ok(file.clone())
         }
-        // systemd keeps credentials in a folder that the unit alone can enter.
+        // systemd keeps credentials in a folder that only the unit can enter; an access control list shows as group bits.
         SecretSource::Credential(name) => {
-            Ok(credentials.ok_or_else(|| FileError::NoCredentials(name.clone()))?.join(name))
+            let folder = credentials.ok_or_else(|| FileError::NoCredentials(name.clone()))?;
+            let file = folder.join(name);
+            private(what, &file, if is_of_systemd(folder) { OTHERS } else { GROUP_AND_OTHERS })?;
+            Ok(file)
         }
     }
 }
 
-/// The providers, with how their keys are fetched: the certificates that they name are read.
-pub fn upstreams(config: &Config) -> Result<Vec<(Provider, UpstreamSettings)>, FileError> {
+/// The providers, with how their keys are fetched through this proxy: the files that they name are read.
+pub fn upstreams(config: &Config, outbound: &Outbound) -> Result<Vec<(Provider, UpstreamSettings)>, FileError> {
     let upstream = |config: &ProviderConfig| {
+        if let KeySource::File(file) = &config.source {
+            jwks(file)?;
+        }
+        if let Some(file) = &config.bearer_token_file {
+            bearer_token(file)?;
+        }
         let settings = UpstreamSettings {
+            source: config.source.clone(),
+            bearer_token_file: config.bearer_token_file.clone(),
+            outbound: outbound.clone(),
             ca_pem: config.ca_file.as_deref().map(|file| ca_bundle(PROVIDER_CA, file)).transpose()?,
             allow_private_addresses: config.allow_private_addresses,
             refresh: config.refresh,
@@ -243,6 +307,26 @@ pub fn upstreams(config: &Config) -> Result<Vec<(Provider, UpstreamSettings)>, F
         Ok((config.provider.clone(), settings))
     };
     config.providers.iter().map(upstream).collect()
+}
+
+/// Reads a provider's key set, and says what is in it.
+fn jwks(file: &Path) -> Result<String, FileError> {
+    let keys = KeySet::parse(&read(PROVIDER_KEYS, file)?)
+        .map_err(|source| FileError::KeySet { file: file.to_owned(), source })?;
+    let skipped: Vec<String> = keys.passed_over().iter().map(ToString::to_string).collect();
+    if keys.is_empty() {
+        let why = if skipped.is_empty() { String::new() } else { format!(": {}", skipped.join("; ")) };
+        return Err(FileError::NoKeys { file: file.to_owned(), why });
+    }
+    let held = format!("holds {} usable key{}", keys.len(), if keys.len() == 1 { "" } else { "s" });
+    Ok(if skipped.is_empty() { held } else { format!("{held}; skipped {}", skipped.join("; ")) })
+}
+
+/// Looks at the bearer token that is shown where a provider's keys are fetched.
+fn bearer_token(file: &Path) -> Result<(), FileError> {
+    let token = Zeroizing::new(read(PROVIDER_TOKEN, file)?);
+    let good = tagmint_server::upstream::fetch::bearer(&token).is_some();
+    if good { Ok(()) } else { Err(FileError::NoToken(file.to_owned())) }
 }
 
 /// Reads the PEM file with the certificates to trust at the session backend.
@@ -293,6 +377,12 @@ fn secret(
     let file = secret_file(what, source, credentials)?;
     let bytes = Zeroizing::new(read(what, &file)?);
     Ok((file, bytes))
+}
+
+/// Whether a folder of credentials is one that systemd makes for a unit: `/run/credentials/UNIT`, or a user's.
+fn is_of_systemd(folder: &Path) -> bool {
+    folder.starts_with("/run/credentials")
+        || (folder.starts_with("/run/user") && folder.iter().any(|name| name == "credentials"))
 }
 
 fn private(what: &'static str, file: &Path, forbidden: u32) -> Result<(), FileError> {
@@ -351,7 +441,7 @@ mod tests {
     fn a_ca_file_holds_certificates() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");
-        let made = tagmint_server::x509::local_certificates(jiff::Timestamp::from_second(1_790_000_000).unwrap(), 1);
+        let made = tagmint_server::x509::local_certificates(Timestamp::from_second(1_790_000_000).unwrap(), 1);
         let made = made.unwrap();
         for (text, good) in [
             (made.ca_pem.clone(), true),
@@ -388,9 +478,16 @@ mod tests {
     fn a_credential_is_found_in_systemds_folder() {
         let folder = tempfile::tempdir().unwrap();
         let text = MasterKey::generate_file(&SystemRandom).unwrap();
-        key_file(folder.path(), 0o440, &text);
         let source = SecretSource::Credential("key".to_owned());
-        assert!(master_key(&source, Some(folder.path())).is_ok());
+        for (mode, good) in [(0o600, true), (0o400, true), (0o440, false), (0o644, false)] {
+            let _ = fs::remove_file(folder.path().join("key"));
+            key_file(folder.path(), mode, &text);
+            let found = master_key(&source, Some(folder.path()));
+            assert_eq!(found.is_ok(), good, "{mode:o}");
+        }
+        assert!(is_of_systemd(Path::new("/run/credentials/tagmint@prod.service")));
+        assert!(is_of_systemd(Path::new("/run/user/1000/credentials/x.service")));
+        assert!(!is_of_systemd(Path::new("/etc/tagmint/prod")) && !is_of_systemd(folder.path()));
         assert!(matches!(master_key(&source, None), Err(FileError::NoCredentials(_))));
     }
 }

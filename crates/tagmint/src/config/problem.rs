@@ -82,9 +82,5 @@ pub(super) struct Lines(pub(super) BTreeMap<String, usize>);
 /// The start of a value that may be too long to repeat in a message.
 pub(super) fn shortened(value: &str) -> String {
     const MOST: usize = 80;
-    let mut start: String = value.chars().take(MOST).collect();
-    if start.len() < value.len() {
-        start.push('…');
-    }
-    start
+    tagmint_core::sanitize::shortened(value, MOST)
 }

@@ -4,6 +4,7 @@ mod alarms;
 mod aws;
 mod isolation;
 mod open_mint;
+mod outbound;
 mod provider;
 mod tls;
 mod witness;
@@ -11,13 +12,14 @@ mod witness;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tagmint_core::rules::RuleConfig;
-use tagmint_server::settings::Limits;
+use tagmint_server::settings::{HourlyRate, Limits};
 
 pub use self::alarms::{RawAlarmSink, RawAlarmSinkKind, RawAlarms};
 pub use self::aws::{RawAws, RawBucket, RawMode, RawRole};
 pub use self::isolation::RawIsolation;
 pub use self::open_mint::RawOpenMint;
-pub use self::provider::{RawProvider, RawProviderKind};
+pub use self::outbound::RawOutbound;
+pub use self::provider::{RawProvider, RawProviderKind, RawReuse, RawReuseFrom};
 pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
 pub use self::witness::RawWitness;
 
@@ -75,6 +77,9 @@ pub struct RawConfig {
     pub session_backend: Option<RawSessionBackend>,
     /// AWS STS, which the issuer asks for `GET /v1/aws/credentials`. Without it the issuer assumes no roles.
     pub aws: Option<RawAws>,
+    /// How the issuer's own requests leave this machine.
+    #[serde(default)]
+    pub outbound: RawOutbound,
     /// Who is taken for STS where fetches of discovery and the key set are recorded.
     #[serde(default)]
     pub witness: RawWitness,
@@ -133,8 +138,8 @@ pub struct RawListen {
     #[schemars(example = "www-data")]
     pub socket_group: Option<String>,
     /// More DNS names by which requests may call this issuer, beside its own host and `tls.acme.names`: where a load balancer or CDN has
-    /// a name for the machine behind it. What was sent to any other name, by `Host` or `X-Forwarded-Host`, is refused (421), so that a
-    /// proxy's site that leads to the wrong issuer hands out none of its keys.
+    /// a name for the machine behind it. What was sent to any other name, by `Host`, `X-Forwarded-Host`, `X-Original-Host` or `Forwarded`,
+    /// is refused (421), so that a proxy's site that leads to the wrong issuer hands out none of its keys.
     #[schemars(example = ["origin.broker.example.org"])]
     pub names: Vec<String>,
     /// The address and port of `/metrics`. Loopback unless `admin_anywhere` is set.
@@ -303,13 +308,26 @@ pub struct RawLimits {
     pub per_credential: RawRate,
     /// Requests of one address (of one /64 with IPv6).
     pub per_address: RawRate,
-    /// Requests of one address whose credential proves nothing. Each leaves a row in the ledger, so a stranger must not make
-    /// many; beyond the rate they are refused without one.
+    /// Requests of one address (of one /64 with IPv6) whose credential proves nothing: session, bearer, CI token, auth token of the session
+    /// backend. Beyond the rate they get 429, and an auth token is not even tried.
     pub failed_per_address: RawRate,
+    /// The same for all addresses of one IPv6 /48 together.
+    pub failed_per_network: RawRate,
+    /// Rows in the ledger for refusals of unidentified callers of one network (IPv4 /24, IPv6 /48): of those who prove nothing, and of jobs of CI
+    /// platforms, which anybody can have. Beyond it they are refused all the same, and counted: `tagmint_refusals_unrecorded_total`, and one row
+    /// in the ledger every ten minutes. Each node of an issuer has its own count.
+    pub refusal_rows_per_network: RawHourlyRate,
+    /// Rows in the ledger for refusals of all unidentified callers together. A row takes about a kibibyte: 3,600 an hour are 30 GiB a year,
+    /// if somebody keeps it up.
+    pub refusal_rows: RawHourlyRate,
+    /// Sessions of one subject that are good at once. Beyond it no more are opened (429) until one ends. 0: no limit.
+    pub sessions_per_subject: u32,
+    /// Sessions that are opened for one subject.
+    pub session_opens_per_subject: RawRate,
     /// Connections that are open at once, from all addresses. The limit of open files of the process lowers it. When all are
     /// taken, the one that has been waiting longest (for the rest of a handshake or of a request, or between requests) makes room.
     pub connections: u64,
-    /// Connections that are open at once from one address. Loopback and trusted proxies are exempt.
+    /// Connections that are open at once from one address (of one /64 with IPv6). Loopback and trusted proxies are exempt.
     pub connections_per_address: u64,
     /// TLS handshakes that are under way at once. Beyond, the oldest is broken off: whoever begins many and ends none keeps
     /// nobody out.
@@ -340,15 +358,31 @@ pub struct RawRate {
     pub burst: u32,
 }
 
+/// A slow rate: so many at once, refilled by so many an hour.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawHourlyRate {
+    /// So many an hour in the long run. 0: no limit.
+    pub per_hour: u32,
+    /// So many at once.
+    pub burst: u32,
+}
+
 impl Default for RawLimits {
     fn default() -> Self {
         let limits = Limits::default();
         let seconds = |duration: std::time::Duration| DurationText(format!("{}s", duration.as_secs()));
         let rate = |rate: tagmint_server::settings::Rate| RawRate { per_second: rate.per_second, burst: rate.burst };
+        let hourly = |rate: HourlyRate| RawHourlyRate { per_hour: rate.per_hour, burst: rate.burst };
         Self {
             per_credential: rate(limits.per_credential),
             per_address: rate(limits.per_address),
             failed_per_address: rate(limits.failed_per_address),
+            failed_per_network: rate(limits.failed_per_network),
+            refusal_rows_per_network: hourly(limits.refusal_rows_per_network),
+            refusal_rows: hourly(limits.refusal_rows),
+            sessions_per_subject: limits.sessions_per_subject,
+            session_opens_per_subject: rate(limits.session_opens_per_subject),
             connections: limits.connections as u64,
             connections_per_address: limits.connections_per_address as u64,
             handshakes: limits.handshakes as u64,

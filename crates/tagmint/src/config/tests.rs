@@ -3,8 +3,10 @@ mod alarms;
 mod aws;
 mod aws_render;
 mod ci_rules;
+mod limits;
 mod listen;
 mod open_mint;
+mod outbound;
 mod provider;
 mod witness;
 

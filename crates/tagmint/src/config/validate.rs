@@ -7,6 +7,7 @@ mod keys;
 mod limits;
 mod listen;
 mod open_mint;
+mod outbound;
 mod provider;
 mod rules;
 mod tls;
@@ -54,6 +55,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     let session_lifetime = check.duration("session.lifetime", &raw.session.lifetime, (MINUTE, DAY * 30));
     let limits = check.limits(&raw.limits);
     let session_backend = raw.session_backend.as_ref().and_then(|backend| check.session_backend(backend, environment));
+    let outbound = check.outbound(&raw.outbound);
     let aws = raw.aws.as_ref().and_then(|aws| check.aws(aws, environment));
     let notices = check.alarms(&raw.alarms);
     let alarm_sinks = check.alarm_sinks(&raw.alarm_sink);
@@ -103,11 +105,13 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
         session_backend,
         aws,
         providers,
+        outbound,
         witness_networks: raw.witness.networks_file.as_ref().map(|file| folder.join(&file.0)),
         notices,
         alarm_sinks,
         isolated_from: raw.isolation.against.as_ref().map(|file| folder.join(&file.0)),
         log,
+        strict: raw.strict,
     })
 }
 
@@ -149,9 +153,11 @@ fn warnings(raw: &RawConfig, settings: &Settings, providers: &[ProviderConfig], 
                 .to_owned(),
         );
     }
+    warnings.extend(limits::warnings(&settings.limits, settings.stamp.environment));
     warnings.extend(open_mint::warning(rules, settings.open_mint));
     warnings.extend(tls::warning(&raw.tls, settings.stamp.environment));
     warnings.extend(provider::warnings(providers, settings.stamp.environment));
+    warnings.extend(outbound::warning(raw));
     warnings.extend(rules.warnings().iter().map(ToString::to_string));
     warnings
 }

@@ -1,9 +1,11 @@
 //! AWS's side of a local issuer: what `tagmint localaws --seed` and the demo set up.
 
 use serde_json::{Value, json};
-use tagmint_localaws::account::ACCOUNT;
 
 use super::{AUDIENCE, BUCKET, ROLE_ARN, ROLE_NAME, WALLET_TAG};
+
+/// The account of `tagmint localaws` where none is named.
+const ACCOUNT: &str = "000000000000";
 
 /// Provider, role and bucket: the trust policy wants the audience and the wallet's tag, the bucket's policy lets each wallet below its own
 /// prefix. The role has no policy of its own, so that nothing masks the bucket's.

@@ -26,7 +26,7 @@ const MARKER: &str =
 /// The paths of a local issuer's files.
 #[derive(Debug)]
 pub(super) struct Layout {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     pub(super) config: PathBuf,
     pub(super) ca: PathBuf,
     certificate: PathBuf,

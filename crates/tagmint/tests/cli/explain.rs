@@ -114,6 +114,44 @@ fn wrong_input_names_itself_and_never_the_token() {
     assert_eq!((code, &failed(&answer)["check"]), (Some(1), &json!("token-form")), "{answer}");
 }
 
+/// AWS sends `s3:prefix` with lists only: an answer for a request that has it would be for no request at all.
+#[test]
+fn a_key_that_the_action_never_has_is_refused() {
+    let folder = tempdir().unwrap();
+    let policy = write(folder.path(), "good.json", GOOD);
+    let role = r#"{"Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}"#;
+    let role = write(folder.path(), "role.json", role);
+    let asked = |action, key: &str| {
+        let mut args = vec!["--trust-policy", &policy, "--context", key];
+        if let Some(action) = action {
+            args.extend(["--action", action, "--resource", "arn:aws:s3:::data/blue/x", "--role-policy", &role]);
+        }
+        explain("not a token", &args)
+    };
+    for (action, key, part) in [
+        (
+            Some("s3:GetObject"),
+            "s3:prefix=blue/",
+            "requests of s3:GetObject never have s3:prefix (s3:ListBucket, s3:ListBucketVersions",
+        ),
+        (Some("s3:PutObject"), "s3:ExistingObjectTag/a=b", "s3:RequestObjectTag/a"),
+        (
+            Some("s3:HeadObject"),
+            "aws:SourceIp=192.0.2.1",
+            "--action: there is no action `s3:HeadObject`: the operation needs s3:GetObject",
+        ),
+        (None, "s3:prefix=blue/", "requests of sts:AssumeRoleWithWebIdentity never have s3:prefix"),
+        (None, "aws:PrincipalTag/team=blue", "aws:RequestTag/team"),
+        (None, "aws:SourceIpp=192.0.2.1", "there is no such condition key"),
+    ] {
+        let (code, answer, stderr) = asked(action, key);
+        assert_eq!((code, &answer), (Some(2), &Value::Null), "{key}");
+        assert!(stderr.contains(part), "{key}: {stderr}");
+    }
+    let (code, answer, _) = asked(None, "aws:SourceIp=192.0.2.1");
+    assert_eq!((code, &failed(&answer)["check"]), (Some(1), &json!("token-form")), "{answer}");
+}
+
 const GOOD: &str = r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
     "Principal": {"Federated": "arn:aws:iam::111122223333:oidc-provider/id.example.com"}}}"#;
 
@@ -148,6 +186,8 @@ fn the_page_names_every_warning() {
         include_str!("../../../tagmint-iam/src/advice.rs"),
         include_str!("../../../tagmint-iam/src/advice/access.rs"),
         include_str!("../../../tagmint-iam/src/advice/other_issuer.rs"),
+        include_str!("../../../tagmint-iam/src/advice/keys.rs"),
+        include_str!("../../../tagmint-iam/src/advice/version.rs"),
         include_str!("../../../tagmint-iam/src/advice/warnings.rs"),
     );
     let ids = text.split("id: \"").skip(1).filter_map(|rest| rest.split('"').next());
@@ -157,5 +197,5 @@ fn the_page_names_every_warning() {
         assert!(PAGE.contains(&format!("| `{id}` |")), "docs/explain.md has no {id}");
         count += 1;
     }
-    assert!(count >= 11, "{count}");
+    assert!(count >= 13, "{count}");
 }

@@ -42,7 +42,32 @@ fn rules_and_dashboard_name_metrics_that_there_are() {
         assert!(unknown.is_empty(), "{path} names metrics that there are not: {unknown:?}");
         assert!(named.len() >= least, "{path}: {named:?}");
     }
-    serde_json::from_str::<serde_json::Value>(&read("deploy/monitoring/grafana-dashboard.json")).unwrap();
+}
+
+#[test]
+fn every_panel_says_what_it_shows() {
+    let dashboard: serde_json::Value = serde_json::from_str(&read("deploy/monitoring/grafana-dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.len() > 15);
+    let mut ids = BTreeSet::new();
+    for panel in panels {
+        let description = panel["description"].as_str().unwrap_or_default();
+        assert!(description.len() > 20 && description.ends_with('.'), "{}: `{description}`", panel["title"]);
+        assert!(ids.insert(panel["id"].as_i64()), "{}: its id stands twice", panel["title"]);
+    }
+}
+
+/// Whoever scrapes chooses the names of jobs; an alert that assumed one would never fire elsewhere.
+#[test]
+fn no_alert_assumes_a_job_name() {
+    for path in ["deploy/monitoring/tagmint.rules.yml", "deploy/monitoring/grafana-dashboard.json"] {
+        assert!(!read(path).replace(' ', "").contains("job="), "{path}");
+    }
+    let scrape = read("deploy/monitoring/prometheus.yml");
+    for shown in ["rule_files: [tagmint.rules.yml]", "127.0.0.1:9464", "scrape_configs:"] {
+        assert!(scrape.contains(shown), "{shown}");
+    }
+    assert!(read("docs/operating.md").contains("prometheus.yml") && read("docs/alarms.md").contains("prometheus.yml"));
 }
 
 #[test]

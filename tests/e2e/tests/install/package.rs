@@ -1,10 +1,9 @@
 //! The package: what is in it, and what it does where no service manager runs.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
 };
 
 use tagmint_e2e::TagmintProcess;
@@ -42,27 +41,40 @@ fn make(out: &Path, version: &str, more: &[&str]) -> TestResult<PathBuf> {
     }
 }
 
-/// Packages of this run, made once. The folders go when the process ends by the system's own cleaning of temporary files.
-fn made(cell: &'static OnceLock<Result<PathBuf, String>>, version: &str, more: &[&str]) -> TestResult<PathBuf> {
-    let made = cell.get_or_init(|| {
-        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("package-{version}"));
-        // Of an earlier run.
-        let _ = fs::remove_dir_all(&out);
-        make(&out, version, more).map_err(|error| error.to_string())
-    });
-    Ok(made.clone()?)
+/// The package of a version, made once for this program: tests in other processes wait for it and share it.
+fn made(version: &str, more: &[&str]) -> TestResult<PathBuf> {
+    let program = fs::metadata(TagmintProcess::command([""])?.get_program())?;
+    let built = program.modified()?.duration_since(std::time::UNIX_EPOCH)?.as_nanos();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packages");
+    fs::create_dir_all(&folder)?;
+    let lock = File::create(folder.join(format!("{version}.lock")))?;
+    lock.lock()?;
+    let out = folder.join(format!("{version}-{built}"));
+    if let Some(package) = fs::read_dir(&out).ok().and_then(|mut files| files.next()) {
+        return Ok(package?.path());
+    }
+    // Of earlier programs.
+    for entry in fs::read_dir(&folder)? {
+        let path = entry?.path();
+        if path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(version)) {
+            fs::remove_dir_all(path)?;
+        }
+    }
+    let making = tempfile::tempdir_in(&folder)?;
+    make(making.path(), version, more)?;
+    fs::rename(making.keep(), &out)?;
+    let package = fs::read_dir(&out)?.next().ok_or("no package was made")??;
+    Ok(package.path())
 }
 
 /// The package of version 1.0.0, which lintian has seen.
 pub fn first() -> TestResult<PathBuf> {
-    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    made(&MADE, FIRST, &[])
+    made(FIRST, &[])
 }
 
 /// The same program as version 1.0.1.
 pub fn second() -> TestResult<PathBuf> {
-    static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    made(&MADE, SECOND, &["--unchecked"])
+    made(SECOND, &["--unchecked"])
 }
 
 #[test]

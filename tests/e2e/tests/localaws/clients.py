@@ -11,8 +11,9 @@ import urllib.error
 import urllib.request
 
 import boto3
+from botocore import xform_name
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 ENDPOINT, REGION, PROVIDER, OWN, FOREIGN = sys.argv[1:]
 ACCOUNT = "000000000000"
@@ -241,5 +242,49 @@ see("not implemented in iam", iam.create_user, UserName="x")
 see("not implemented in s3", s3.put_bucket_website, Bucket=BUCKET, WebsiteConfiguration={"IndexDocument": {"Suffix": "i"}})
 see("no cors", s3.get_bucket_cors, Bucket=BUCKET)
 see("bucket not empty", s3.delete_bucket, Bucket=BUCKET)
+
+# Whatever operations this boto3 has: each is done or refused, and none does something else to what is there.
+CANARY = "canary-bucket"
+s3.create_bucket(Bucket=CANARY)
+s3.put_object(Bucket=CANARY, Key="canary", Body=b"here")
+MAY_CHANGE = {"CreateBucket", "DeleteBucket", "PutObject", "CopyObject", "DeleteObject", "DeleteObjects"}
+
+
+def argument(shape, name):
+    """The least that the model takes."""
+    known = {"Bucket": CANARY, "Key": "canary", "CopySource": f"{CANARY}/canary", "RenameSource": f"{CANARY}/canary"}
+    if shape.type_name == "structure":
+        # Of a union one member is given.
+        names = list(shape.members)[:1] if getattr(shape, "is_tagged_union", False) else shape.required_members
+        return {member: argument(shape.members[member], member) for member in names}
+    simple = {"list": list, "map": dict, "integer": lambda: 1, "long": lambda: 1, "boolean": lambda: True,
+              "timestamp": lambda: "2026-01-01T00:00:00Z", "blob": lambda: b"x"}
+    if shape.type_name == "list":
+        return [argument(shape.member, name)]
+    if shape.type_name in simple:
+        return simple[shape.type_name]()
+    return known.get(name) or (shape.enum[0] if shape.enum else "x")
+
+
+def there():
+    listed = [(found["Key"], found["ETag"]) for found in s3.list_objects_v2(Bucket=CANARY).get("Contents", [])]
+    return listed, s3.get_object(Bucket=CANARY, Key="canary")["Body"].read()
+
+
+before, changed, refused = there(), [], 0
+for operation in s3.meta.service_model.operation_names:
+    model = s3.meta.service_model.operation_model(operation)
+    if operation in MAY_CHANGE:
+        continue
+    try:
+        getattr(s3, xform_name(operation))(**(argument(model.input_shape, operation) if model.input_shape else {}))
+    except ClientError as error:
+        refused += error.response["Error"]["Code"] in ("NotImplemented", "501")
+    except BotoCoreError:
+        pass  # WriteGetObjectResponse has a host of its own, and new types may want more than this.
+    if there() != before:
+        changed.append(operation)
+seen["operations that change something else"] = changed
+seen["most are not implemented"] = refused > 40
 
 json.dump(seen, sys.stdout)

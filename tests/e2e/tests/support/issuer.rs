@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jsonwebtoken::{DecodingKey, Validation, decode, decode_header, jwk::JwkSet};
 use serde_json::{Value, json};
 use tagmint_e2e::TagmintProcess;
 
@@ -74,6 +75,24 @@ impl Issuer {
             .as_str()
             .ok_or_else(|| format!("no token in {answer}\n{}", self.process.stderr()))?
             .to_owned())
+    }
+
+    /// A relying party takes a token by the published keys, and none whose signature was altered. `jsonwebtoken` is not our code.
+    pub async fn verified_by_a_relying_party(&self, token: &str) -> TestResult {
+        let keys = self.client.get(format!("{}/.well-known/jwks.json", self.url)).send().await?;
+        let keys: JwkSet = serde_json::from_slice(&keys.bytes().await?)?;
+        let header = decode_header(token)?;
+        let key = keys.find(header.kid.as_deref().ok_or("no kid")?).ok_or("the key is not published")?;
+        let mut validation = Validation::new(header.alg);
+        validation.set_issuer(&[&self.url]);
+        validation.set_audience(&["sts.amazonaws.com"]);
+        validation.validate_nbf = true;
+        let key = DecodingKey::from_jwk(key)?;
+        decode::<Value>(token, &key, &validation)?;
+        let (rest, signature) = token.rsplit_once('.').ok_or("no token")?;
+        let altered = format!("{rest}.{}", signature.chars().rev().collect::<String>());
+        assert!(decode::<Value>(&altered, &key, &validation).is_err(), "an altered signature");
+        Ok(())
     }
 
     /// Withdraws the key that signed `token`, and waits until the key set no longer has it.

@@ -127,6 +127,29 @@ async fn a_refusal_below_the_own_prefix_has_its_fix() {
     assert!(text.contains("The policies that could be read allow it: look at policies of the organisation"), "{text}");
 }
 
+/// The proof makes its requests itself: advice names no option for what they hold.
+#[tokio::test]
+async fn advice_names_no_option_that_the_command_lacks() {
+    let denied = || Failure::Refused { status: 403, code: "AccessDenied".to_owned(), message: "no".to_owned() };
+    let put =
+        async |explainer: &mut Explainer<'_>| explainer.refused(Attempt::on(Operation::Put, "blue/1"), &denied()).await;
+    let list = async |explainer: &mut Explainer<'_>| explainer.refused(Attempt::list(None), &denied()).await;
+    let both = json!(["arn:aws:s3:::data", "arn:aws:s3:::data/*"]);
+    let with = |conditions: Value| {
+        inline("own", json!({"Effect": "Allow", "Action": "s3:*", "Resource": both, "Condition": conditions}))
+    };
+    let prefix = || with(json!({"StringLike": {"s3:prefix": "${aws:PrincipalTag/team}/*"}}));
+    let text = explained(vec![prefix()], None, Vec::new(), put).await;
+    assert!(text.contains("requests of s3:PutObject never have s3:prefix (s3:ListBucket"), "{text}");
+    assert!(text.contains("Write two statements") && !text.contains("--"), "{text}");
+    let text = explained(vec![prefix()], None, Vec::new(), list).await;
+    assert!(text.contains("the request has no s3:prefix") && !text.contains("--"), "{text}");
+    for key in ["aws:SourceIp", "aws:SourceVpce", "aws:PrincipalTag/other", "s3:ExistingObjectTag/x", "s3:x-amz-acl"] {
+        let text = explained(vec![with(json!({"StringEquals": {key: "v"}}))], None, Vec::new(), put).await;
+        assert!(text.contains("403 AccessDenied") && !text.contains("--"), "{key}: {text}");
+    }
+}
+
 #[tokio::test]
 async fn other_errors_than_refusals_are_told_apart() {
     for (code, part) in [

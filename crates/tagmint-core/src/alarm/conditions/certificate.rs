@@ -106,11 +106,20 @@ pub struct RenewalView {
     pub next_at: Option<Timestamp>,
 }
 
+/// How long a first order may take before a missing certificate raises an alarm. An attempt that fails raises it at once.
+const FIRST_ORDER: SignedDuration = SignedDuration::from_mins(5);
+
 /// So many renewals in a row are no passing trouble of the CA or the network.
 const RENEWALS: u32 = 3;
 
 pub(super) fn alarms(seen: &Observations) -> Vec<Alarm> {
     let Some(CertificateView { served, stored, renewal }) = &seen.certificate else { return vec![] };
+    // The stored certificate is not taken up yet, or the first one is being ordered: whether that works is not known yet.
+    let begins =
+        served.is_none() && seen.running_for < FIRST_ORDER && renewal.as_ref().is_some_and(|it| it.failures == 0);
+    if begins {
+        return vec![];
+    }
     let mut alarms: Vec<Alarm> = lifetime(served.as_ref(), renewal.is_some(), seen.now).into_iter().collect();
     if let Some(RenewalView { failures, last_error, next_at }) =
         renewal.as_ref().filter(|renewal| renewal.failures >= RENEWALS)

@@ -47,15 +47,14 @@ fn lateness(keys: &KeysView, now: Timestamp) -> Option<(AlarmKind, String)> {
     let signing = KeyRing(&keys.states).signing(now)?;
     let planned = signing.schedule.active_at + policy.rotate_every;
     let slack = (policy.publish_ahead / 10).max(SignedDuration::from_hours(1));
-    // A key that waits for its witness has a deadline of its own, and ends the wait by itself.
-    let awaited = keys.states.iter().any(|key| key.schedule.waits(now));
-    if now > planned + slack && !awaited {
+    // A next key has its moment, or a deadline where it waits for its witness, and begins by itself.
+    let has_next = keys.states.iter().any(|key| key.schedule.phase(now) == KeyPhase::Next);
+    if now > planned + slack && !has_next {
         let age = about(now.duration_since(signing.schedule.active_at));
         let every = about(policy.rotate_every);
         let text = format!("the key `{}` has signed for {age}; a new one should follow every {every}", signing.kid);
         return Some((AlarmKind::SigningKeyOverdue, text));
     }
-    let has_next = keys.states.iter().any(|key| key.schedule.phase(now) == KeyPhase::Next);
     (!has_next && now > planned - policy.publish_ahead + slack).then(|| {
         let text = format!("the signing key's turn ends at {planned:.0}, and no next key is published yet");
         (AlarmKind::SigningKeyNoSuccessor, text)

@@ -35,6 +35,7 @@ fn key(active_at: Timestamp) -> KeyState {
             retiring_at: None,
             withdrawn_at: None,
             due_at: None,
+            withdrawn: false,
         },
     }
 }
@@ -43,6 +44,7 @@ fn key(active_at: Timestamp) -> KeyState {
 fn well() -> Observations {
     Observations {
         now: start(),
+        running_for: HOUR,
         certificate: Some(CertificateView {
             served: Some(CertificateLife { not_before: start() - DAY, not_after: start() + DAY * 89 }),
             stored: StoredCertificate::Served,
@@ -56,6 +58,7 @@ fn well() -> Observations {
             signs_from: None,
         },
         ledger_failures: 0,
+        ledger_rolled_back: None,
         database: None,
         disk: Some(DiskView { free: 10 << 30, size: 20 << 30 }),
         session_backend: None,
@@ -65,7 +68,9 @@ fn well() -> Observations {
             age: Some(HOUR),
             stale_after: DAY,
             failing: true,
+            passed_over: Vec::new(),
         }],
+        reuse: Vec::new(),
         clock_step: None,
     }
 }
@@ -148,6 +153,8 @@ fn keys_that_are_late_missing_or_unread() {
     assert_eq!(active(DAY * 30 + slack + minute), [(AlarmKind::SigningKeyOverdue, Severity::Warning)]);
     let with_next = with(|seen| seen.keys.states = vec![key(start() - DAY * 30), key(start() + HOUR)]);
     assert_eq!(with_next, []);
+    let after_a_long_stop = with(|seen| seen.keys.states = vec![key(start() - DAY * 70), key(start() + HOUR)]);
+    assert_eq!(after_a_long_stop, [], "the next one is published, and has its moment");
     let waiting = with(|seen| {
         let mut next = key(start() + DAY);
         next.schedule.due_at = Some(start() - DAY * 2);
@@ -164,6 +171,8 @@ fn keys_that_are_late_missing_or_unread() {
 #[test]
 fn ledger_database_and_session_backend() {
     assert_eq!(with(|seen| seen.ledger_failures = 1), [(AlarmKind::LedgerFailing, Severity::Critical)]);
+    let rolled_back = with(|seen| seen.ledger_rolled_back = Some("row 7 is gone".to_owned()));
+    assert_eq!(rolled_back, [(AlarmKind::LedgerRolledBack, Severity::Critical)]);
     let full = with(|seen| seen.database = Some("full".to_owned()));
     assert_eq!(full, [(AlarmKind::DatabaseUnwritable, Severity::Critical)]);
     let down = with(|seen| seen.session_backend = Some("it answered 502".to_owned()));
@@ -192,6 +201,85 @@ fn a_platform_that_cannot_be_asked_for_half_the_time_is_told() {
     assert_eq!(old_but_well, []);
     let none = provider(|view| (view.usable, view.age) = (0, None));
     assert_eq!(none, [(AlarmKind::ProviderKeysStale, Severity::Critical)]);
+    let under_way = provider(|view| (view.usable, view.age, view.failing) = (0, None, false));
+    assert_eq!(under_way, [], "the first fetch has not ended");
+}
+
+/// What is said of keys is true: fetched or not, too old, or fetched and of no use.
+#[test]
+fn an_alarm_about_a_platforms_keys_says_what_is_wrong_with_them() {
+    let text = |change: &dyn Fn(&mut ProviderView)| {
+        let mut seen = well();
+        seen.providers[0].usable = 0;
+        change(&mut seen.providers[0]);
+        let alarms = standing(&seen);
+        let [alarm] = alarms.as_slice() else { panic!("{alarms:?}") };
+        assert_eq!((alarm.kind, alarm.severity), (AlarmKind::ProviderKeysStale, Severity::Critical));
+        alarm.text.clone()
+    };
+    let refused = "the tokens of `github` are refused: its key";
+    assert_eq!(text(&|view| view.age = None), format!("{refused}s could not be fetched since the start"));
+    assert_eq!(text(&|view| view.age = Some(DAY * 2)), format!("{refused}s were last fetched 2 days ago"));
+    let minute = SignedDuration::from_mins(1);
+    let fetched = format!("{refused} set, fetched 60 seconds ago, has no usable key");
+    assert_eq!(text(&|view| (view.age, view.failing) = (Some(minute), false)), format!("{fetched}: it is empty"));
+    let unused = |keys: &[&str]| {
+        let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+        text(&|view| {
+            view.age = Some(minute);
+            view.passed_over.clone_from(&keys);
+        })
+    };
+    assert_eq!(unused(&["`k1`: RSA of 1024 bits"]), format!("{fetched} (`k1`: RSA of 1024 bits)"));
+    assert_eq!(unused(&["a", "b", "c", "d", "e", "f", "g"]), format!("{fetched} (a; b; c; d; e; and 2 more)"));
+}
+
+#[test]
+fn a_token_from_several_networks_is_told_for_an_hour() {
+    let ago = |ago| {
+        with(|seen| seen.reuse = vec![ReuseView { provider: "cluster".to_owned(), count: 1, last: start() - ago }])
+    };
+    let told = [(AlarmKind::CiTokenFromSeveralNetworks, Severity::Warning)];
+    assert_eq!(ago(HOUR - SignedDuration::from_secs(1)), told);
+    assert_eq!(ago(HOUR), []);
+}
+
+#[test]
+fn what_was_not_tried_yet_raises_nothing() {
+    // A platform whose first fetch has not ended, and one whose first fetch has failed or brought no key.
+    let first = |failing, age| {
+        with(|seen| {
+            let view = &mut seen.providers[0];
+            (view.usable, view.age, view.failing) = (0, age, failing);
+        })
+    };
+    let missing = [(AlarmKind::ProviderKeysStale, Severity::Critical)];
+    assert_eq!(first(false, None), []);
+    assert_eq!(first(true, None), missing);
+    assert_eq!(first(false, Some(SignedDuration::ZERO)), missing, "it publishes no key that can be used");
+    // A first certificate that is being ordered, or a stored one that is about to be taken up.
+    let ordering = |failures, running_for, stored: StoredCertificate| {
+        with(|seen| {
+            seen.running_for = running_for;
+            let renewal = Some(RenewalView { failures, last_error: None, next_at: Some(start()) });
+            seen.certificate = Some(CertificateView { served: None, stored, renewal });
+        })
+    };
+    let minute = SignedDuration::from_mins(1);
+    let other = StoredCertificate::Other { not_after: start() + DAY };
+    let unservable = (AlarmKind::CertificateUnservable, Severity::Critical);
+    assert_eq!(ordering(0, SignedDuration::ZERO, StoredCertificate::Unknown), []);
+    assert_eq!(ordering(0, SignedDuration::ZERO, other.clone()), []);
+    assert_eq!(ordering(0, minute * 5 - SignedDuration::from_millis(1), StoredCertificate::Unknown), []);
+    assert_eq!(ordering(0, minute * 5, StoredCertificate::Unknown), [unservable]);
+    assert_eq!(ordering(0, minute * 5, other), [unservable, (AlarmKind::CertificateNotTakenUp, Severity::Warning)]);
+    assert_eq!(ordering(1, SignedDuration::ZERO, StoredCertificate::Unknown), [unservable], "the order failed");
+    // Files are there from the start or never.
+    let files = with(|seen| {
+        seen.running_for = SignedDuration::ZERO;
+        seen.certificate.as_mut().unwrap().served = None;
+    });
+    assert_eq!(files, [unservable]);
 }
 
 #[test]
@@ -216,10 +304,12 @@ fn every_alarm_says_what_to_do_in_one_line() {
     seen.keys.can_sign = false;
     seen.keys.read_ago = HOUR;
     seen.ledger_failures = 3;
+    seen.ledger_rolled_back = Some("row 7 is gone".to_owned());
     seen.database = Some("full".to_owned());
     seen.disk = Some(DiskView { free: 0, size: 1 << 30 });
     seen.session_backend = Some("no connection".to_owned());
     seen.providers[0].usable = 0;
+    seen.reuse = vec![ReuseView { provider: "cluster".to_owned(), count: 2, last: start() }];
     seen.clock_step = Some(ClockStep { at: start(), by: -HOUR });
     let told: Vec<String> =
         standing(&seen).iter().map(|alarm| format!("{}: {}. {}", alarm.kind, alarm.text, alarm.fix)).collect();

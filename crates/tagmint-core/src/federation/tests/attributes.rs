@@ -5,7 +5,10 @@ use super::*;
 /// What a claim set is, the set, the attributes that it must give, and those that it must not.
 type Row<'a> = (&'a str, Map<String, Value>, &'a [(&'a str, Value)], &'a [&'a str]);
 
-fn attributes_of(claims: &Map<String, Value>, kind: ProviderKind) -> Result<Map<String, Value>, FederationError> {
+pub(super) fn attributes_of(
+    claims: &Map<String, Value>,
+    kind: ProviderKind,
+) -> Result<Map<String, Value>, FederationError> {
     verify(&token(claims), &provider(kind)).map(|token| token.attributes().clone())
 }
 
@@ -324,6 +327,11 @@ fn names_kinds_and_issuers_are_checked() {
         "http://127.0.0.1:8080/x",
         "https://a.example/",
         "https://Tenant.auth.example/",
+        "https://[::1]",
+        "https://[::1]:8443/path",
+        "https://[2001:db8::1]/x:y",
+        "http://[::1]:8080",
+        "https://[::ffff:192.0.2.1]/",
     ] {
         assert_eq!(UpstreamIssuer::parse(good).unwrap().as_str(), good);
     }
@@ -342,7 +350,18 @@ fn names_kinds_and_issuers_are_checked() {
         "https://a.example:99999",
         "https://a.example:",
         "https://-a.example",
-        "https://[::1]",
+        "https://[::1",
+        "https://::1",
+        "https://::1]",
+        "https://[::1]x",
+        "https://[::1]:",
+        "https://[::1]:99999",
+        "https://[]",
+        "https://[127.0.0.1]",
+        "https://[a.example]",
+        "https://[fe80::1%25eth0]",
+        "https://a.example/[x]",
+        "http://[2001:db8::1]",
     ] {
         assert!(UpstreamIssuer::parse(bad).is_err(), "{bad}");
     }
@@ -350,5 +369,12 @@ fn names_kinds_and_issuers_are_checked() {
         UpstreamIssuer::parse(&format!("https://a.example/{}", "x".repeat(250))),
         Err(InvalidUpstreamIssuer::TooLong(_))
     ));
-    assert_eq!(UpstreamIssuer::parse("https://a.example:8443/x").unwrap().host(), "a.example");
+    for (text, host) in [
+        ("https://a.example:8443/x", "a.example"),
+        ("https://[::1]:8443/x", "::1"),
+        ("https://[2001:db8::1]", "2001:db8::1"),
+        ("https://192.0.2.1/a:b", "192.0.2.1"),
+    ] {
+        assert_eq!(UpstreamIssuer::parse(text).unwrap().host(), host);
+    }
 }

@@ -13,7 +13,7 @@ fn a_platforms_token_is_verified_and_becomes_an_identity() {
     let text = token(&ci_claims::github_push());
     let unverified = UnverifiedToken::parse(&text).unwrap();
     assert_eq!(unverified.issuer(), ci_claims::GITHUB_ISSUER);
-    assert_eq!((unverified.kid(), unverified.algorithm()), (RSA.kid().as_str(), UpstreamAlgorithm::Rs256));
+    assert_eq!((unverified.kid(), unverified.algorithm()), (Some(RSA.kid().as_str()), UpstreamAlgorithm::Rs256));
     let shown = format!("{unverified:?}");
     assert!(!shown.contains("octo-org") && !shown.contains(&text[..40]), "{shown}");
 
@@ -102,15 +102,9 @@ fn a_kid_is_a_name_and_nothing_more() {
         assert_eq!(refused, FederationError::UnknownKey(kid.chars().take(64).collect()), "{kid}");
         assert!(refused.may_be_a_new_key());
     }
-    for kid in [
-        json!("a\u{0}b"),
-        json!("a\nb"),
-        json!("k".repeat(257)),
-        json!("k".repeat(1 << 20)),
-        json!(""),
-        json!(null),
-        json!(1),
-    ] {
+    for kid in
+        [json!("a\u{0}b"), json!("a\nb"), json!("k".repeat(257)), json!("k".repeat(1 << 20)), json!(["k"]), json!(1)]
+    {
         let refused = with(kid);
         assert!(matches!(refused, FederationError::Malformed(_)) && !refused.may_be_a_new_key(), "{refused}");
         assert!(refused.to_string().len() < 200, "{refused}");

@@ -63,68 +63,255 @@ fn every_algorithm_verifies_with_its_key() {
     }
 }
 
+/// What is wrong with an entry, and what its reason says.
 #[test]
-fn an_entry_that_is_not_what_it_should_be_is_passed_over() {
+fn an_entry_that_is_not_what_it_should_be_is_passed_over_with_its_reason() {
     let (rsa, ec) = (jwk(&RSA), jwk(&EC));
     let point = |x: &str| changed(&ec, json!({"x": x}));
-    let short_modulus = encode(vec![0xff; 255]);
-    let long_modulus = encode(vec![0xff; 1025]);
-    let nearly = encode([vec![0x7f], vec![0xff; 255]].concat());
-    let zero_first = encode([vec![0], vec![0xff; 256]].concat());
+    let modulus = |bytes: Vec<u8>| changed(&rsa, json!({"n": encode(bytes)}));
+    let without = |entry: &Value, name: &str| changed(entry, json!({name: null}));
     let cases = [
-        ("no kid", changed(&rsa, json!({"kid": null}))),
-        ("empty kid", changed(&rsa, json!({"kid": ""}))),
-        ("number as kid", changed(&rsa, json!({"kid": 1}))),
-        ("long kid", changed(&rsa, json!({"kid": "k".repeat(257)}))),
-        ("NUL in kid", changed(&rsa, json!({"kid": "a\u{0}"}))),
-        ("for encryption", changed(&rsa, json!({"use": "enc"}))),
-        ("for encryption by its operations", changed(&rsa, json!({"key_ops": ["encrypt"]}))),
-        ("for encryption by its algorithm", changed(&rsa, json!({"alg": "RSA-OAEP"}))),
-        ("HMAC by its algorithm", changed(&rsa, json!({"alg": "HS256"}))),
-        ("another type's algorithm", changed(&rsa, json!({"alg": "ES256"}))),
-        ("another curve's algorithm", changed(&ec, json!({"alg": "ES384"}))),
-        ("a private key", changed(&ec, json!({"d": "AAAA"}))),
-        ("a shared secret", json!({"kty": "oct", "kid": "k", "k": "AAAA"})),
-        ("an unknown type", changed(&rsa, json!({"kty": "OKP"}))),
-        ("no type", changed(&rsa, json!({"kty": null}))),
-        ("2040 bits", changed(&rsa, json!({"n": short_modulus}))),
-        ("2047 bits", changed(&rsa, json!({"n": nearly}))),
-        ("8200 bits", changed(&rsa, json!({"n": long_modulus}))),
-        ("a leading zero", changed(&rsa, json!({"n": zero_first}))),
-        ("exponent 1", changed(&rsa, json!({"e": "AQ"}))),
-        ("an even exponent", changed(&rsa, json!({"e": "Ag"}))),
-        ("no exponent", changed(&rsa, json!({"e": null}))),
-        ("padding", changed(&rsa, json!({"e": "AQAB="}))),
-        ("another curve", changed(&ec, json!({"crv": "P-384"}))),
-        ("secp256k1", changed(&ec, json!({"crv": "secp256k1"}))),
-        ("a point off its curve", point(&encode([1; 32]))),
-        ("a short coordinate", point(&encode([1; 31]))),
-        ("infinity", changed(&ec, json!({"x": encode([0; 32]), "y": encode([0; 32])}))),
-        ("no object", json!("key")),
-        ("null", json!(null)),
+        ("number as kid", changed(&rsa, json!({"kid": 1})), "`kid` is not a string of 1 to 256 bytes"),
+        ("long kid", changed(&rsa, json!({"kid": "k".repeat(257)})), "`kid` is not a string"),
+        ("NUL in kid", changed(&rsa, json!({"kid": "a\u{0}"})), "`kid` is not a string"),
+        ("for encryption", changed(&rsa, json!({"use": "enc"})), "`use` is `enc`"),
+        ("an unknown use", changed(&rsa, json!({"use": ["sig"]})), "`use` is `[\"sig\"]`"),
+        (
+            "operations without verify",
+            changed(&rsa, json!({"key_ops": ["encrypt"]})),
+            "`key_ops` does not list `verify`",
+        ),
+        ("no operation", changed(&rsa, json!({"key_ops": []})), "`key_ops` does not list `verify`"),
+        (
+            "operations that are no list",
+            changed(&rsa, json!({"key_ops": "verify"})),
+            "`key_ops` does not list `verify`",
+        ),
+        ("for encryption by its algorithm", changed(&rsa, json!({"alg": "RSA-OAEP"})), "`alg` is `RSA-OAEP`"),
+        ("HMAC by its algorithm", changed(&rsa, json!({"alg": "HS256"})), "`alg` is `HS256`"),
+        (
+            "another type's algorithm",
+            changed(&rsa, json!({"alg": "ES256"})),
+            "`alg` ES256 is not for a key of this type (RSA)",
+        ),
+        (
+            "another curve's algorithm",
+            changed(&ec, json!({"alg": "ES384"})),
+            "`alg` ES384 is not for a key of this type (EC on P-256)",
+        ),
+        ("a private EC key", changed(&ec, json!({"d": "AAAA"})), "publishes the private member `d`"),
+        ("a private RSA key", changed(&rsa, json!({"qi": "AAAA"})), "publishes the private member `qi`"),
+        ("a shared secret", json!({"kty": "oct", "kid": "k", "k": "AAAA"}), "a shared secret"),
+        ("Ed25519", json!({"kty": "OKP", "kid": "k", "crv": "Ed25519", "x": "AAAA"}), "`kty` is `OKP`"),
+        (
+            "Ed25519 with its algorithm",
+            json!({"kty": "OKP", "kid": "k", "alg": "EdDSA", "crv": "Ed25519"}),
+            "`alg` is `EdDSA`",
+        ),
+        ("no type", without(&rsa, "kty"), "`kty` is missing"),
+        ("1024 bits", modulus(vec![0xff; 128]), "RSA of 1024 bits; 2048 to 8192"),
+        ("1024 bits with a leading zero", modulus([vec![0], vec![0xff; 128]].concat()), "RSA of 1024 bits"),
+        ("2047 bits", modulus([vec![0x7f], vec![0xff; 255]].concat()), "RSA of 2047 bits"),
+        ("8200 bits", modulus(vec![0xff; 1025]), "RSA of 8200 bits"),
+        ("no bits", modulus(vec![0, 0]), "RSA of 0 bits"),
+        ("an even modulus", modulus([vec![0xff; 255], vec![0xfe]].concat()), "`n` is not an RSA modulus"),
+        ("exponent 1", changed(&rsa, json!({"e": "AQ"})), "`e` is not an RSA exponent"),
+        ("exponent 1 with a leading zero", changed(&rsa, json!({"e": "AAE"})), "`e` is not an RSA exponent"),
+        ("an even exponent", changed(&rsa, json!({"e": "Ag"})), "`e` is not an RSA exponent"),
+        ("no exponent", without(&rsa, "e"), "no member `e`"),
+        (
+            "a certificate alone",
+            json!({"kty": "RSA", "kid": "k", "x5c": ["AAAA"]}),
+            "no member `n`; a certificate (`x5c`) does not stand for it",
+        ),
+        ("an array as modulus", changed(&rsa, json!({"n": ["AQAB"]})), "`n` is not base64url"),
+        ("hexadecimal", changed(&rsa, json!({"n": "0x00ff:00"})), "`n` is not base64url"),
+        ("another curve", changed(&ec, json!({"crv": "P-384"})), "`x` and `y` are not a point on P-384"),
+        ("secp256k1", changed(&ec, json!({"crv": "secp256k1"})), "`crv` is `secp256k1`"),
+        ("no curve", without(&ec, "crv"), "`crv` is missing"),
+        ("a point off its curve", point(&encode([1; 32])), "not a point on P-256"),
+        ("a point of another curve", point(&encode([1; 33])), "`x` has 33 bytes; P-256 has coordinates of 32"),
+        ("infinity", changed(&ec, json!({"x": encode([0; 32]), "y": encode([0; 32])})), "not a point on P-256"),
+        ("no y", without(&ec, "y"), "no member `y`"),
+        ("no object", json!("key"), "not a JSON object"),
+        ("null", json!(null), "not a JSON object"),
     ];
-    for (what, entry) in cases {
-        let set = set_of(&[entry]);
+    for (what, entry, says) in cases {
+        let set = set_of(std::slice::from_ref(&entry));
+        let [passed_over] = set.passed_over() else { panic!("{what}: {set:?}") };
         assert_eq!((set.len(), set.skipped()), (0, 1), "{what}");
+        assert!(passed_over.reason.contains(says), "{what}: {passed_over}");
+        let reason = passed_over.to_string();
+        assert!(!reason.chars().any(char::is_control) && reason.len() < 500, "{what}: {reason}");
+        match entry.get("kid").and_then(Value::as_str).filter(|kid| kid.len() < 50 && !kid.contains('\0')) {
+            Some(kid) => assert!(reason.starts_with(&format!("`{kid}`: ")), "{what}: {reason}"),
+            None => assert!(reason.contains(": it"), "{what}: {reason}"),
+        }
     }
     let mixed = set_of(&[json!({"kty": "oct"}), rsa, ec]);
     assert_eq!((mixed.len(), mixed.skipped()), (2, 1));
+    assert_eq!(
+        mixed.passed_over()[0].to_string(),
+        "keys[0]: it is a shared secret (`kty` is `oct`), which no issuer publishes"
+    );
     assert!(mixed.contains(RSA.kid().as_str()) && !mixed.contains("x") && !mixed.is_empty());
+    assert!(mixed.kids().eq([RSA.kid().as_str(), EC.kid().as_str()]));
     assert!(format!("{mixed:?}").contains(RSA.kid().as_str()));
 }
 
+/// The token of a key that is passed over says which key it is and why.
 #[test]
-fn two_keys_of_one_name_are_both_unusable() {
-    let (rsa, ec) = (jwk(&RSA), changed(&jwk(&EC), json!({"kid": RSA.kid().as_str()})));
-    for keys in [[rsa.clone(), ec.clone()], [ec.clone(), rsa.clone()]] {
-        let set = set_of(&keys);
-        assert_eq!((set.len(), set.skipped()), (0, 2));
-        assert!(!set.contains(RSA.kid().as_str()));
+fn a_token_of_a_key_that_is_passed_over_says_why() {
+    let weak = changed(&jwk(&RSA), json!({"n": encode(vec![0xff; 128])}));
+    let verdict = verify_with(&token(&ci_claims::github_push()), &set_of(&[weak])).unwrap_err();
+    let kid = RSA.kid();
+    assert_eq!(
+        verdict.to_string(),
+        format!("the provider's key `{kid}` is not used: RSA of 1024 bits; 2048 to 8192 bits are accepted")
+    );
+    assert!(verdict.may_be_a_new_key(), "the issuer may have published a better one meanwhile");
+}
+
+fn verify_with(token: &str, set: &KeySet) -> Result<UpstreamToken, FederationError> {
+    UnverifiedToken::parse(token)?.verify(&github(), set, Timestamp::from_second(NOW).unwrap())
+}
+
+/// A number in base64url with something done to its bytes.
+fn rewritten(entry: &Value, member: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) -> Value {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(entry[member].as_str().unwrap()).unwrap();
+    changed(entry, json!({member: encode(change(bytes))}))
+}
+
+/// The same bytes with a bit set behind them: 256 bytes leave two bits of the last character unused.
+fn with_bits_behind(text: &Value) -> String {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let text = text.as_str().unwrap();
+    let (start, last) = text.split_at(text.len() - 1);
+    let next = ALPHABET.find(last).unwrap() + 1;
+    format!("{start}{}", &ALPHABET[next..=next])
+}
+
+/// What other readers of RFC 7517 and RFC 7518 take for the same key verifies here too.
+#[test]
+fn other_spellings_of_a_key_are_the_key() {
+    use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE};
+    let rsa = jwk(&RSA);
+    let text = token(&ci_claims::github_push());
+    let zeros = |count: usize| move |bytes: Vec<u8>| [vec![0; count], bytes].concat();
+    let n = BASE64_URL_SAFE_NO_PAD.decode(rsa["n"].as_str().unwrap()).unwrap();
+    for (what, entry) in [
+        ("a leading zero in n", rewritten(&rsa, "n", zeros(1))),
+        ("leading zeros in n", rewritten(&rsa, "n", zeros(5))),
+        ("a leading zero in e", rewritten(&rsa, "e", zeros(1))),
+        ("standard base64", changed(&rsa, json!({"n": BASE64_STANDARD.encode(&n)}))),
+        ("standard base64 without padding", changed(&rsa, json!({"n": BASE64_STANDARD_NO_PAD.encode(&n)}))),
+        ("base64url with padding", changed(&rsa, json!({"n": BASE64_URL_SAFE.encode(&n)}))),
+        ("padding where none is needed", changed(&rsa, json!({"e": "AQAB"}))),
+        ("bits behind the last byte", changed(&rsa, json!({"n": with_bits_behind(&rsa["n"])}))),
+        ("members that are null", changed(&rsa, json!({"use": null, "alg": null, "key_ops": null, "d": null}))),
+        ("unknown members", changed(&rsa, json!({"x5t": "AAAA", "x5c": ["AAAA"], "ext": true, "oth2": 1}))),
+    ] {
+        let set = set_of(std::slice::from_ref(&entry));
+        assert_eq!(set.passed_over(), [], "{what}");
+        assert!(verify_with(&text, &set).is_ok(), "{what}");
     }
-    let set = set_of(&[rsa.clone(), ec, rsa.clone()]);
-    assert!(set.is_empty(), "a third does not settle it");
+    let marked = [b"\xef\xbb\xbf".as_slice(), json!({"keys": [rsa]}).to_string().as_bytes()].concat();
+    assert_eq!(KeySet::parse(&marked).unwrap().len(), 1, "a byte order mark");
+}
+
+/// One coordinate in 256 begins with a zero octet, which some writers drop, and others write one too many.
+#[test]
+fn short_and_long_coordinates_are_the_same_numbers() {
+    let message = |kid: &str| {
+        format!(
+            "{}.{}",
+            encode(json!({"alg": "ES256", "kid": kid}).to_string()),
+            encode(Value::from(oidc_claims()).to_string())
+        )
+    };
+    let now = Timestamp::from_second(NOW).unwrap();
+    let mut short = 0;
+    while short < 2 {
+        let key = SigningKey::generate(Algorithm::Es256).unwrap();
+        let entry = jwk(&key);
+        let first = |member: &str| BASE64_URL_SAFE_NO_PAD.decode(entry[member].as_str().unwrap()).unwrap()[0];
+        let Some(member) = ["x", "y"].into_iter().find(|member| first(member) == 0) else { continue };
+        short += 1;
+        let message = message(key.kid().as_str());
+        let text = format!("{message}.{}", encode(key.sign(message.as_bytes()).unwrap()));
+        let token = UnverifiedToken::parse(&text).unwrap();
+        let dropped = rewritten(&entry, member, |bytes| bytes[1..].to_vec());
+        let padded = rewritten(&entry, member, |bytes| [vec![0], bytes].concat());
+        for entry in [entry, dropped, padded] {
+            assert!(token.verify(&oidc(), &set_of(&[entry]), now).is_ok());
+        }
+    }
+}
+
+#[test]
+fn one_key_may_be_listed_once_for_each_algorithm() {
+    let rsa = jwk(&RSA);
+    let entries = ["RS256", "RS384", "PS256"].map(|alg| changed(&rsa, json!({"alg": alg})));
+    let text = token(&ci_claims::github_push());
+    for entries in [entries.to_vec(), entries.iter().rev().cloned().collect()] {
+        let set = set_of(&entries);
+        assert_eq!((set.len(), set.skipped()), (1, 0), "it is one key");
+        assert!(verify_with(&text, &set).is_ok());
+    }
+    let bound = set_of(&entries[1..]);
+    assert!(matches!(verify_with(&text, &bound), Err(FederationError::KeyAlgorithm { .. })), "RS256 is not listed");
     let set = set_of(&[rsa.clone(), rsa]);
-    assert_eq!((set.len(), set.skipped()), (1, 1), "the same key twice is one key");
+    assert_eq!((set.len(), set.skipped()), (1, 0), "the same key twice is one key");
+}
+
+/// RFC 7517 §4.5: keys of several types may have one `kid`, and two of one type only should not.
+#[test]
+fn several_keys_of_one_name_are_all_tried() {
+    let (rsa, ec) = (jwk(&RSA), changed(&jwk(&EC), json!({"kid": RSA.kid().as_str()})));
+    let other = changed(&jwk(&SigningKey::generate(Algorithm::Rs256).unwrap()), json!({"kid": RSA.kid().as_str()}));
+    let text = token(&ci_claims::github_push());
+    for keys in
+        [[rsa.clone(), ec.clone()], [ec.clone(), rsa.clone()], [rsa.clone(), other.clone()], [other.clone(), rsa]]
+    {
+        assert!(verify_with(&text, &set_of(&keys)).is_ok());
+    }
+    assert_eq!(verify_with(&text, &set_of(&[other, ec])), Err(FederationError::Signature));
+}
+
+/// `kid` is optional in the key (RFC 7517 §4.5) and in the token (RFC 7515 §4.1.4).
+#[test]
+fn without_a_kid_every_key_that_fits_is_tried() {
+    let strip = |entry: Value| changed(&entry, json!({"kid": null}));
+    let (rsa, ec, other) = (jwk(&RSA), jwk(&EC), jwk(&SigningKey::generate(Algorithm::Rs256).unwrap()));
+    let claims = Value::from(ci_claims::github_push()).to_string();
+    let named = token(&ci_claims::github_push());
+    let header = |kid: Value| json!({"alg": "RS256", "kid": kid}).to_string();
+    let unnamed = forge(&RSA, r#"{"alg":"RS256"}"#, &claims);
+    let empty = forge(&RSA, &header(json!("")), &claims);
+    let null = forge(&RSA, &header(json!(null)), &claims);
+    for set in [
+        vec![rsa.clone()],
+        vec![strip(rsa.clone())],
+        vec![ec.clone(), other.clone(), rsa.clone()],
+        vec![other.clone(), strip(rsa.clone())],
+    ] {
+        for text in [&unnamed, &empty, &null] {
+            assert!(verify_with(text, &set_of(&set)).is_ok(), "{set:?}");
+        }
+    }
+    assert!(
+        verify_with(&named, &set_of(&[other.clone(), strip(rsa.clone())])).is_ok(),
+        "a key without a name may be any"
+    );
+    let refused = verify_with(&named, &set_of(&[other.clone(), strip(other.clone())])).unwrap_err();
+    assert_eq!(refused, FederationError::UnknownKey(RSA.kid().to_string()));
+    let refused = verify_with(&unnamed, &set_of(&[ec, other.clone(), strip(other)])).unwrap_err();
+    assert_eq!(refused, FederationError::NoKeyOf { algorithm: UpstreamAlgorithm::Rs256, tried: 2 });
+    assert!(refused.may_be_a_new_key());
+    assert_eq!(
+        refused.to_string(),
+        "the token's header has no `kid`, and its signature is valid under none of the provider's keys for RS256 (2 tried)"
+    );
 }
 
 #[test]

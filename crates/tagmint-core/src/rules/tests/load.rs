@@ -218,3 +218,111 @@ fn rules_name_providers_that_are_there_and_that_their_source_admits() {
     let alone = "[[rule]]\nname = 'r'\nsubject = 'subject'\naudiences = ['a']\nprovider = ['lab']";
     assert!(RuleSet::compile(&parse(alone), &providers).is_ok());
 }
+
+/// Two issuers of a kind, and one of another: what a rule must say that reads claims.
+#[test]
+fn a_rule_that_reads_claims_is_one_issuers() {
+    use crate::federation::{Provider, UpstreamIssuer};
+    let provider = |name: &str, kind, issuer: &str, claims: Option<&[&str]>| Provider {
+        claims: claims.map(|claims| claims.iter().map(|claim| (*claim).to_owned()).collect()),
+        ..Provider::new(
+            ProviderName::parse(name).unwrap(),
+            kind,
+            UpstreamIssuer::parse(issuer).unwrap(),
+            vec![name.to_owned()],
+        )
+    };
+    let (github, gitlab, oidc) = (ProviderKind::GithubActions, ProviderKind::Gitlab, ProviderKind::Oidc);
+    let hub = provider("hub", github, "https://token.actions.githubusercontent.com", None);
+    let again = provider("hub-two", github, "https://token.actions.githubusercontent.com", None);
+    let ghes = provider("ghes", github, "https://github.corp.example/_services/token", None);
+    let lab = provider("lab", gitlab, "https://gitlab.com", None);
+    let own_lab = provider("own-lab", gitlab, "https://gitlab.corp.example", None);
+    let blue = provider("blue", oidc, "https://blue.example", None);
+    let green = provider("green", oidc, "https://green.example", None);
+    let cluster = provider("cluster", oidc, "https://cluster.example", Some(&["kubernetes.io"]));
+
+    let repository = "when = 'identity.attributes.repository_id == \"1\"'";
+    let project = "when = 'identity.attributes.project_id == \"1\"'";
+    let team = "when = 'identity.attributes.team == \"blue\"'";
+    let subject = "when = 'identity.subject == \"system:serviceaccount:a:b\"'";
+    let tag = "tags.prefix = '${identity.attributes.repository_id}'";
+    let cases: &[(&str, &[&Provider], &[&str])] = &[
+        // Two of a kind.
+        (repository, &[&hub, &ghes], &["hub", "ghes"]),
+        (
+            "source = ['github-actions']\nwhen = 'identity.attributes.repository_id == \"1\"'",
+            &[&hub, &ghes],
+            &["hub", "ghes"],
+        ),
+        (project, &[&hub, &lab, &own_lab], &["lab", "own-lab"]),
+        (subject, &[&blue, &green], &["blue", "green"]),
+        (team, &[&blue, &green], &["blue", "green"]),
+        // By what it puts into the token, not by what it asks for.
+        (&format!("source = ['github-actions']\n{tag}"), &[&hub, &ghes], &["hub", "ghes"]),
+        ("source = ['oidc']\ntags.who = '${identity.subject}'", &[&blue, &green], &["blue", "green"]),
+        (
+            "source = ['oidc']\nroles = ['arn:aws:iam::111122223333:role/${identity.attributes.team}']",
+            &[&blue, &green],
+            &["blue", "green"],
+        ),
+        // One of each kind, where the condition fits both.
+        (subject, &[&hub, &lab], &["hub", "lab"]),
+        ("when = 'identity.attributes.ref == \"refs/heads/main\"'", &[&hub, &lab], &["hub", "lab"]),
+        (repository, &[&hub, &blue], &["hub", "blue"]),
+        // One side of `||` names its provider, the other does not.
+        (
+            "when = '(identity.provider == \"hub\" && identity.attributes.repository_id == \"1\") || identity.attributes.repository_id == \"2\"'",
+            &[&hub, &ghes],
+            &["hub", "ghes"],
+        ),
+        (
+            "when = 'identity.provider != \"x\" && identity.attributes.repository_id == \"1\"'",
+            &[&hub, &ghes],
+            &["hub", "ghes"],
+        ),
+        (
+            "when = 'identity.provider.startsWith(\"h\") && identity.attributes.repository_id == \"1\"'",
+            &[&hub, &ghes, &lab],
+            &[],
+        ),
+        // Told apart.
+        (repository, &[&hub, &again], &[]),
+        (repository, &[&hub, &lab], &[]),
+        ("source = ['github-actions']\nwhen = 'identity.attributes.repository_id == \"1\"'", &[&hub, &lab, &blue], &[]),
+        ("source = ['github-actions', 'gitlab']\nwhen = 'identity.attributes.project_id == \"1\"'", &[&hub, &lab], &[]),
+        ("provider = ['hub', 'ghes']\nwhen = 'identity.attributes.repository_id == \"1\"'", &[&hub, &ghes], &[]),
+        ("when = 'identity.provider == \"hub\" && identity.attributes.repository_id == \"1\"'", &[&hub, &ghes], &[]),
+        (
+            "when = 'identity.provider in [\"hub\", \"ghes\"] && identity.attributes.repository_id == \"1\"'",
+            &[&hub, &ghes],
+            &[],
+        ),
+        ("when = 'identity.source == \"session\" && identity.attributes.team == \"a\"'", &[&blue, &green], &[]),
+        ("source = ['session']\nwhen = 'identity.attributes.team == \"a\"'", &[&blue, &green], &[]),
+        (team, &[&hub, &ghes, &lab, &cluster], &[]),
+        ("when = 'identity.attributes[\"kubernetes.io\"] != \"\"'", &[&hub, &cluster], &[]),
+        // No claim is read: whoever it is gets the same.
+        ("source = ['github-actions', 'gitlab', 'oidc']", &[&hub, &ghes, &blue], &[]),
+        ("when = 'true'", &[&hub, &ghes], &[]),
+    ];
+    for (lines, configured, expected) in cases {
+        let providers: Providers = configured.iter().copied().collect();
+        let errors = RuleSet::compile(&parse(&rule_text(lines)), &providers).err().unwrap_or_default();
+        let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        match expected {
+            [] => assert_eq!(shown, [""; 0], "{lines}"),
+            [first, ..] => {
+                let all = expected.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+                assert_eq!(
+                    shown,
+                    [format!(
+                        "rule[0].provider (rule `r`): missing, and the rule fits tokens of more than one issuer ({all}), whose claims can be \
+                         the same: a job of one passes for a job of the other. Add `provider = [\"{first}\"]`, or list all that you mean"
+                    )],
+                    "{lines}"
+                );
+            }
+        }
+    }
+}

@@ -3,21 +3,23 @@
 use super::nearest;
 use crate::{
     advice::{
+        Asker,
         claims::{Claims, Maker},
-        known_keys, request,
+        keys, known_keys, request,
         subject::{IDS_SINCE, RepositorySubject, spelling},
-        token_kind,
+        token_kind, version,
     },
     condition::{ConditionTrace, Operator},
     pattern,
     provider::OidcProvider,
+    service::ASSUME_WITH_WEB_IDENTITY,
     subject::{Flaw, flaw},
 };
 
 /// What to change so that the condition becomes true.
-pub(super) fn fix(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims) -> String {
+pub(super) fn fix(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims, asker: Asker) -> String {
     let actual = condition.actual.as_ref().filter(|values| !values.is_empty());
-    let Some(actual) = actual else { return absent(condition, provider, claims) };
+    let Some(actual) = actual else { return absent(condition, provider, claims, asker) };
     let key = &condition.key;
     if condition.operator == "Null" {
         return format!("the policy demands that the request has no {key}, and it has: {}", actual.join(", "));
@@ -25,11 +27,10 @@ pub(super) fn fix(condition: &ConditionTrace, provider: &OidcProvider, claims: &
     if condition.operator.contains("Not") {
         return format!("the policy excludes {:?} as {key}: change the policy, or the token", actual.join(", "));
     }
-    if let Some(variable) = condition.expected.iter().find(|expected| expected.contains("${")) {
-        return format!(
-            "the policy's value {variable:?} holds a variable that was not filled in, and then it matches nothing: policy variables need \
-             \"Version\": \"2012-10-17\", and a key of this request that has one value"
-        );
+    if let Some((value, variable)) =
+        condition.expected.iter().find_map(|value| Some((value, version::variable(value)?)))
+    {
+        return format!("the policy's value {value:?} matches nothing: {}", unfilled(variable));
     }
     if key.eq_ignore_ascii_case("sts:RoleAuthorizedByIdp") {
         return "the policy demands that the token pins the role: have the issuer put the role's ARN into the claim \
@@ -178,7 +179,7 @@ impl Compared<'_> {
 
     fn otherwise(&self) -> String {
         let Compared { condition, expected, value } = self;
-        let place = if request::advice(&condition.key).is_some() { "request" } else { "token" };
+        let place = if request::is_outside(&condition.key) { "request" } else { "token" };
         format!(
             "{} is {value:?} in the {place}, the policy wants {expected:?}: correct the one that is wrong",
             condition.key
@@ -197,19 +198,44 @@ fn cased(expected: &str, value: &str) -> String {
     format!("{of_value}{rest}")
 }
 
+/// Why the request has no single value for a variable (`${KEY}`).
+fn unfilled(variable: &str) -> String {
+    let inside = variable.trim_start_matches("${").trim_end_matches('}');
+    let key = inside.split(',').next().unwrap_or(inside).trim();
+    match keys::never(ASSUME_WITH_WEB_IDENTITY, key) {
+        Some(never) => {
+            format!("{never}, and {variable} is not filled in. {}", keys::instead(ASSUME_WITH_WEB_IDENTITY, key))
+        }
+        None => {
+            format!("the request has no single value for {key}, and {variable} is not filled in: use a key that it has")
+        }
+    }
+}
+
 /// The request lacks the key.
-fn absent(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims) -> String {
+fn absent(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims, asker: Asker) -> String {
     let key = &condition.key;
     let lower = key.to_lowercase();
     let url = provider.url();
-    if let Some(advice) = request::advice(key) {
+    if let Some(advice) = request::advice(key, asker) {
         return advice;
+    }
+    if let Some(tag) = lower.strip_prefix("aws:principaltag/") {
+        let name = key.get(key.len() - tag.len()..).unwrap_or(tag);
+        let has = if claims.tag_keys().iter().any(|key| key.eq_ignore_ascii_case(name)) {
+            ""
+        } else {
+            ", and has no such tag"
+        };
+        return format!(
+            "a token's holder has no principal tags when AssumeRoleWithWebIdentity is called: {key} is there once the session exists. In a trust \
+             policy the token's tag is aws:RequestTag/{name}: write that (the token carries {}{has})",
+            carried(claims)
+        );
     }
     if let Some(tag) = lower.strip_prefix("aws:requesttag/") {
         let name = key.get(key.len() - tag.len()..).unwrap_or(tag);
-        let tags = claims.tag_keys();
-        let has =
-            if tags.is_empty() { "no session tags at all".to_owned() } else { format!("the tags {}", tags.join(", ")) };
+        let has = carried(claims);
         return format!(
             "the policy demands the session tag {name:?}, and the token has {has}: have the issuer put it into the claim \
              https://aws.amazon.com/tags, as {{\"principal_tags\": {{{name:?}: [\"…\"]}}}}"
@@ -244,5 +270,14 @@ fn absent(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims) 
     {
         return format!("the key belongs to another provider than the token's: write {:?}", format!("{url}:{claim}"));
     }
-    format!("requests of this kind have no key {key}: take the condition out, or correct the key's name")
+    match keys::never(ASSUME_WITH_WEB_IDENTITY, key) {
+        Some(never) => format!("{never}. {}", keys::instead(ASSUME_WITH_WEB_IDENTITY, key)),
+        None => format!("requests of this kind have no key {key}: take the condition out, or correct the key's name"),
+    }
+}
+
+/// The token's tags in words.
+fn carried(claims: &Claims) -> String {
+    let tags = claims.tag_keys();
+    if tags.is_empty() { "no session tags at all".to_owned() } else { format!("the tags {}", tags.join(", ")) }
 }

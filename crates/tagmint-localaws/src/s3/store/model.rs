@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::principals::Bound;
+
 /// What is set up for a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketConfig {
@@ -12,8 +14,11 @@ pub struct BucketConfig {
     pub created: Timestamp,
     /// Whether versions are kept; none where that was never asked for.
     pub versioning: Option<Versioning>,
-    /// The bucket policy's text.
+    /// The bucket policy's text, as it was given.
     pub policy: Option<String>,
+    /// The roles that the policy names.
+    #[serde(default)]
+    pub policy_roles: Bound,
     /// The bucket's tags; none where it has no tag set.
     pub tags: Option<Vec<(String, String)>>,
     /// The public access block; none where it was taken away.
@@ -53,6 +58,7 @@ impl BucketConfig {
             created,
             versioning: None,
             policy: None,
+            policy_roles: Bound::new(),
             tags: None,
             public_access: Some(PublicAccess::ALL),
             ownership: Some("BucketOwnerEnforced".to_owned()),

@@ -5,8 +5,10 @@ use std::{fmt, time::Duration};
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
+use tagmint_core::outbound::Outbound;
 
 use super::{AlarmSink, SinkError};
+use crate::outbound;
 
 /// How much of an answer is shown.
 const SHOWN: usize = 200;
@@ -27,7 +29,7 @@ impl fmt::Debug for WebhookSink {
 }
 
 impl WebhookSink {
-    /// A webhook at `url`. It follows no redirect and takes no proxy from the environment. `ca_pem` is trusted beside the system's certificates.
+    /// A webhook at `url`. It follows no redirect. `ca_pem` is trusted beside the system's certificates.
     ///
     /// # Errors
     ///
@@ -37,12 +39,13 @@ impl WebhookSink {
         url: SecretString,
         timeout: Duration,
         ca_pem: Option<&[u8]>,
+        outbound: &Outbound,
     ) -> Result<Self, reqwest::Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("tagmint/", env!("CARGO_PKG_VERSION")))
             .timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
+            .redirect(reqwest::redirect::Policy::none());
+        builder = outbound::apply(builder, outbound);
         if let Some(pem) = ca_pem {
             builder = builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem)?);
         } else if url.expose_secret().starts_with("http://") {

@@ -31,6 +31,8 @@ problems! {
         "The request body is not valid JSON (or form data), has an unknown or repeated member, or a value of the wrong type. The detail names it.";
     MALFORMED_REQUEST = "malformed-request", 400, "invalid_request", "The request is malformed",
         "A header or query parameter is malformed, missing or repeated. The detail names it.";
+    MISPLACED_SECRET = "misplaced-secret", 400, "invalid_request", "A credential is in the wrong field",
+        "A field that is logged, recorded or signed into a token holds what looks like a credential. Send it in the `Authorization` header, and revoke it if others may have seen it.";
     CREDENTIAL_MISSING = "credential-missing", 401, "invalid_client", "A credential is needed",
         "Send `Authorization: Bearer <session or bearer>`.";
     CREDENTIAL_INVALID = "credential-invalid", 401, "invalid_client", "The credential is not valid",
@@ -40,7 +42,7 @@ problems! {
     CI_TOKEN_AUDIENCE = "ci-token-audience", 401, "invalid_request", "The CI token is for somebody else",
         "The job asked its platform for a token with another audience than those of this issuer's provider. Ask for one of them: `audience` at GitHub, `aud` of `id_tokens` at GitLab.";
     CI_TOKEN_SPENT = "ci-token-spent", 401, "invalid_request", "The CI token was used already",
-        "Each CI token is good for one exchange. Ask the platform for another one; if you did not use it, somebody else has it.";
+        "The ID token was exchanged as often as its provider's settings allow, by default once. The detail says what was used up; ask the platform for another token. The ledger has each exchange under the token's id.";
     CI_TOKEN_NOT_TAKEN = "ci-token-not-taken", 403, "invalid_client", "This takes a session or a bearer",
         "The ID token of a CI job is not taken here. Exchange it: `POST /oauth2/token` with `grant_type=urn:ietf:params:oauth:grant-type:token-exchange` and the token as `subject_token`.";
     CI_TOKEN_WANTED = "ci-token-wanted", 403, "invalid_request", "This takes the token of a CI job",
@@ -57,6 +59,8 @@ problems! {
         "The path is not one of this issuer's; `/openapi.json` lists them.";
     NO_SESSION_BACKEND = "no-session-backend", 404, "invalid_request", "This issuer opens no sessions",
         "The issuer is set up without a session backend. Use a bearer.";
+    NO_SIGN_IN = "no-sign-in", 404, "invalid_request", "This issuer has no sign-in",
+        "Nobody signs in at this issuer with a browser. Get a token with a session, a bearer token or the ID token of a CI job: `/openapi.json` lists the routes.";
     METHOD_NOT_ALLOWED = "method-not-allowed", 405, "invalid_request", "The method is not allowed here",
         "The path exists, but not for this method; see the `Allow` header.";
     MISDIRECTED = "misdirected", 421, "invalid_request", "The request is for another host",
@@ -68,7 +72,7 @@ problems! {
     UNSUPPORTED_TOKEN_TYPE = "unsupported-token-type", 400, "unsupported_token_type", "A minted token cannot be revoked",
         "AWS asks nobody before it accepts a minted token, so it is good until it expires. What can be revoked is the session or bearer that it was minted for.";
     TOO_MANY_REQUESTS = "too-many-requests", 429, "temporarily_unavailable", "Too many requests",
-        "The caller's address or credential has used up its rate, or too many credentials that prove nothing came from the address. Wait as long as `Retry-After` says.";
+        "The caller's address or credential has used up its rate, too many credentials that prove nothing came from the address or its network, or the subject has, or opens, too many sessions. Wait as long as `Retry-After` says.";
     INTERNAL = "internal", 500, "server_error", "Something went wrong on our side",
         "An error that should not happen. The log has it under the request id.";
     BACKEND_UNAVAILABLE = "backend-unavailable", 503, "temporarily_unavailable", "The session backend is out of order",
@@ -76,11 +80,11 @@ problems! {
     PROVIDER_UNAVAILABLE = "provider-unavailable", 503, "temporarily_unavailable", "The CI platform's keys are not at hand",
         "The keys of the platform that issued the token could not be fetched, so that the token can't be verified. Try again; the log says why.";
     LEDGER_UNAVAILABLE = "ledger-unavailable", 503, "temporarily_unavailable", "The ledger cannot be written",
-        "No token leaves without its row in the ledger, so none was released. The log says why the ledger cannot be written (disk full, read-only, locked).";
+        "No token leaves without its row in the ledger, so none was released. The log says why the ledger cannot be written (disk full, read-only, locked, or the database was restored under the running issuer).";
     DATABASE_UNAVAILABLE = "database-unavailable", 503, "temporarily_unavailable", "The database does not answer",
         "The issuer's database cannot be read or written now. The log says why.";
-    NO_SIGNING_KEY = "no-signing-key", 503, "temporarily_unavailable", "No key may sign yet",
-        "A signing key has to be published for the JWKS max-age before it signs, and none has been for so long: a compromised key was withdrawn. `Retry-After` says when one may sign.";
+    NO_SIGNING_KEY = "no-signing-key", 503, "temporarily_unavailable", "No key may sign now",
+        "Either the signing key was withdrawn and its successor has to be published for the JWKS max-age first, or the key file does not open the key whose turn it is. The detail says which, and `Retry-After` when to try again.";
     AWS_NOT_SET_UP = "aws-not-set-up", 404, "invalid_request", "This issuer assumes no roles",
         "The issuer is set up without `[aws]`. Get a token from it and show that to STS yourself: `tagmint credentials` and `tagmint exec` do.";
     STS_INVALID_REQUEST = "sts-invalid-request", 400, "invalid_request", "STS does not take the request",

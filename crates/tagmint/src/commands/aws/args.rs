@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{
+    Args, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use tagmint_aws::render::{Part, Rendering};
 use tagmint_iam::arn::is_account;
 
@@ -29,7 +32,7 @@ pub enum AwsCommand {
 pub struct RenderArgs {
     /// What it is written as: a CloudFormation template, a Terraform module with its test, or a shell script of AWS CLI commands.
     // The same id as the option of all commands, which it stands for here: clap wants one type for both.
-    #[arg(long, id = "format", value_name = "cloudformation|terraform|cli", required = true, value_parser = rendering)]
+    #[arg(long, id = "format", value_name = "cloudformation|terraform|cli", required = true, value_parser = rendering())]
     pub format: Format,
     /// The folder to write the files to. Default: the main file goes to stdout.
     #[arg(long, value_name = "DIR")]
@@ -83,13 +86,14 @@ impl From<PartArg> for Part {
     }
 }
 
-fn rendering(text: &str) -> Result<Format, String> {
-    Ok(Format::Rendering(match text {
-        "cloudformation" => Rendering::Cloudformation,
-        "terraform" => Rendering::Terraform,
-        "cli" => Rendering::Cli,
-        _ => return Err("it is one of cloudformation, terraform and cli".to_owned()),
-    }))
+fn rendering() -> impl TypedValueParser<Value = Format> {
+    PossibleValuesParser::new(["cloudformation", "terraform", "cli"]).map(|text| {
+        Format::Rendering(match text.as_str() {
+            "cloudformation" => Rendering::Cloudformation,
+            "terraform" => Rendering::Terraform,
+            _ => Rendering::Cli,
+        })
+    })
 }
 
 fn account(text: &str) -> Result<String, String> {

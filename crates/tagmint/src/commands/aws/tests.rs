@@ -2,7 +2,9 @@
 
 mod judge;
 mod open;
+mod partitions;
 mod reach;
+mod readings;
 mod refusals;
 
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ use tagmint_core::{
     alarm::conditions::RenewalView,
     clock::{Clock as _, SystemClock},
     key_schedule::KeyState,
+    sanitize,
 };
 use tagmint_server::{
     acme::Overview,
@@ -26,7 +27,7 @@ const HTTP: u16 = 80;
 
 /// Looks at a running issuer as STS would.
 pub async fn run(args: CheckArgs, file: &Path, output: Output) -> Result<(), CliError> {
-    let CheckArgs { remote, ca_file, timeout, http_port, against: _, against_credentials: _ } = args;
+    let CheckArgs { remote, ca_file, timeout, http_port, against: _, against_credentials: _, config_only: _ } = args;
     // With a URL no configuration is needed.
     let (url, inside, needs_http) = if let Some(url) = remote.flatten() {
         (url, None, false)
@@ -113,8 +114,8 @@ fn text(report: &Report) -> String {
             "\n\n{} {}: {}\n  should be: {}\n  what to do: {fix}",
             mark(row.level),
             row.check,
-            row.seen,
-            row.expected
+            sanitize::text(&row.seen),
+            sanitize::text(&row.expected)
         );
     }
     text

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::Args;
 use jiff::SignedDuration;
 
-use crate::cli::{attribute, duration};
+use crate::cli::{attribute, duration, region};
 
 /// The issuer, and how to prove to it who asks.
 #[derive(Debug, Args)]
@@ -55,7 +55,7 @@ pub struct TokenArgs {
     /// The ARN of the one role that the token is for. Default: the rule's roles.
     #[arg(long, value_name = "ARN", env = "AWS_ROLE_ARN", help_heading = "Token")]
     pub role: Option<String>,
-    /// Writes the token to this file, mode 0600, instead of printing it. A file that is there is replaced in one step.
+    /// Writes the token to this file, mode 0600, instead of printing it; `-` for stdout. A file that is there is replaced in one step.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Goes on running and writes a new token when half of the old one's life is over. SIGTERM and Ctrl-C end it; SIGHUP gets a new
@@ -73,7 +73,7 @@ pub struct RoleArgs {
     /// What it is to have.
     #[command(flatten)]
     pub wish: Wish,
-    /// The role's ARN.
+    /// The role's ARN. Default: the one role that the token names.
     #[arg(long, value_name = "ARN", env = "AWS_ROLE_ARN", help_heading = "Role session")]
     pub role: Option<String>,
     /// The session's name, as CloudTrail shows it: 2 to 64 of letters, digits and `_+=,.@-`. Default: the mint id.
@@ -84,7 +84,7 @@ pub struct RoleArgs {
     pub duration: Option<SignedDuration>,
     /// The region whose STS is asked. Default: AWS_REGION or the profile's, else us-east-1. `exec` and `env` hand it on where it is
     /// given here.
-    #[arg(long, value_name = "REGION", help_heading = "Role session")]
+    #[arg(long, value_name = "REGION", value_parser = region, help_heading = "Role session")]
     pub region: Option<String>,
 }
 
@@ -105,7 +105,7 @@ pub struct EnvArgs {
     /// Which credentials.
     #[command(flatten)]
     pub role: RoleArgs,
-    /// The file to write, `KEY=value` a line. Default: the file that GITHUB_ENV names.
+    /// The file to write, `KEY=value` a line; `-` for stdout. Default: the file that GITHUB_ENV names.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }

@@ -25,6 +25,8 @@ enum Target {
     File(PathBuf),
     /// The runner's file, which other steps have written to.
     GithubEnv(PathBuf),
+    /// Stdout.
+    Stdout,
 }
 
 /// Masks, then writes.
@@ -32,6 +34,7 @@ pub async fn run(args: EnvArgs, output: Output) -> Result<(), CliError> {
     let github_env = surroundings::github_env();
     let masked = github_env.is_some() || surroundings::is_github_job();
     let target = match (args.out, github_env) {
+        (Some(file), _) if output::is_stdout(&file) => Target::Stdout,
         (Some(file), _) => Target::File(file),
         (None, Some(file)) => Target::GithubEnv(file),
         (None, None) => {
@@ -44,7 +47,9 @@ pub async fn run(args: EnvArgs, output: Output) -> Result<(), CliError> {
     if masked {
         // Before anything is written that a later step could print.
         for (_, value, _) in variables.iter().filter(|(_, _, secret)| *secret) {
-            output::write_line(&format!("::add-mask::{value}"))?;
+            let mask = format!("::add-mask::{value}");
+            // The runner reads both streams. Stdout has the variables then, which may be captured.
+            if matches!(target, Target::Stdout) { output::write_note(&mask) } else { output::write_line(&mask)? }
         }
     }
     let mut lines = Zeroizing::new(String::new());
@@ -53,12 +58,12 @@ pub async fn run(args: EnvArgs, output: Output) -> Result<(), CliError> {
             lines.push_str(part);
         }
     }
-    let written = match &target {
-        Target::File(file) => write_private(file, lines.as_bytes()),
-        Target::GithubEnv(file) => append(file, lines.as_bytes()),
+    let (file, written) = match &target {
+        Target::File(file) => (file, write_private(file, lines.as_bytes())),
+        Target::GithubEnv(file) => (file, append(file, lines.as_bytes())),
+        Target::Stdout => return output::write_line(&lines),
     };
-    written.map_err(|source| CliError::Io { what: "the file of variables", source })?;
-    let (Target::File(file) | Target::GithubEnv(file)) = &target;
+    written.map_err(|source| CliError::file("write", file, source))?;
     output.talk(&format!("the credentials are in {}, good until {}", file.display(), credentials.expires_at));
     Ok(())
 }

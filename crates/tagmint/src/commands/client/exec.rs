@@ -41,5 +41,5 @@ pub async fn run(args: ExecArgs, output: Output) -> Result<(), CliError> {
     }
     // In the place of this process: signals, terminal and exit code are the command's own.
     let error = command.exec();
-    Err(CliError::Refused(format!("`{}` cannot be run: {error}", program.display())))
+    Err(CliError::Program { program: program.display().to_string(), source: error })
 }

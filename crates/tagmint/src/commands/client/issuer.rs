@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 use tagmint_aws::{documents, failure::causes, token::Token};
+use tagmint_core::clock::{Clock as _, SystemClock};
 
 use super::{
     args::{IssuerArgs, Wish, given},
     proof::{Proof, Source, nothing_to_show},
 };
-use crate::{commands::input, error::CliError};
+use crate::{commands::input, durations, error::CliError};
 
 /// How long an answer may take. The issuer itself gives up after 15 s.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,6 +38,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// Null where it is no JSON.
     pub(super) body: Value,
+    /// `Retry-After`.
+    retry_after: Option<String>,
 }
 
 impl Answer {
@@ -128,7 +132,7 @@ impl Issuer {
     }
 
     fn refusal(&self, answer: &Answer) -> CliError {
-        let Answer { status, body } = answer;
+        let Answer { status, body, .. } = answer;
         let said = ["detail", "error_description", "title"].into_iter().find_map(|member| body[member].as_str());
         let rule = body["rule"].as_str().map(|rule| format!(" (rule `{rule}`)")).unwrap_or_default();
         let kind = body["type"].as_str().and_then(|kind| kind.strip_prefix("urn:tagmint:problem:"));
@@ -139,7 +143,28 @@ impl Issuer {
             kind.map(|kind| format!(" {kind}")).unwrap_or_default(),
             said.unwrap_or("without a reason")
         );
-        if status.is_server_error() { CliError::Unreachable(told) } else { CliError::Refused(told) }
+        let again = answer.retry_after.as_deref().map(retry).unwrap_or_default();
+        let code = kind.or_else(|| body["error"].as_str()).unwrap_or("refused").to_owned();
+        CliError::Problem { code, outage: status.is_server_error(), message: format!("{told}{again}") }
+    }
+}
+
+/// When to try again: `Retry-After` in seconds, or as a date (RFC 9110 §10.2.3).
+fn retry(value: &str) -> String {
+    let at =
+        value.parse().ok().and_then(|seconds| SystemClock.now().checked_add(SignedDuration::from_secs(seconds)).ok());
+    match at {
+        Some(at) => format!("; try again in {value} s, at {}", durations::rfc3339(at)),
+        None => format!("; try again at {value}"),
+    }
+}
+
+/// What helps where a connection fails for this cause.
+pub(crate) fn hint(cause: &str) -> &'static str {
+    if cause.contains("UnknownIssuer") || cause.contains("CaUsedAsEndEntity") || cause.contains("self-signed") {
+        "; if the issuer has a private certificate authority, name its certificate with --ca-file FILE (or TAGMINT_CA_FILE)"
+    } else {
+        ""
     }
 }
 
@@ -153,10 +178,12 @@ impl Wish {
 /// Sends a request. `who` is asked, in messages; the URL is not repeated, it may hold more than an address.
 pub(super) async fn answer_of(request: RequestBuilder, who: &str) -> Result<Answer, CliError> {
     let unreachable = |error: reqwest::Error| {
-        CliError::Unreachable(format!("{who} cannot be reached: {}", causes(&error.without_url())))
+        let cause = causes(&error.without_url());
+        CliError::Unreachable(format!("{who} cannot be reached: {cause}{}", hint(&cause)))
     };
     let mut answer = request.timeout(PATIENCE).send().await.map_err(unreachable)?;
     let status = answer.status();
+    let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(unreachable)? {
         body.extend_from_slice(&chunk);
@@ -164,5 +191,5 @@ pub(super) async fn answer_of(request: RequestBuilder, who: &str) -> Result<Answ
             return Err(CliError::Refused(format!("the answer of {who} is larger than {LARGEST} bytes")));
         }
     }
-    Ok(Answer { status, body: serde_json::from_slice(&body).unwrap_or_default() })
+    Ok(Answer { status, retry_after, body: serde_json::from_slice(&body).unwrap_or_default() })
 }

@@ -6,6 +6,7 @@ use tagmint_aws::{
     assume::{Credentials, Question, assume},
     connection::{Connection, Options},
     failure::Failure,
+    token::Token,
 };
 use tagmint_server::sts::{Fault, SESSION_SECONDS, SessionName};
 
@@ -22,8 +23,7 @@ const FALLBACK_NAME: &str = "tagmint";
 
 /// Mints and assumes the role.
 pub(super) async fn open(args: &RoleArgs, output: Output) -> Result<Credentials, CliError> {
-    let role = given(args.role.as_ref())
-        .ok_or_else(|| CliError::Usage("which role? Give --role, or set AWS_ROLE_ARN".to_owned()))?;
+    let role = given(args.role.as_ref());
     let name = given(args.session_name.as_ref()).map(SessionName::parse).transpose();
     let name = name.map_err(|error| CliError::Usage(format!("--session-name: {error}")))?;
     let duration_seconds = args.duration.map(seconds).transpose()?;
@@ -36,10 +36,14 @@ pub(super) async fn open(args: &RoleArgs, output: Output) -> Result<Credentials,
     };
     // What is wrong with it is known before a token is minted.
     let connection = Connection::from_environment(&options).await?;
-    let token = issuer.mint(&args.wish, Some(role)).await?;
+    let token = issuer.mint(&args.wish, role).await?;
     if let Some(remark) = issuer.remark() {
         output.warn(remark);
     }
+    let role = match role {
+        Some(role) => role,
+        None => only_role(&token)?,
+    };
     let name = name.or_else(|| SessionName::parse(token.id()?).ok());
     let question = Question {
         role,
@@ -48,6 +52,17 @@ pub(super) async fn open(args: &RoleArgs, output: Output) -> Result<Credentials,
         token: &SecretString::from(token.expose()),
     };
     assume(&connection, &question).await.map_err(|failure| error(&failure, role))
+}
+
+/// The role that a token is for, where it names one.
+fn only_role(token: &Token) -> Result<&str, CliError> {
+    let roles = token.roles();
+    let message = match roles.as_slice() {
+        [role] => return Ok(role),
+        [] => "which role? Give --role, or set AWS_ROLE_ARN: the token names none".to_owned(),
+        several => format!("which role? Give --role, or set AWS_ROLE_ARN: the token is for {}", several.join(", ")),
+    };
+    Err(CliError::Usage(message))
 }
 
 fn seconds(duration: SignedDuration) -> Result<u32, CliError> {

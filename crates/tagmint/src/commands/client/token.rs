@@ -20,7 +20,7 @@ use crate::{
     config::Log,
     error::CliError,
     logging,
-    output::Output,
+    output::{Output, is_stdout},
 };
 
 /// The pause after a first failure; each further one doubles it.
@@ -39,13 +39,17 @@ pub async fn run(args: TokenArgs, output: Output) -> Result<(), CliError> {
         let message = "--refresh: the ID token in TAGMINT_ID_TOKEN is good for one exchange; use a bearer, or GitHub's own runtime";
         return Err(CliError::Usage(message.to_owned()));
     }
+    let to_stdout = args.out.as_deref().is_some_and(is_stdout);
+    if args.refresh && to_stdout {
+        return Err(CliError::Usage("--refresh keeps a file fresh: give --out FILE, not `-`".to_owned()));
+    }
     let mut signals = if args.refresh { Some(Signals::listen()?) } else { None };
     let mint = || issuer.mint(&args.wish, given(args.role.as_ref()));
     let token = mint().await?;
     if let Some(remark) = issuer.remark() {
         output.warn(remark);
     }
-    let Some(file) = &args.out else { return print(&token, output) };
+    let Some(file) = args.out.as_ref().filter(|_| !to_stdout) else { return print(&token, output) };
     write(file, &token)?;
     let expires_at = token.expires_at().map(|at| at.to_string());
     let Some(signals) = &mut signals else {
@@ -126,12 +130,11 @@ fn ready(file: &Path, expires_at: Option<String>, output: Output) -> Result<(), 
 
 fn write(file: &Path, token: &Token) -> Result<(), CliError> {
     // Without a line break: the SDKs send the file as it is.
-    write_private(file, token.expose().as_bytes())
-        .map_err(|source| CliError::Io { what: "the token's file (--out)", source })
+    write_private(file, token.expose().as_bytes()).map_err(|source| CliError::file("write", file, source))
 }
 
 /// Replaces a file in one step. Its owner alone can read it, from the beginning.
-pub(super) fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
+pub(crate) fn write_private(file: &Path, content: &[u8]) -> io::Result<()> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Mode 0600, as everything that tempfile makes.
     let mut fresh = tempfile::NamedTempFile::new_in(folder)?;

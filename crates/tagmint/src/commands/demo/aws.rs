@@ -11,7 +11,6 @@ use tagmint_aws::{
 };
 use tagmint_core::{
     clock::SystemClock,
-    jws::VerifiedToken,
     random::SystemRandom,
     signing_key::{KeyId, Signer},
 };
@@ -19,10 +18,12 @@ use tagmint_localaws::{
     account::REGION,
     aws::{Aws, Settings},
     front,
+    scope::ScopeChoice,
     seed::Seed,
 };
 use tokio::task::JoinHandle;
 
+use super::relying_party::VerifiedToken;
 use crate::{
     compose,
     config::Config,
@@ -62,6 +63,7 @@ impl LocalAws {
             seed: Some(seed),
             explain: false,
             secure_transport: false,
+            scope: ScopeChoice::default(),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
         };

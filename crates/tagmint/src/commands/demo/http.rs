@@ -4,7 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use reqwest::{Certificate, Client, Method, StatusCode, redirect::Policy};
 use serde_json::Value;
-use tagmint_core::jwk::VerificationKeys;
+
+use super::relying_party::Keys;
 
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,7 +72,7 @@ impl IssuerClient {
     }
 
     /// Finds the key set by the discovery document, as STS does, and reads it.
-    pub(super) async fn discover(&self) -> Result<(Value, VerificationKeys), String> {
+    pub(super) async fn discover(&self) -> Result<(Value, Keys), String> {
         let discovery =
             self.ask(Method::GET, "/.well-known/openid-configuration", None, None).await?.expect(StatusCode::OK)?;
         if discovery["issuer"] != self.url.as_str() {
@@ -80,7 +81,7 @@ impl IssuerClient {
         let jwks_uri = discovery["jwks_uri"].as_str().unwrap_or_default();
         let path = jwks_uri.strip_prefix(&self.url).ok_or_else(|| format!("the key set is elsewhere: {jwks_uri}"))?;
         let keys = self.ask(Method::GET, path, None, None).await?.expect(StatusCode::OK)?;
-        let read = VerificationKeys::parse(keys.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        let read = Keys::parse(&keys)?;
         Ok((keys, read))
     }
 }

@@ -68,8 +68,9 @@ pub struct ExplainArgs {
     /// The file with the bucket's policy. The bucket is taken to be of the role's account.
     #[arg(long, value_name = "FILE", requires = "action")]
     pub bucket_policy: Option<PathBuf>,
-    /// A condition key of the request: of the call to STS, as `aws:SourceIp=192.0.2.1`, and of the action, as
-    /// `s3:prefix=team/`; can be given several times.
+    /// A condition key of the request: of the call to STS, as `aws:SourceIp=192.0.2.1`, or of the action, as
+    /// `s3:prefix=team/` for s3:ListBucket; can be given several times. A key that requests of the action never have is
+    /// refused.
     #[arg(long = "context", value_name = "KEY=VALUE", value_parser = attribute)]
     pub context: Vec<(String, String)>,
     /// Nothing is passed here; a token that was is not repeated.

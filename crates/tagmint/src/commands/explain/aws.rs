@@ -141,11 +141,11 @@ impl Known {
     }
 }
 
-/// A provider's ARN with the account of the role. Stores that are not AWS have ARNs without one: then it stays as it is.
+/// A provider's ARN with the partition and account of the role. Stores that are not AWS have ARNs without an account: then it stays as it is.
 fn in_account_of(role_arn: &str, provider_arn: &str) -> String {
     let of_role = Arn::split(role_arn).filter(Arn::has_account);
     match of_role.zip(Arn::split(provider_arn).filter(Arn::has_account)) {
-        Some((role, provider)) => provider_arn.replacen(provider.account, role.account, 1),
+        Some((role, provider)) => format!("arn:{}:iam::{}:{}", role.partition, role.account, provider.resource),
         None => provider_arn.to_owned(),
     }
 }
@@ -180,6 +180,10 @@ mod tests {
         let other = "arn:aws:iam::999900001111:oidc-provider/id.example.com";
         let own = "arn:aws:iam::111122223333:oidc-provider/id.example.com";
         assert_eq!(in_account_of("arn:aws:iam::111122223333:role/x", other), own);
+        assert_eq!(
+            in_account_of("arn:aws-us-gov:iam::111122223333:role/x", other),
+            "arn:aws-us-gov:iam::111122223333:oidc-provider/id.example.com"
+        );
         assert_eq!(in_account_of("arn:aws:iam:::role/x", other), other);
     }
 

@@ -1,6 +1,7 @@
 //! An explanation for people: the verdict, what differs, the fix, then every check.
 
 use jiff::Timestamp;
+use tagmint_core::sanitize::is_invisible;
 use tagmint_iam::{
     advice::{Comparison, Explanation, Side},
     web_identity::Check,
@@ -93,5 +94,5 @@ fn found(check: &Check) -> String {
 
 /// What a token or a policy says must not move the terminal's cursor.
 fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    text.chars().map(|character| if is_invisible(character) { '\u{fffd}' } else { character }).collect()
 }

@@ -3,7 +3,8 @@
 use std::fmt::{Arguments, Write};
 
 use anstyle::{AnsiColor, Style};
-use tagmint_aws::prove::{Outcome, Plan, Report, Row};
+use tagmint_aws::prove::{NO_COMPARISON, NO_SESSION, Outcome, Plan, Report, Row};
+use tagmint_core::sanitize::is_invisible;
 
 use crate::{
     error::CliError,
@@ -31,7 +32,12 @@ impl<'a> Table<'a> {
     }
 
     /// One check.
+    ///
+    /// Those that were not made because no session was opened follow from one failure, which is shown: the conclusion counts them.
     pub(super) fn row(&self, row: &Row) -> Result<(), CliError> {
+        if row.outcome == Outcome::NotChecked && follows_from_no_session(row) {
+            return Ok(());
+        }
         self.line(&line(row, self.widths))
     }
 
@@ -60,6 +66,10 @@ fn line(row: &Row, (names, proofs): (usize, usize)) -> String {
     text
 }
 
+fn follows_from_no_session(row: &Row) -> bool {
+    [NO_SESSION, NO_COMPARISON].contains(&row.observed.as_str())
+}
+
 /// What was proved, what was not, what is left.
 pub(super) fn conclusion(report: &Report) -> String {
     let (failed, passed) = (report.count(Outcome::Failed), report.count(Outcome::Passed));
@@ -68,7 +78,12 @@ pub(super) fn conclusion(report: &Report) -> String {
         (0, passed) => format!("\n✓ Proved: all {passed} checks that were made hold."),
         (failed, passed) => format!("\n✗ Not proved: {} failed, {passed} hold.", checks(failed)),
     };
-    let open = report.count(Outcome::NotChecked);
+    let skipped = report.rows.iter().filter(|row| row.outcome == Outcome::NotChecked && follows_from_no_session(row));
+    let skipped = skipped.count();
+    if skipped > 0 {
+        add(&mut text, format_args!("\n– {} not made: {NO_SESSION}.", were(skipped)));
+    }
+    let open = report.count(Outcome::NotChecked) - skipped;
     if open > 0 {
         add(&mut text, format_args!("\n– {open} were not checked; --require-all makes these failures."));
     }
@@ -83,6 +98,10 @@ fn add(text: &mut String, more: Arguments<'_>) {
     text.write_fmt(more).expect("a string takes any text");
 }
 
+fn were(count: usize) -> String {
+    if count == 1 { "1 check was".to_owned() } else { format!("{count} checks were") }
+}
+
 /// So many checks.
 pub(super) fn checks(count: usize) -> String {
     if count == 1 { "1 check".to_owned() } else { format!("{count} checks") }
@@ -90,7 +109,7 @@ pub(super) fn checks(count: usize) -> String {
 
 /// What a service or a policy says must not move the terminal's cursor.
 fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    text.chars().map(|character| if is_invisible(character) { '\u{fffd}' } else { character }).collect()
 }
 
 #[cfg(test)]

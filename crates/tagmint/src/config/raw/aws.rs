@@ -23,18 +23,14 @@ pub struct RawAws {
     /// `aws.bucket.name`. Needed for `tagmint aws`.
     #[schemars(example = "111122223333")]
     pub account: Option<String>,
-    /// The partition: `aws`, `aws-cn` (China) or `aws-us-gov` (GovCloud).
-    #[serde(default = "default_partition")]
-    pub partition: String,
+    /// The partition. Default: the one that the region belongs to. One of `aws`, `aws-cn` (China), `aws-us-gov` (GovCloud), `aws-eusc` (European
+    /// Sovereign Cloud), `aws-iso`, `aws-iso-b`, `aws-iso-e` or `aws-iso-f`.
+    pub partition: Option<String>,
     /// The bucket in which each session has its own prefix, for `tagmint aws`.
     pub bucket: Option<RawBucket>,
     /// The roles to set up, for `tagmint aws`: which rules they are for say the rules' `roles`.
     #[serde(default)]
     pub role: Vec<RawRole>,
-}
-
-fn default_partition() -> String {
-    "aws".to_owned()
 }
 
 /// The bucket in which each session has its own prefix.

@@ -43,13 +43,35 @@ pub struct RawProvider {
     /// For `oidc`: these alone; default: all but `iss`, `aud`, `exp`, `nbf`, `iat` and `jti`.
     #[schemars(example = ["pipeline_slug"])]
     pub claims: Option<Vec<String>>,
-    /// How often one token may be exchanged. 1 to 10. More than once only for clients that repeat a request whose answer was lost:
-    /// a repetition must be for the same audience and role.
+    /// How often one token may be exchanged. 1 to 1,000. More than once only for clients that repeat a request whose answer was lost, and
+    /// for jobs of a known number of steps: a repetition must be for the same audience and role. Not beside `reuse`.
     #[serde(default = "default_uses")]
     pub uses: u32,
-    /// How long after its first use a token may be used again, where `uses` is more than 1. 1 second to 10 minutes.
+    /// How long after its first use a token may be used again, where `uses` is more than 1. 1 second to 24 hours.
     #[schemars(example = "30s")]
     pub uses_within: Option<DurationText>,
+    /// Lets one token be exchanged as long as it is good, for the same audience: for a platform that hands out one token for an hour, such as
+    /// a Kubernetes cluster with its projected service-account tokens. What it costs: docs/federation.md. Default: off, `uses` counts.
+    pub reuse: Option<RawReuse>,
+    /// The most exchanges of one token in a minute, where `reuse` is set; beyond, the answer is 429. 1 to 600. Default: 6.
+    #[schemars(example = 6)]
+    pub reuse_per_minute: Option<u32>,
+    /// From where one token may be exchanged, where `reuse` is set. Default: `one-network`.
+    pub reuse_from: Option<RawReuseFrom>,
+    /// A file with the platform's key set (RFC 7517) on this machine, instead of fetching it: for an issuer that this machine cannot reach or
+    /// that shows its keys to nobody. It is read every 10 seconds; somebody else keeps it up to date. Not beside `jwks_uri` and
+    /// `bearer_token_file`.
+    #[schemars(example = "/etc/tagmint/cluster-jwks.json")]
+    pub jwks_file: Option<PathText>,
+    /// Where the platform's key set is, instead of asking its discovery document: for an issuer whose documents are published under another
+    /// name than its own, such as `https://kubernetes.default.svc`. `http://` is for a loopback host, and not in prod.
+    #[schemars(example = "https://api.cluster.example:6443/openid/v1/jwks")]
+    pub jwks_uri: Option<String>,
+    /// A file with a bearer token that is shown where the keys are fetched, for a cluster whose API server shows them to nobody without one.
+    /// Read at each fetch, so that a projected token may be replaced. It is shown to `jwks_uri`; without that to the issuer's own host and
+    /// port, and not where else its discovery document leads.
+    #[schemars(example = "/var/run/secrets/kubernetes.io/serviceaccount/token")]
+    pub bearer_token_file: Option<PathText>,
     /// A PEM file with certificates to trust beside the system's, for a platform under a company's own CA.
     #[schemars(example = "/etc/tagmint/ghes-ca.pem")]
     pub ca_file: Option<PathText>,
@@ -78,6 +100,26 @@ pub enum RawProviderKind {
     Gitlab,
     /// Any other issuer of OpenID Connect tokens: Buildkite, CircleCI, HCP Terraform, Kubernetes.
     Oidc,
+}
+
+/// How long a token may be reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum RawReuse {
+    /// Until it expires.
+    UntilExpiry,
+}
+
+/// From where a token may be reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum RawReuseFrom {
+    /// From the network of its first use alone: /24 with IPv4, /64 with IPv6.
+    OneNetwork,
+    /// From anywhere; a further network is an alarm and not refused.
+    Anywhere,
 }
 
 fn default_leeway() -> DurationText {

@@ -20,10 +20,10 @@ pub struct RawTls {
     pub key: Option<PathText>,
     /// How certificates are ordered. Needed with `mode = "acme"`.
     pub acme: Option<RawAcme>,
-    /// Addresses of proxies whose `X-Forwarded-For` is believed. From anybody else the header is ignored. Not needed for a
-    /// proxy that comes over the unix socket.
+    /// Proxies whose `X-Forwarded-For` is believed: addresses, or networks in CIDR form. From anybody else the header is ignored. Not
+    /// needed for a proxy that comes over the unix socket.
     #[serde(default)]
-    #[schemars(example = ["127.0.0.1"])]
+    #[schemars(example = ["127.0.0.1", "10.0.0.0/8"])]
     pub trusted_proxies: Vec<String>,
 }
 

@@ -96,6 +96,8 @@ fn what_is_too_much_without_proof_is_named() {
         ("a tag that writes, if it is asked for", &[(tag, "shared = \"a\"\nprefix = { one_of = [\"a\", \"b\"] }")]),
         ("a tag that no access names", &[(tag, "shared = \"a\"\nteam = \"b\"")]),
         ("an open tag", &[(tag, "shared = { open = true }")]),
+        ("a tag by a condition that is always true", &[(tag, "shared = { matches = 'true' }")]),
+        ("a tag by a condition that forbids little", &[(tag, "shared = { matches = 'value != \"prod\"' }")]),
         ("no tag", &[(&format!("[rule.tags]\n{tag}"), "")]),
         ("a role without access", &[(roles, "roles = [\"arn:aws:iam::${aws.account}:role/bare-test\"]")]),
         ("no role", &[(roles, "")]),

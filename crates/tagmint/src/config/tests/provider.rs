@@ -1,6 +1,12 @@
 //! `[[provider]]` and `strict`.
 
-use tagmint_core::federation::{ProviderKind, UpstreamAlgorithm};
+use tagmint_core::{
+    federation::{ProviderKind, Reuse, UpstreamAlgorithm},
+    outbound::Outbound,
+};
+
+use jiff::SignedDuration;
+use tagmint_server::settings::KeySource;
 
 use super::*;
 
@@ -25,7 +31,7 @@ fn a_kind_brings_its_defaults() {
     assert_eq!((provider.name.as_str(), provider.kind), ("github", ProviderKind::GithubActions));
     assert_eq!(provider.algorithms, [UpstreamAlgorithm::Rs256]);
     assert_eq!((provider.leeway.as_secs(), provider.max_age.unwrap().as_hours()), (60, 6));
-    assert_eq!((provider.reuse.uses, provider.audience_list, provider.claims), (1, false, None));
+    assert_eq!((provider.reuse, provider.audience_list, provider.claims), (Reuse::ONCE, false, None));
     let defaults = tagmint_server::settings::UpstreamSettings::default();
     assert_eq!(
         (refresh, stale_after, unknown_key_interval),
@@ -51,22 +57,22 @@ fn every_key_is_taken() {
     assert_eq!(found.ca_file, Some(folder.path().join("ca.pem")));
     assert!(found.allow_private_addresses && found.provider.audience_list);
     assert_eq!(found.provider.algorithms, [UpstreamAlgorithm::Rs256, UpstreamAlgorithm::Es512]);
-    assert_eq!((found.provider.reuse.uses, found.provider.reuse.within.as_secs()), (3, 20));
+    assert_eq!(found.provider.reuse, Reuse::Times { uses: 3, within: SignedDuration::from_secs(20) });
     assert_eq!(found.provider.claims.as_deref(), Some(["environment_node_id".to_owned()].as_slice()));
     assert!(found.provider.leeway.is_zero());
 
-    let missing = files::upstreams(&config).unwrap_err();
+    let missing = files::upstreams(&config, &Outbound::direct()).unwrap_err();
     assert!(matches!(missing, files::FileError::Read { .. }), "{missing}");
     let made =
         tagmint_server::x509::local_certificates(jiff::Timestamp::from_second(1_790_000_000).unwrap(), 1).unwrap();
     std::fs::write(folder.path().join("ca.pem"), &made.ca_pem).unwrap();
-    let upstreams = files::upstreams(&config).unwrap();
+    let upstreams = files::upstreams(&config, &Outbound::direct()).unwrap();
     assert_eq!(upstreams[0].0, found.provider);
     let settings = &upstreams[0].1;
     assert_eq!(settings.ca_pem.as_deref(), Some(made.ca_pem.as_bytes()));
     assert_eq!((settings.refresh, settings.stale_after), (Duration::from_mins(1), Duration::from_mins(2)));
     assert_eq!((settings.unknown_key_interval, settings.allow_private_addresses), (Duration::from_secs(5), true));
-    let states = files::inspect(&config, None);
+    let states = files::inspect(&config, None, jiff::Timestamp::UNIX_EPOCH);
     assert!(states.iter().any(|state| state.what == "provider CA" && state.ok), "{states:?}");
 }
 
@@ -97,10 +103,33 @@ fn every_kind_of_bad_provider_is_named() {
         ),
         ("stale before refreshed", format!("{GITHUB}refresh = \"1h\"\nstale_after = \"1h\"")),
         ("claims", format!("{GITHUB}claims = [\"branch\", \"\"]")),
-        ("uses", format!("{GITHUB}uses = 11")),
+        ("uses", format!("{GITHUB}uses = 1001")),
         ("no time for uses", format!("{GITHUB}uses = 2")),
         ("a time for one use", format!("{GITHUB}uses_within = \"5s\"")),
-        ("too long for uses", format!("{GITHUB}uses = 2\nuses_within = \"1h\"")),
+        ("too long for uses", format!("{GITHUB}uses = 2\nuses_within = \"25h\"")),
+        (
+            "uses and reuse",
+            format!("{GITHUB}uses = 2\nuses_within = \"1m\"\nreuse = \"until-expiry\"\nreuse_per_minute = 601"),
+        ),
+        ("bounds of no reuse", format!("{GITHUB}reuse_per_minute = 1\nreuse_from = \"anywhere\"")),
+        ("unknown reuse", format!("{GITHUB}reuse = \"always\"")),
+        (
+            "keys from two places",
+            format!("{GITHUB}jwks_file = \"k.json\"\njwks_uri = \"https://k.example/jwks\"\nbearer_token_file = \"t\""),
+        ),
+        ("keys at no URL", format!("{GITHUB}jwks_uri = \"https://u:hunter22@k.example/jwks\"")),
+        ("keys at plain HTTP", format!("{GITHUB}jwks_uri = \"http://k.example/jwks\"")),
+        ("keys in a private network", format!("{GITHUB}jwks_uri = \"https://[fd00::1]:8443/jwks?v=hunter22\"")),
+        (
+            "keys at a metadata service",
+            format!("{GITHUB}allow_private_addresses = true\njwks_uri = \"https://169.254.169.254/jwks\""),
+        ),
+        ("issuer at an IPv6 address of this machine", format!("{oidc}issuer = \"https://[::1]:8443\"")),
+        (
+            "issuer at an address of nobody",
+            format!("{oidc}allow_private_addresses = true\nissuer = \"https://[fe80::1]\""),
+        ),
+        ("issuer without brackets", format!("{oidc}issuer = \"https://::1\"")),
         ("name and audience twice", twice),
     ];
     let mut all = String::new();
@@ -110,6 +139,82 @@ fn every_kind_of_bad_provider_is_named() {
         writeln!(all, "# {title}\n{problems}\n").unwrap();
     }
     insta::assert_snapshot!(all);
+}
+
+/// A cluster whose API server shows its keys to nobody, or under another name than its issuer.
+#[test]
+fn keys_come_from_where_the_configuration_says() {
+    let cluster =
+        "name = \"cluster\"\nkind = \"oidc\"\nissuer = \"https://kubernetes.default.svc\"\naudiences = [\"a\"]\n";
+    let folder = tempfile::tempdir().unwrap();
+    let parse_in = |lines: &str| {
+        let file = folder.path().join("tagmint.toml");
+        Config::parse(&format!("{GOOD}[[provider]]\n{cluster}{lines}"), &file).unwrap_or_else(|error| panic!("{error}"))
+    };
+    assert_eq!(only(cluster).source, KeySource::Discovery);
+    let by_file = parse_in("jwks_file = \"jwks.json\"\nca_file = \"ca.pem\"\n");
+    let file = folder.path().join("jwks.json");
+    assert_eq!(by_file.providers[0].source, KeySource::File(file.clone()));
+    assert!(
+        by_file.warnings.iter().any(|warning| warning.contains("its `ca_file` is not used")),
+        "{:?}",
+        by_file.warnings
+    );
+    let by_uri = parse_in(
+        "jwks_uri = \"https://[fd00::1]:6443/openid/v1/jwks\"\nallow_private_addresses = true\nbearer_token_file = \"token\"\n",
+    );
+    let KeySource::Uri(uri) = &by_uri.providers[0].source else { panic!("{by_uri:?}") };
+    assert_eq!((uri.as_str(), uri.host()), ("https://[fd00::1]:6443/openid/v1/jwks", "fd00::1"));
+    assert_eq!(by_uri.providers[0].bearer_token_file, Some(folder.path().join("token")));
+    // Where nothing is asked of it, the issuer's URL is a name: it may be anywhere.
+    for lines in ["jwks_file = \"k\"", "jwks_uri = \"https://keys.example/jwks\""] {
+        let text = format!("{GOOD}[[provider]]\n{cluster}{lines}\n")
+            .replace("https://kubernetes.default.svc", "https://10.0.0.1");
+        assert!(parse(&text).is_ok(), "{lines}");
+    }
+
+    // The files are looked at before the issuer starts.
+    let direct = Outbound::direct();
+    let state = |config: &Config, what: &str| {
+        let states = files::inspect(config, None);
+        let state = states.iter().find(|state| state.what == what).unwrap_or_else(|| panic!("{states:?}"));
+        assert_eq!(state.ok, files::upstreams(config, &direct).is_ok(), "{state:?}");
+        (state.ok, state.state.clone())
+    };
+    let weak = r#"{"kty":"RSA","kid":"k1","n":"AQAB","e":"AQAB"}"#;
+    let good = r#"{"kty":"EC","crv":"P-256","kid":"k2","x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY","y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}"#;
+    for (text, ok, says) in [
+        (None, false, "No such file"),
+        (Some("{}".to_owned()), false, "has no array `keys`"),
+        (Some(format!("{{\"keys\":[{weak}]}}")), false, "has no key that can be used: `k1`: RSA of 17 bits"),
+        (Some(format!("{{\"keys\":[{weak},{good}]}}")), true, "holds 1 usable key; skipped `k1`: RSA of 17 bits"),
+    ] {
+        let by_file = parse_in("jwks_file = \"jwks.json\"\n");
+        if let Some(text) = text {
+            std::fs::write(&file, text).unwrap();
+        }
+        let (found, said) = state(&by_file, "provider keys");
+        assert!(found == ok && said.contains(says), "{said}");
+    }
+    let with_token = parse_in("bearer_token_file = \"token\"\n");
+    for (text, ok) in [("a b", false), ("header.payload.signature\n", true)] {
+        std::fs::write(folder.path().join("token"), text).unwrap();
+        let (found, said) = state(&with_token, "provider token");
+        assert_eq!(found, ok, "{said}");
+        assert!(!said.contains("payload"), "{said}");
+    }
+}
+
+#[test]
+fn a_token_may_be_reused_where_the_configuration_says() {
+    let of = |lines: &str| only(&format!("{GITHUB}{lines}")).provider.reuse;
+    let most = Reuse::Times { uses: 100, within: SignedDuration::from_hours(1) };
+    assert_eq!(of("uses = 100\nuses_within = \"1h\""), most);
+    assert_eq!(of("reuse = \"until-expiry\""), Reuse::UntilExpiry { per_minute: 6, one_network: true });
+    let anywhere = "reuse = \"until-expiry\"\nreuse_per_minute = 60\nreuse_from = \"anywhere\"";
+    assert_eq!(of(anywhere), Reuse::UntilExpiry { per_minute: 60, one_network: false });
+    let warnings = with(&format!("{GITHUB}{anywhere}")).unwrap().warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("reuse_from = \"anywhere\"")), "{warnings:?}");
 }
 
 #[test]
@@ -170,6 +275,27 @@ fn the_guides_providers_are_good() {
     let config = parse(&format!("{GOOD}{providers}")).unwrap_or_else(|error| panic!("{error}"));
     let names: Vec<&str> = config.providers.iter().map(|config| config.provider.name.as_str()).collect();
     assert_eq!(names, ["github", "ghes", "gitlab", "cluster"]);
+    let others = guide.split("```toml\n").skip(2).filter_map(|rest| rest.split("```").next());
+    let others: Vec<ProviderConfig> = others
+        .flat_map(|block| parse(&format!("{GOOD}{block}")).unwrap_or_else(|error| panic!("{error}")).providers)
+        .collect();
+    let names: Vec<&str> = others.iter().map(|config| config.provider.name.as_str()).collect();
+    assert_eq!(names, ["by-file", "by-address", "cluster"]);
+    // The rule of docs/rules.md is for one of the first four: without its provider it fits two.
+    let rules =
+        std::fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rules.md"))).unwrap();
+    let rule = rules
+        .split("```toml\n")
+        .filter_map(|rest| rest.split("```").next())
+        .find(|block| block.contains("\"ci-main\""));
+    let rule = rule.unwrap();
+    assert!(parse(&format!("{GOOD}{rule}{providers}")).is_ok());
+    let loose = rule.replace("provider = [\"github\"]", "source = [\"github-actions\"]");
+    let refused = parse(&format!("{GOOD}{loose}{providers}")).unwrap_err().to_string();
+    assert!(
+        refused.contains("`rule[1].provider`") && refused.contains("more than one issuer (`github`, `ghes`)"),
+        "{refused}"
+    );
 }
 
 /// The examples show providers as comments, because an issuer without them fetches nothing; what stands there is good.

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use jiff::SignedDuration;
 use tagmint_aws::render::{Access, BucketSettings, Expiry, Mode, RoleSettings};
 use tagmint_core::{environment::Environment, tags::TagKey};
-use tagmint_iam::arn::{RoleArn, is_account};
+use tagmint_iam::{
+    arn::{RoleArn, is_account},
+    partition,
+};
 
 use super::{Check, DAY, HOUR, backend::check_service_url};
 use crate::config::{
@@ -16,7 +19,6 @@ use crate::config::{
 
 /// The longest name of a region, in characters.
 const LONGEST_REGION: usize = 64;
-const PARTITIONS: [&str; 3] = ["aws", "aws-cn", "aws-us-gov"];
 /// What stands for the account in names.
 pub(super) const ACCOUNT: &str = "${aws.account}";
 /// An account where none is configured, to check a name by.
@@ -35,9 +37,11 @@ impl Check<'_> {
         if let Some(account) = raw.account.as_ref().filter(|account| !is_account(account)) {
             self.problem("aws.account", format!("`{}` is not an account id: twelve digits", shortened(account)));
         }
-        if !PARTITIONS.contains(&raw.partition.as_str()) {
-            let partition = shortened(&raw.partition);
-            self.problem("aws.partition", format!("`{partition}` is not one of {}", PARTITIONS.join(", ")));
+        let partition = raw.partition.as_deref().unwrap_or_else(|| partition::of_region(region).name);
+        if partition::named(partition).is_none() {
+            let names: Vec<&str> = partition::PARTITIONS.iter().map(|partition| partition.name).collect();
+            let partition = shortened(partition);
+            self.problem("aws.partition", format!("`{partition}` is not one of {}", names.join(", ")));
         }
         let bucket = raw.bucket.as_ref().map(|bucket| self.bucket(bucket, raw.account.as_deref(), environment));
         let roles = self.roles(&raw.role, environment);
@@ -53,7 +57,7 @@ impl Check<'_> {
             sts_endpoint: raw.sts_endpoint.clone(),
             ca_file: raw.ca_file.as_ref().map(|file| self.path(file)),
             account: raw.account.clone(),
-            partition: raw.partition.clone(),
+            partition: partition.to_owned(),
             bucket,
             roles,
         })

@@ -7,8 +7,10 @@ use jiff::SignedDuration;
 use tagmint_aws::render::{Mode, RoleSettings};
 use tagmint_core::{
     environment::Environment,
-    rules::{Piece, RuleOutline, RuleSet, Shape, TagOutline, TagValues},
+    identity::VerifiedIdentity,
+    rules::{Piece, RuleOutline, RuleSet, Shape, TagOutline, TagValues, UnboundTag},
 };
+use tagmint_iam::partition;
 use tagmint_server::settings::{OpenMint, Rate};
 
 use super::{Check, MINUTE};
@@ -20,8 +22,8 @@ use crate::config::{
 
 /// How the subject of such a token begins: CloudTrail and trust policies tell it from others by it.
 const SUBJECT: &str = "open:";
-/// Whom such a token may be for: what another audience's services allow cannot be looked at here.
-const STS: [&str; 2] = ["sts.amazonaws.com", "sts.amazonaws.com.cn"];
+/// Whom such a token may be for, in most partitions: what another audience's services allow cannot be looked at here.
+const STS: &str = "sts.amazonaws.com";
 
 impl Check<'_> {
     /// The section. What it allows a rule is in [`Self::open_rules`].
@@ -88,7 +90,7 @@ impl Check<'_> {
                 (Environment::Test, Some(most)) => {
                     // A section that is wrong has its own problems, and says nothing of roles.
                     let unknown_roles = raw.aws.is_some() && aws.is_none();
-                    for (field, message) in too_much(&rule, most, aws) {
+                    for (field, message) in too_much(&rule, most, aws).into_iter().chain(unbound(rules, index)) {
                         if !(unknown_roles && field.starts_with("roles[")) {
                             problem(&field, message);
                         }
@@ -111,8 +113,8 @@ fn too_much(rule: &RuleOutline, most: SignedDuration, aws: Option<&AwsConfig>) -
         tell("subject", format!("must begin with `{SUBJECT}`, so that nobody takes such a token for another"));
     }
     for (index, audience) in rule.audiences.iter().enumerate() {
-        if audience.literal().is_none_or(|audience| !STS.contains(&audience)) {
-            tell(&format!("audiences[{index}]"), format!("must be `{}`: such a token is for STS alone", STS[0]));
+        if audience.literal().is_none_or(|audience| !partition::is_sts_audience(audience)) {
+            tell(&format!("audiences[{index}]"), format!("must be `{STS}`: such a token is for STS alone"));
         }
     }
     let longest = rule.longest_lifetime.map(|lifetime| SignedDuration::from_secs(lifetime.seconds().into()));
@@ -149,6 +151,18 @@ fn too_much(rule: &RuleOutline, most: SignedDuration, aws: Option<&AwsConfig>) -
         }
     }
     found
+}
+
+/// Conditions of tags that are as good as `open = true` to a caller of whom nothing is known.
+fn unbound(rules: &RuleSet, rule: usize) -> impl Iterator<Item = (String, String)> {
+    let found = rules.unbound_tags(rule, &VerifiedIdentity::anonymous()).into_iter();
+    found.map(|UnboundTag { key, example }| {
+        let message = format!(
+            "takes values that it does not name, such as `{example}`: whoever asks would choose the prefix; say how the value begins \
+             (`value.startsWith(\"pr-\")`, `value.matches(\"^pr-[0-9]+$\")`), or use `one_of`"
+        );
+        (format!("tags.{key}.matches"), message)
+    })
 }
 
 /// The role of this configuration that an ARN names, or why it is none.

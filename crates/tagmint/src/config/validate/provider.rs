@@ -1,18 +1,26 @@
 //! The platforms whose tokens are accepted.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use jiff::SignedDuration;
 use tagmint_core::{
     environment::Environment,
-    federation::{Provider, ProviderKind, ProviderName, Reuse, UpstreamAlgorithm, UpstreamIssuer},
+    federation::{Provider, ProviderKind, ProviderName, Reuse, UpstreamAlgorithm, UpstreamIssuer, discovery::JwksUri},
+};
+use tagmint_server::{
+    settings::KeySource,
+    upstream::address::{Reach, reach},
 };
 
 use super::{Check, DAY, HOUR, MINUTE, SECOND};
 use crate::config::{
     ProviderConfig,
     problem::shortened,
-    raw::{DurationText, RawProvider, RawProviderKind},
+    raw::{DurationText, RawProvider, RawProviderKind, RawReuse, RawReuseFrom},
 };
 
 /// The most providers.
@@ -21,8 +29,9 @@ const MAX_PROVIDERS: usize = 50;
 const MAX_AUDIENCES: (usize, usize) = (20, 255);
 /// The most claims that a provider's `claims` may list, and the most characters of one.
 const MAX_CLAIMS: (usize, usize) = (100, 128);
-/// The most uses of one token.
-const MAX_USES: u32 = 10;
+/// The most uses of one token in a minute that can be configured, where it may be reused, and those where none are.
+const MAX_REUSE_PER_MINUTE: u32 = 600;
+const REUSE_PER_MINUTE: u32 = 6;
 
 impl Check<'_> {
     pub(super) fn providers(
@@ -82,6 +91,7 @@ impl Check<'_> {
         if let Err(error) = &name {
             self.problem(&at("name"), format!("`{}`: {error}", shortened(&raw.name)));
         }
+        let source = self.key_source(raw, at, environment);
         let issuer = self.upstream_issuer(raw, kind, at, environment);
         self.audiences(raw, at);
         let algorithms = self.algorithms(raw, kind, at);
@@ -113,6 +123,8 @@ impl Check<'_> {
         };
         Some(ProviderConfig {
             provider,
+            source: source?,
+            bearer_token_file: raw.bearer_token_file.as_ref().map(|file| self.path(file)),
             ca_file: raw.ca_file.as_ref().map(|file| self.path(file)),
             allow_private_addresses: raw.allow_private_addresses,
             refresh,
@@ -146,14 +158,55 @@ impl Check<'_> {
             self.problem(&at("issuer"), format!("`{text}` is plain HTTP, which prod does not use: use `https://`"));
             return None;
         }
-        if is_private(issuer.host()) && !raw.allow_private_addresses {
-            self.problem(
-                &at("issuer"),
-                format!("`{text}` is at a loopback or private address: say `allow_private_addresses = true` if that is meant"),
-            );
+        // Where the keys come from elsewhere nothing is asked of the issuer: its URL is a name.
+        if raw.jwks_uri.is_none()
+            && raw.jwks_file.is_none()
+            && let Err(message) = may_be_asked(issuer.host(), raw.allow_private_addresses)
+        {
+            self.problem(&at("issuer"), format!("`{text}` is at {message}"));
             return None;
         }
         Some(issuer)
+    }
+
+    /// Where the keys come from: one place.
+    fn key_source(
+        &mut self,
+        raw: &RawProvider,
+        at: &dyn Fn(&str) -> String,
+        environment: Environment,
+    ) -> Option<KeySource> {
+        let Some(file) = &raw.jwks_file else {
+            let Some(text) = raw.jwks_uri.as_deref() else { return Some(KeySource::Discovery) };
+            let uri = match JwksUri::parse(text) {
+                Ok(uri) => uri,
+                Err(error) => {
+                    // What follows an `@` or `?` may be a secret.
+                    let shown =
+                        if text.contains(['@', '?']) { "the URL".to_owned() } else { format!("`{}`", shortened(text)) };
+                    self.problem(&at("jwks_uri"), format!("{shown}: {error}"));
+                    return None;
+                }
+            };
+            if uri.is_plain_http() && environment == Environment::Prod {
+                self.problem(&at("jwks_uri"), "is plain HTTP, which prod does not use: use `https://`");
+                return None;
+            }
+            if let Err(message) = may_be_asked(uri.host(), raw.allow_private_addresses) {
+                self.problem(&at("jwks_uri"), format!("`{}` is at {message}", uri.host()));
+                return None;
+            }
+            return Some(KeySource::Uri(uri));
+        };
+        if raw.jwks_uri.is_some() {
+            let message = "is given beside `jwks_file`, and keys come from one place: remove one of the two";
+            self.problem(&at("jwks_uri"), message);
+        }
+        if raw.bearer_token_file.is_some() {
+            let message = "is of no use with `jwks_file`: nothing is fetched. Remove one of the two";
+            self.problem(&at("bearer_token_file"), message);
+        }
+        Some(KeySource::File(self.path(file)))
     }
 
     fn audiences(&mut self, raw: &RawProvider, at: &dyn Fn(&str) -> String) {
@@ -220,8 +273,36 @@ impl Check<'_> {
     }
 
     fn reuse(&mut self, raw: &RawProvider, at: &dyn Fn(&str) -> String) -> Reuse {
-        if !(1..=MAX_USES).contains(&raw.uses) {
-            self.problem(&at("uses"), format!("`{}` is out of bounds; 1 to {MAX_USES} are allowed", raw.uses));
+        if let Some(RawReuse::UntilExpiry) = raw.reuse {
+            for (key, given) in [("uses", raw.uses != 1), ("uses_within", raw.uses_within.is_some())] {
+                if given {
+                    let message =
+                        "is of no use with `reuse`: a token is then good until it expires. Remove one of the two";
+                    self.problem(&at(key), message);
+                }
+            }
+            let per_minute = raw.reuse_per_minute.unwrap_or(REUSE_PER_MINUTE);
+            if !(1..=MAX_REUSE_PER_MINUTE).contains(&per_minute) {
+                let message = format!("`{per_minute}` is out of bounds; 1 to {MAX_REUSE_PER_MINUTE} are allowed");
+                self.problem(&at("reuse_per_minute"), message);
+            }
+            let one_network = raw.reuse_from != Some(RawReuseFrom::Anywhere);
+            return Reuse::UntilExpiry { per_minute, one_network };
+        }
+        for (key, given) in
+            [("reuse_per_minute", raw.reuse_per_minute.is_some()), ("reuse_from", raw.reuse_from.is_some())]
+        {
+            if given {
+                self.problem(&at(key), "is of no use without `reuse = \"until-expiry\"`: set it, or remove this");
+            }
+        }
+        let most = Reuse::MAX_USES;
+        if !(1..=most).contains(&raw.uses) {
+            let message = format!(
+                "`{}` is out of bounds; 1 to {most} are allowed. For a token that is used as long as it lives set `reuse = \"until-expiry\"`",
+                raw.uses
+            );
+            self.problem(&at("uses"), message);
             return Reuse::ONCE;
         }
         match &raw.uses_within {
@@ -238,8 +319,8 @@ impl Check<'_> {
                 Reuse::ONCE
             }
             Some(text) => {
-                let within = self.duration(&at("uses_within"), text, (SECOND, MINUTE * 10));
-                Reuse { uses: raw.uses, within }
+                let within = self.duration(&at("uses_within"), text, (SECOND, DAY));
+                Reuse::Times { uses: raw.uses, within }
             }
         }
     }
@@ -255,21 +336,33 @@ pub(super) fn warnings(providers: &[ProviderConfig], environment: Environment) -
                  itself; an audience of your own, such as the issuer's URL, is good here alone"
             )
         });
-        let private = (config.allow_private_addresses && environment == Environment::Prod).then(|| {
+        let fetched = !matches!(config.source, KeySource::File(_));
+        let private = (config.allow_private_addresses && fetched && environment == Environment::Prod).then(|| {
             format!(
                 "the provider `{name}` may stand at a private address: who can answer for {issuer} inside your network, or \
                  change its name there, can vouch for any job"
             )
         });
-        aws.into_iter().chain(private)
+        let unused = matches!(config.source, KeySource::File(_)) && config.ca_file.is_some();
+        let unused = unused.then(|| format!("the provider `{name}` has a `jwks_file`, so its `ca_file` is not used: nothing is fetched"));
+        let anywhere = matches!(config.provider.reuse, Reuse::UntilExpiry { one_network: false, .. }).then(|| {
+            format!(
+                "the provider `{name}` has `reuse_from = \"anywhere\"`: whoever gets hold of one of its tokens can exchange it too until it \
+                 expires, from wherever they are; an alarm says so afterwards"
+            )
+        });
+        aws.into_iter().chain(private).chain(unused).chain(anywhere)
     })
 }
 
-/// Whether a host is this machine, or an IPv4 address of a network of one's own. Names are looked at when they are resolved.
-fn is_private(host: &str) -> bool {
-    host == "localhost"
-        || host.parse::<IpAddr>().is_ok_and(|address| match address {
-            IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
-            IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
-        })
+/// Whether a host that stands there as an address may be asked. Names are looked at when they are resolved.
+fn may_be_asked(host: &str, allow_private: bool) -> Result<(), String> {
+    let address = if host == "localhost" { Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) } else { host.parse().ok() };
+    match address.map(reach) {
+        Some(Reach::Private(_)) if !allow_private => {
+            Err("a loopback or private address: say `allow_private_addresses = true` if that is meant".to_owned())
+        }
+        Some(Reach::Never(kind)) => Err(format!("an address that is {kind}: no provider can be there")),
+        Some(Reach::Private(_) | Reach::Public) | None => Ok(()),
+    }
 }

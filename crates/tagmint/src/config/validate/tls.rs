@@ -1,8 +1,8 @@
 //! Who ends TLS.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use tagmint_core::{environment::Environment, issuer::IssuerUrl};
+use tagmint_core::{environment::Environment, issuer::IssuerUrl, witness::Networks};
 
 use super::{Check, backend::check_service_url};
 use crate::config::{
@@ -140,19 +140,72 @@ impl Check<'_> {
         Some(EabConfig { kid: raw.kid.clone(), hmac_key })
     }
 
-    pub(super) fn proxies(&mut self, texts: &[String]) -> Vec<IpAddr> {
+    pub(super) fn proxies(&mut self, texts: &[String]) -> Networks {
         let mut proxies = Vec::new();
         for (index, text) in texts.iter().enumerate() {
-            let Ok(address) = text.parse::<IpAddr>() else {
-                let text = shortened(text);
-                let path = format!("tls.trusted_proxies[{index}]");
-                self.problem(&path, format!("`{text}` is not an IP address such as `127.0.0.1`"));
-                continue;
-            };
-            proxies.push(address.to_canonical());
+            match proxy(text) {
+                Ok(network) => proxies.push(network),
+                Err(why) => {
+                    let text = shortened(text);
+                    self.problem(&format!("tls.trusted_proxies[{index}]"), format!("`{text}` {why}"));
+                }
+            }
         }
-        proxies
+        Networks::union(proxies)
     }
+}
+
+/// The address or network of a trusted proxy, or what is wrong with the text.
+fn proxy(text: &str) -> Result<Networks, String> {
+    const FORM: &str = "use an address such as `127.0.0.1` or a network such as `10.0.0.0/8`";
+    if text.contains(char::is_whitespace) {
+        return Err(format!("has white space in it: remove it; {FORM}"));
+    }
+    let (written, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+    let Ok(address) = written.parse::<IpAddr>() else {
+        let bare = written.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(written);
+        let what = if written.parse::<SocketAddr>().is_ok() {
+            "has a port, and a proxy's connections come from any port: remove it"
+        } else if bare != written && bare.parse::<IpAddr>().is_ok() {
+            "has brackets: remove them"
+        } else if bare.split('%').next().is_some_and(|address| address.parse::<IpAddr>().is_ok()) {
+            "has an IPv6 zone: remove it"
+        } else {
+            "is not a valid IP address or CIDR block; names are not looked up"
+        };
+        return Err(format!("{what}; {FORM}"));
+    };
+    let width: u32 = if address.is_ipv4() { 32 } else { 128 };
+    let bits = match length {
+        None => width,
+        Some(length) => {
+            let digits = (1..=3).contains(&length.len()) && length.bytes().all(|byte| byte.is_ascii_digit());
+            let bits = digits.then(|| length.parse().ok()).flatten().filter(|bits| *bits <= width);
+            bits.ok_or_else(|| format!("is not a valid CIDR block: a prefix has 0 to {width} bits; {FORM}"))?
+        }
+    };
+    // 8 is the largest private network of IPv4, 7 that of IPv6 (RFC 1918, RFC 4193); 96 bits before an IPv4 address are none of it.
+    let least = match address {
+        IpAddr::V4(_) => 8,
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => 96 + 8,
+        IpAddr::V6(_) => 7,
+    };
+    if bits < least {
+        return Err(format!(
+            "trusts a large part of the internet: everybody there could write `X-Forwarded-For`; name the proxies' own addresses or networks, with \
+             a prefix of {least} bits or more"
+        ));
+    }
+    text.parse().map_err(|_| {
+        let host = |address: u128, width: u32| address & u128::MAX.checked_shl(width - bits).unwrap_or(0);
+        let network = match address {
+            IpAddr::V4(address) => IpAddr::from(std::net::Ipv4Addr::from_bits(
+                u32::try_from(host(u128::from(address.to_bits()), 32)).unwrap_or_default(),
+            )),
+            IpAddr::V6(address) => IpAddr::from(std::net::Ipv6Addr::from_bits(host(address.to_bits(), 128))),
+        };
+        format!("is an address within a network: write the network as `{network}/{bits}`, or the address alone as `{address}`")
+    })
 }
 
 /// Warns of an ACME server in prod whose certificates AWS will not trust. No more: to begin with such a server is good advice, and STS refuses

@@ -13,8 +13,10 @@ use tagmint_core::{
 use tagmint_iam::{
     context::Context,
     evaluate::{Policies, Request, access},
+    partition,
     policy::{Kind, Policy},
     provider::{OidcProvider, Registration},
+    trust_policy, validate,
     web_identity::{Fetched, Role, Session, WebIdentityRequest, World, verdict},
 };
 
@@ -26,8 +28,21 @@ pub(super) struct Aws {
     pub(super) plan: SetUp,
     provider: OidcProvider,
     role: Role,
-    role_policies: Vec<Policy>,
-    bucket_policy: Option<Policy>,
+    pub(super) role_policies: Vec<Policy>,
+    pub(super) bucket_policy: Option<Policy>,
+}
+
+/// AWS stores what is rendered, and nothing of it is in vain.
+fn check_stored(plan: &SetUp, partition: &str) {
+    for guard in plan.roles.iter().filter_map(|role| role.guard_policy.as_ref()) {
+        let policy = validate::identity_policy(&guard.to_string(), partition).unwrap();
+        assert_eq!(validate::findings(&policy, validate::Place::Identity { partition }), []);
+    }
+    if let Some(bucket) = &plan.bucket {
+        let place = validate::Place::Bucket { partition, bucket: &bucket.name };
+        let policy = validate::bucket_policy(&bucket.policy.to_string(), partition, &bucket.name).unwrap();
+        assert_eq!(validate::findings(&policy, place), []);
+    }
 }
 
 pub(super) fn now() -> Timestamp {
@@ -50,9 +65,11 @@ impl Aws {
         };
         let role = &plan.roles[role];
         let parsed = |kind, policy: &Value| Policy::parse_as(kind, &policy.to_string()).unwrap();
-        tagmint_iam::trust_policy::check(&role.trust_policy.to_string()).unwrap();
+        let partition = partition::of_arn(&role.arn).unwrap();
+        trust_policy::check_in(partition, &role.trust_policy.to_string()).unwrap();
+        check_stored(&plan, partition);
         Self {
-            provider: OidcProvider::register(&account, registration).unwrap(),
+            provider: OidcProvider::register(&account, registration).unwrap().in_partition(partition),
             role: Role {
                 arn: role.arn.clone(),
                 trust_policy: parsed(Kind::Trust, &role.trust_policy),

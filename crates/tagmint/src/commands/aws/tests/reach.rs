@@ -6,8 +6,9 @@ use tagmint_iam::web_identity::Session;
 
 use super::judge::{Aws, WALLET, bearer, github_branch, gitlab, pull_request, wallet};
 
-const READS: [&str; 1] = ["s3:GetObject"];
-const WRITES: [&str; 4] = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
+pub(super) const READS: [&str; 1] = ["s3:GetObject"];
+pub(super) const WRITES: [&str; 4] =
+    ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
 /// What no session of the role does, not even below its own prefix.
 const NEVER: [&str; 12] = [
     "s3:GetObjectVersion",
