@@ -9,12 +9,14 @@ mod claims;
 mod diff;
 mod keys;
 mod known_keys;
+mod other_issuer;
 mod pins;
 mod placeholder;
 mod provider;
 mod request;
 mod subject;
 mod token;
+mod token_kind;
 mod trust;
 mod version;
 mod warnings;
@@ -269,6 +271,10 @@ impl Question<'_> {
                 "the audience was not checked: the answer holds if {audience:?} is a client id of the provider in IAM"
             );
             warnings.push(Warning { id: "audience-not-checked", text });
+        }
+        let named = federated(self.trust_policy).any(|arn| arn.contains(":oidc-provider/"));
+        if self.provider_url.is_none() && named && !self.provider_missing {
+            warnings.extend(other_issuer::warning(self.registered(claims).provider.as_ref().ok(), claims));
         }
         if self.role_arn.is_none()
             && let Some(roles) = claims.roles()

@@ -4,6 +4,7 @@ use super::{
     Advice, Asker, Question,
     claims::Claims,
     diff::{Comparison, likeness},
+    other_issuer,
 };
 use crate::{
     provider::{IamError, OidcProvider, Registration},
@@ -109,7 +110,7 @@ pub(super) fn advice_on_missing(provider: &OidcProvider) -> Advice {
 }
 
 /// What to do about an `iss` that isn't the registered URL.
-pub(super) fn advice_on_issuer(provider: &OidcProvider, claims: &Claims) -> Advice {
+pub(super) fn advice_on_issuer(question: &Question<'_>, provider: &OidcProvider, claims: &Claims) -> Advice {
     let registered = provider.issuer();
     let issuer = claims.text("iss").unwrap_or_default();
     let fix = if issuer.trim_end_matches('/') == registered.trim_end_matches('/') {
@@ -125,11 +126,10 @@ pub(super) fn advice_on_issuer(provider: &OidcProvider, claims: &Claims) -> Advi
     } else if issuer.starts_with("http://") {
         "the issuer calls itself http; AWS takes https alone: correct the issuer's own URL".to_owned()
     } else {
-        format!(
-            "the token is from another issuer than the provider's: register {issuer:?} in IAM, or get a token from {registered}"
-        )
+        other_issuer::advice(question.provider_url.is_some(), provider, issuer)
     };
-    let comparison = Some(Comparison::new("issuer (`iss`)", ("provider", &registered), ("token", Some(issuer))));
+    let side = if question.provider_url.is_some() { "provider" } else { "policy" };
+    let comparison = Some(Comparison::new("issuer (`iss`)", (side, &registered), ("token", Some(issuer))));
     Advice { fix, comparison }
 }
 

@@ -7,7 +7,7 @@ use super::{
     claims::Claims,
     diff::{Comparison, likeness},
     provider::advice_on_issuer,
-    trust,
+    token_kind, trust,
 };
 use crate::{
     provider::{FACEBOOK, OidcProvider},
@@ -17,7 +17,14 @@ use crate::{
 /// Advice on a failed check of the token; none where the check's own is as good.
 pub(super) fn advice(check: &str, question: &Question<'_>, provider: &OidcProvider, claims: &Claims) -> Option<Advice> {
     match check {
-        "claim-issuer" => Some(advice_on_issuer(provider, claims)),
+        "token-form" if provider.has_access_tokens() => Some(access_token(provider)),
+        "token-form" => token_kind::not_a_jwt(question.token).map(|fix| Advice { fix, comparison: None }),
+        "claim-presence" => token_kind::advice(question.token, claims).map(|fix| Advice { fix, comparison: None }),
+        "claim-issuer" => {
+            let advice = advice_on_issuer(question, provider, claims);
+            let fix = token_kind::or_issuer(question.token, claims, provider, advice.fix);
+            Some(Advice { fix, comparison: advice.comparison })
+        }
         "claim-exp" => {
             let fix = format!(
                 "the token expired {}; STS takes a token until {} minutes after its end. Get a fresh one, and look at the clocks if it is fresh",
@@ -35,9 +42,12 @@ pub(super) fn advice(check: &str, question: &Question<'_>, provider: &OidcProvid
             );
             Some(Advice { fix, comparison: None })
         }
-        "claim-audience" => Some(audience(provider, claims)),
+        "claim-audience" => {
+            let advice = audience(provider, claims);
+            let fix = token_kind::or_audience(question.token, claims, advice.fix);
+            Some(Advice { fix, comparison: advice.comparison })
+        }
         "claim-roles" => roles(question, claims),
-        "token-form" if provider.has_access_tokens() => Some(access_token(provider)),
         _ => None,
     }
 }

@@ -120,9 +120,19 @@ impl Look<'_> {
             ),
             Some((Breadth::All, value)) => (
                 "subject-unscoped",
-                format!(
-                    "{value:?} does not bind the subject to a {project}: whoever gets a token from {url} can assume the role. Name the {project} in \
-                     {key}"
+                words.map_or_else(
+                    || {
+                        format!(
+                            "{value:?} does not bind the subject: whoever gets a token from {url} can assume the role. Name the subjects in {key}"
+                        )
+                    },
+                    |(_, words)| {
+                        let project = words.project;
+                        format!(
+                            "{value:?} does not bind the subject to a {project}: whoever gets a token from {url} can assume the role. Name the \
+                             {project} in {key}"
+                        )
+                    },
                 ),
             ),
             Some((Breadth::Several, value)) => {
@@ -269,12 +279,14 @@ fn demanding_nothing(statement: &Statement, url: &str) -> Vec<Warning> {
             || operator.if_exists
             || operator.negated && operator.set != Some(Set::ForAnyValue)
             || null(condition, "true");
-        true_without && !known_keys::exists(&condition.key, url)
+        // Keys of AWS's own that this action lacks are not judged here.
+        let is_claim = condition.key.split_once(':').is_some_and(|(issuer, _)| issuer.contains('.'));
+        true_without && is_claim && !known_keys::exists(&condition.key, url)
     });
     vain.map(|condition| {
         let for_all = condition.operator.set == Some(Set::ForAllValues);
         Warning {
-            id: if for_all { "for-all-values" } else { "condition-in-vain" },
+            id: if for_all { "for-all-values" } else { "key-never-sent" },
             text: format!(
                 "{} on {} demands nothing: it is true for a request without the key, and {}",
                 condition.operator,

@@ -92,8 +92,7 @@ impl<'a> Question<'a> {
             for &(edge, to, required) in &automaton.edges[state] {
                 let done = done || required;
                 match (edge, token) {
-                    (Edge::Skip, _) => open.push((at, to, done)),
-                    (_, Some(Token::Many)) => open.push((at, to, done)),
+                    (Edge::Skip, _) | (_, Some(Token::Many)) => open.push((at, to, done)),
                     (_, Some(Token::One)) => open.push((at + 1, to, done)),
                     (Edge::Char(own), Some(Token::Char(c))) if own == *c || self.fold && same(own, *c) => {
                         open.push((at + 1, to, done));

@@ -138,7 +138,7 @@ impl Scope<'_> {
         let mut has_ref = false;
         let all = form.start.iter().all(|template| {
             let start = std::slice::from_ref(template);
-            let with_ref = self.platform.parts(template).iter().any(|part| part_is_ref(part));
+            let with_ref = self.platform.parts(template).iter().any(part_is_ref);
             has_ref |= with_ref;
             self.meets(&Question::start(self.platform, start).want(&any_ref))
         });

@@ -2,6 +2,8 @@
 
 use super::{Edit, FRESH, Platform, reading::Part};
 
+/// A value that ends too early.
+pub(super) const MISSING_END: &str = "a subject goes on after that";
 const COLON: &str = "its parts are separated by `:`, not by another character";
 const SLASH: &str = "its parts are separated by `/`, not by another character";
 /// Marks around a value.
@@ -10,10 +12,10 @@ const QUOTES: [char; 5] = ['"', '\'', '`', '\u{201c}', '\u{201d}'];
 impl Platform {
     /// Every correction of one thing, the platform's own first.
     pub(super) fn all_edits(&self, value: &str, subject: &str, like: bool) -> Vec<Edit> {
-        let mut edits = plain_edits(value);
+        let mut edits = (self.edits)(value, subject);
+        edits.extend(plain_edits(value));
         edits.extend(self.keywords(value));
         edits.extend(self.missing_start(value));
-        edits.extend((self.edits)(value, subject));
         edits.extend(self.by_keywords(value, subject));
         if like {
             edits.extend(missing_end(value));
@@ -39,14 +41,14 @@ impl Platform {
                     let fixed = format!("{}{word}{}", &value[..at], &value[at + word.len()..]);
                     edits.push(Edit::new(fixed, "letters' case counts"));
                 }
-                edits.extend(self.separators(value, at, word, literal));
+                edits.extend(Self::separators(value, at, word, literal));
             }
         }
         edits
     }
 
     /// A keyword with the separators of its template.
-    fn separators(&self, value: &str, at: usize, word: &str, literal: &str) -> Option<Edit> {
+    fn separators(value: &str, at: usize, word: &str, literal: &str) -> Option<Edit> {
         let separator = |c: char| ":/=.| ".contains(c);
         let (before, behind) = (&value[..at], &value[at + word.len()..]);
         let start = if literal.starts_with([':', '/']) { before.trim_end_matches(separator) } else { before };
@@ -135,7 +137,7 @@ fn behind_word<'a>(value: &'a str, word: &str) -> Option<&'a str> {
 }
 
 /// The words of a text, with their places.
-fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut start = 0;
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).filter_map(move |word| {
         let at = text[start..].find(word).map_or(start, |offset| start + offset);
@@ -183,8 +185,7 @@ fn plain_edits(value: &str) -> Vec<Edit> {
 /// The end that is missing.
 fn missing_end(value: &str) -> Vec<Edit> {
     let separators: &[&str] = if value.ends_with([':', '/']) { &[""] } else { &[":", "/"] };
-    let ends =
-        separators.iter().map(|separator| Edit::new(format!("{value}{separator}*"), "a subject goes on after that"));
+    let ends = separators.iter().map(|separator| Edit::new(format!("{value}{separator}*"), MISSING_END));
     ends.collect()
 }
 

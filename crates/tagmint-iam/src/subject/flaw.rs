@@ -2,7 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::{Edit, Form, Level, MAX_LEN, Platform, automaton::Question, read, reading::Reading};
+use super::{
+    Breadth, Edit, Form, Level, MAX_LEN, Platform,
+    automaton::Question,
+    breadth,
+    edits::{MISSING_END, words},
+    read,
+    reading::Reading,
+};
 use crate::pattern;
 
 /// How an operator compares texts.
@@ -31,7 +38,10 @@ pub(crate) struct Flaw {
 
 /// How many corrections after each other are tried, and how many texts at most.
 const STEPS: usize = 3;
+const SURE_STEPS: usize = 2;
 const TRIES: usize = 400;
+/// How many templates a text shows.
+const SHOWN: usize = 4;
 
 impl Spelling {
     fn fits(self, value: &str, subject: &str) -> bool {
@@ -62,8 +72,10 @@ pub(crate) fn flaw(url: &str, subject: &str, value: &str, spelling: Spelling) ->
     let same = platform.forms.iter().filter(|form| form.default == own.default && form.how == own.how);
     // Customized subjects have the same form when they have the same claims.
     let other_claims = || {
-        let (given, wanted) = (platform.keys(own, value), platform.keys(own, subject));
-        !own.default && given.is_some() && given != wanted
+        let (given, wanted) = (Platform::keys(own, value), Platform::keys(own, subject));
+        let (first, own_first) = (value.split(':').next().unwrap_or_default(), subject.split(':').next());
+        let begins_otherwise = !first.contains(['*', '?']) && Some(first) != own_first;
+        !own.default && (given.is_some() && given != wanted || begins_otherwise)
     };
     if impossible.is_none() && same.clone().any(|form| platform.admits(form, value, spelling)) && !other_claims() {
         return None;
@@ -78,13 +90,11 @@ pub(crate) fn flaw(url: &str, subject: &str, value: &str, spelling: Spelling) ->
             remark: "under StringLike, where they are wildcards".to_owned(),
         });
     }
-    let search = Search { platform, own, subject, value, spelling };
-    // A value that only lacks its end is not taken for a customized template.
-    let ends_early = [":*", "/*"].iter().any(|end| platform.admits(own, &format!("{value}{end}"), wild));
-    let other = platform
-        .forms
-        .iter()
-        .find(|form| impossible.is_none() && (form.default || !ends_early) && platform.admits(form, value, spelling));
+    let search = Search { platform, own, url, subject, value, spelling };
+    let other = platform.forms.iter().find(|form| {
+        let meant = form.then.is_empty() || Platform::means_claims(form, own, value);
+        impossible.is_none() && meant && platform.admits(form, value, spelling)
+    });
     if let Some(other) = other {
         return Some(search.other_template(other));
     }
@@ -97,6 +107,14 @@ impl Platform {
         Question::of(self, form).fold(spelling.fold).meets(&read(value, spelling.like))
     }
 
+    /// Whether a value names a claim that only customized subjects have, and so is meant for one.
+    fn means_claims(customized: &Form, own: &Form, value: &str) -> bool {
+        let of_own = |word: &str| own.start.iter().any(|template| words(template).any(|(_, known)| known == word));
+        let claims = customized.start.iter().chain(customized.then).filter_map(|template| template.split(':').next());
+        let only_there: Vec<&str> = claims.filter(|claim| !of_own(claim)).collect();
+        !own.default || words(value).any(|(_, word)| only_there.contains(&word))
+    }
+
     /// Why no subject has such a value although its form allows it.
     fn why_impossible(&self, value: &str) -> Option<&'static str> {
         (self.impossible)(value)
@@ -104,7 +122,8 @@ impl Platform {
 
     /// The forms' templates for people.
     fn forms_shown(&self, form: &Form) -> String {
-        let shown: Vec<String> = form.start.iter().map(|template| format!("`{}`", self.shown(template))).collect();
+        let shown: Vec<String> =
+            form.start.iter().take(SHOWN).map(|template| format!("`{}`", self.shown(template))).collect();
         match shown.as_slice() {
             [] => String::new(),
             [only] => only.clone(),
@@ -116,6 +135,7 @@ impl Platform {
 struct Search<'a> {
     platform: &'static Platform,
     own: &'static Form,
+    url: &'a str,
     subject: &'a str,
     value: &'a str,
     spelling: Spelling,
@@ -134,20 +154,16 @@ impl Search<'_> {
             .carried_over(other)
             .or_else(|| self.corrections().filter(|found| found.admits).map(|found| (found.text, String::new())));
         let (corrected, lost) = corrected.unwrap_or_else(|| (self.own_subject(), String::new()));
-        let mut why = format!("it has the form of {}, and the token has {}", other.name, self.own.name);
-        if !self.own.start.is_empty() && self.own.then.is_empty() {
-            why.push_str(&format!(", {}", self.platform.forms_shown(self.own)));
-        }
-        let mut remark = String::new();
-        if !lost.is_empty() {
-            remark = format!("a value of this form cannot bind {lost}, so it names the token's own project");
-        }
-        if !other.how.is_empty() {
-            if !remark.is_empty() {
-                remark.push_str(". ");
-            }
-            remark.push_str(&format!("To keep the policy's value, {}", other.how));
-        }
+        let forms =
+            if self.own.then.is_empty() { format!(", {}", self.platform.forms_shown(self.own)) } else { String::new() };
+        let why = format!("it has the form of {}, and the token has {}{forms}", other.name, self.own.name);
+        let lost = (!lost.is_empty())
+            .then(|| format!("a value of this form cannot bind {lost}, so it names the token's own project"));
+        let keep = (!other.how.is_empty()).then(|| format!("to keep the policy's value, {}", other.how));
+        let remark = match (lost, keep) {
+            (Some(lost), Some(keep)) => format!("{lost}. {}", capital(&keep)),
+            (lost, keep) => lost.or(keep).unwrap_or_default(),
+        };
         Flaw {
             value: self.value.to_owned(),
             why,
@@ -192,7 +208,7 @@ impl Search<'_> {
         let mut seen: HashSet<String> = HashSet::from([self.value.to_owned()]);
         let mut open = vec![(self.value.to_owned(), Vec::new())];
         let mut well_formed = None;
-        for _ in 0..STEPS {
+        for step in 0..STEPS {
             let mut next = Vec::new();
             for (text, why) in &open {
                 for Edit { text, why: reason } in self.platform.all_edits(text, self.subject, self.spelling.like) {
@@ -203,11 +219,20 @@ impl Search<'_> {
                     if !why.contains(&reason) {
                         why.push(reason);
                     }
+                    // What lacks its end in the policy must not become a pattern for a whole organization.
+                    if why.contains(&MISSING_END) && breadth(self.url, self.subject, &text, true) >= Breadth::Several {
+                        continue;
+                    }
                     let possible = self.platform.why_impossible(&text).is_none();
                     if possible && self.spelling.fits(&text, self.subject) {
                         return Some(Found { text, why, admits: true });
                     }
-                    if possible && well_formed.is_none() && self.platform.admits(self.own, &text, self.spelling) {
+                    // After more steps a text that is for another token is a guess.
+                    if possible
+                        && step < SURE_STEPS
+                        && well_formed.is_none()
+                        && self.platform.admits(self.own, &text, self.spelling)
+                    {
                         well_formed = Some(Found { text: text.clone(), why: why.clone(), admits: false });
                     }
                     next.push((text, why));
@@ -222,7 +247,7 @@ impl Search<'_> {
     fn carried_over(&self, other: &Form) -> Option<(String, String)> {
         let wanted = self.platform.read(other, self.value)?;
         let token = self.platform.read(self.own, self.subject)?;
-        let lost = self.lost(&wanted, &token);
+        let lost = lost(&wanted, &token);
         let text = self.platform.render(token.template, |field| {
             let own = token.value(field).unwrap_or_default();
             let given = wanted.value(field).filter(|value| {
@@ -238,18 +263,6 @@ impl Search<'_> {
         Some((text, lost.join(" and ")))
     }
 
-    /// Segments that the value binds and the token's template does not have.
-    fn lost(&self, wanted: &Reading, token: &Reading) -> Vec<String> {
-        let bound = wanted.values.iter().filter(|(field, value)| {
-            let open = value.as_deref().is_none_or(|value| value.chars().all(|c| c == '*'));
-            !open && !token.values.iter().any(|(own, _)| own == field)
-        });
-        let mut names: Vec<String> =
-            bound.map(|(field, _)| field.name.split('.').next().unwrap_or_default().to_owned()).collect();
-        names.dedup();
-        names
-    }
-
     /// The token's subject, with `*` for what differs from run to run.
     fn own_subject(&self) -> String {
         let Some(token) = self.platform.read(self.own, self.subject).filter(|_| self.spelling.like) else {
@@ -260,6 +273,18 @@ impl Search<'_> {
             if field.level == Level::Run { "*".to_owned() } else { value.to_owned() }
         })
     }
+}
+
+/// Segments that the value binds and the token's template does not have.
+fn lost(wanted: &Reading, token: &Reading) -> Vec<String> {
+    let bound = wanted.values.iter().filter(|(field, value)| {
+        let open = value.as_deref().is_none_or(|value| value.chars().all(|c| c == '*'));
+        !open && !token.values.iter().any(|(own, _)| own == field)
+    });
+    let mut names: Vec<String> =
+        bound.map(|(field, _)| field.name.split('.').next().unwrap_or_default().to_owned()).collect();
+    names.dedup();
+    names
 }
 
 impl Flaw {

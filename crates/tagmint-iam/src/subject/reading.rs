@@ -67,7 +67,7 @@ impl Platform {
     }
 
     /// The words before the values of a customized subject, as `repo`, `job_workflow_ref`; none where a word is not known.
-    pub(super) fn keys<'t>(&self, form: &Form, text: &'t str) -> Option<Vec<&'t str>> {
+    pub(super) fn keys<'t>(form: &Form, text: &'t str) -> Option<Vec<&'t str>> {
         let templates = form.start.iter().chain(form.then).map(|template| template.split(':'));
         let mut keys = Vec::new();
         let mut pieces = text.split(':');

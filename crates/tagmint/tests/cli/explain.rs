@@ -185,6 +185,7 @@ fn the_page_names_every_warning() {
     let text = concat!(
         include_str!("../../../tagmint-iam/src/advice.rs"),
         include_str!("../../../tagmint-iam/src/advice/access.rs"),
+        include_str!("../../../tagmint-iam/src/advice/other_issuer.rs"),
         include_str!("../../../tagmint-iam/src/advice/keys.rs"),
         include_str!("../../../tagmint-iam/src/advice/version.rs"),
         include_str!("../../../tagmint-iam/src/advice/pins.rs"),

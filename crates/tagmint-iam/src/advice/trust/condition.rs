@@ -7,7 +7,7 @@ use crate::{
         claims::{Claims, Maker},
         keys, known_keys, request,
         subject::{IDS_SINCE, RepositorySubject, spelling},
-        version,
+        token_kind, version,
     },
     condition::{ConditionTrace, Operator},
     pattern,
@@ -50,7 +50,7 @@ pub(super) fn fix(condition: &ConditionTrace, provider: &OidcProvider, claims: &
         .or_else(|| about.letters())
         .or_else(|| malformed(condition, provider, value, expected))
         .or_else(|| about.repository(claims))
-        .or_else(|| about.audience(provider))
+        .or_else(|| about.audience(provider).map(|fix| token_kind::or_audience("", claims, fix)))
         .unwrap_or_else(|| about.otherwise())
 }
 
@@ -261,10 +261,10 @@ fn absent(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims, 
         if claim == "environment" && claims.maker() == Maker::GitHub {
             return "the policy wants an environment, and the job names none: add `environment:` to the job".to_owned();
         }
-        return if !known_keys::exists(key, url) {
-            known_keys::reason(key, url)
-        } else {
+        return if known_keys::exists(key, url) {
             format!("the token has no claim {claim:?}: correct the key's name, or have the issuer set it")
+        } else {
+            known_keys::reason(key, url)
         };
     }
     if provider.is_built_in() && lower == "graph.facebook.com:user_id" {

@@ -115,7 +115,7 @@ const CLAIMS: &[&str] = &[
     "enterprise:<enterprise>",
     "enterprise_id:<enterprise_id>",
     "environment:<environment>",
-    "ref:<ref>",
+    "ref:refs/<ref>",
     "ref_type:<value>",
     "ref_protected:<value>",
     "pull_request",

@@ -21,6 +21,7 @@ fn token(jws: &str) -> Option<Token<'_>> {
     Some(Token {
         header: serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(header).ok()?).ok()?,
         claims: Map::new(),
+        repeats: false,
         signed,
         signature: BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?,
     })
