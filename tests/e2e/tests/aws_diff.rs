@@ -106,6 +106,9 @@ async fn drifts_of_the_trust_policy_are_told() -> TestResult {
             "trust-statement: statement `Wallet` is gone: tokens with the subjects wallet:* are refused",
         ),
     ];
+    // IAM stores no policy that trusts a provider which is not there.
+    let other = account.iam.create_open_id_connect_provider().url("https://evil.example.com");
+    other.client_id_list("sts.amazonaws.com").send().await?;
     for (name, change, expected) in cases {
         let mut changed = account.trust.clone();
         change(&mut changed);

@@ -8,6 +8,7 @@ mod exit_codes;
 mod explain;
 mod guides;
 mod isolation;
+mod localaws;
 mod monitoring;
 mod process;
 mod prove;
