@@ -44,7 +44,7 @@ impl Registered {
         let registered = |principal: &&str| {
             principal.split_once(":oidc-provider/").is_some_and(|(_, url)| issuer == format!("https://{url}"))
         };
-        if question.provider_url.is_some() || principals.iter().any(|principal| registered(principal)) {
+        if question.provider_url.is_some() || principals.iter().any(registered) {
             return None;
         }
         let named = principals.iter().filter_map(|principal| OidcProvider::built_in(principal));
