@@ -25,13 +25,13 @@ pub(super) fn render(explanation: &Explanation) -> String {
     parts.join("\n\n")
 }
 
-/// What to do, for each failed check. The decision of a trust policy repeats those of its conditions.
+/// What to do about the first failed check, and about each further false condition: the decision that comes of them repeats their fixes.
 fn fixes(explanation: &Explanation) -> Option<String> {
     let failed: Vec<&Check> = explanation.checks.iter().filter(|check| !check.passed).collect();
     let mut fixes: Vec<&str> = Vec::new();
     for (index, check) in failed.iter().enumerate() {
-        let sums_up = index > 0 && check.check.starts_with("trust-") && check.check != "trust-condition";
-        if let Some(fix) = check.fix.as_deref().filter(|fix| !sums_up && !fixes.contains(fix)) {
+        let counts = index == 0 || check.check == "trust-condition";
+        if let Some(fix) = check.fix.as_deref().filter(|fix| counts && !fixes.contains(fix)) {
             fixes.push(fix);
         }
     }
