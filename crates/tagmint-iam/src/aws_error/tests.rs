@@ -81,7 +81,8 @@ fn wrappings() {
         assert_eq!(found.first(), Some(&expected), "{text}\n{found:?}");
         for wrapped in [
             format!("\u{feff}{text}"),
-            text.to_uppercase(),
+            // Entities and escapes have one case.
+            if text.contains(['&', '\\']) { text.clone() } else { text.to_uppercase() },
             text.to_lowercase(),
             format!("{}\n{text}\n{}", "ok ".repeat(500), "ok ".repeat(500)),
         ] {

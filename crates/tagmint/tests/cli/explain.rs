@@ -206,7 +206,7 @@ fn the_page_names_every_warning() {
 #[test]
 fn documents_as_the_aws_cli_prints_them() {
     let folder = tempdir().unwrap();
-    let now = jiff_now();
+    let now = 1_790_000_000;
     let token = unsigned(&json!({
         "iss": "https://id.example.com", "aud": "sts.amazonaws.com", "sub": "x", "iat": now - 10, "exp": now + 600,
     }));
@@ -230,21 +230,18 @@ fn documents_as_the_aws_cli_prints_them() {
         fs::write(folder.path().join("role.json"), file).unwrap();
         let policy = folder.path().join("role.json");
         let policy = policy.to_str().unwrap();
-        let (code, answer, stderr) = explain(&token, &["--trust-policy", policy, "--provider", &provider]);
+        let (code, answer, stderr) =
+            explain(&token, &["--trust-policy", policy, "--provider", &provider, "--now", "1790000010"]);
         assert_eq!((code, &answer["accepted"]), (Some(0), &json!(true)), "{answer}{stderr}");
         let ids: Vec<&Value> = answer["warnings"].as_array().unwrap().iter().map(|warning| &warning["id"]).collect();
         assert!(!ids.contains(&&json!("audience-not-checked")), "the provider's client ids were read: {answer}");
     }
     let saved = format!("\"Bearer {token}\"\r\n");
     let policy = write(folder.path(), "good.json", GOOD);
-    let (code, _, stderr) = explain(&saved, &["--trust-policy", &policy]);
+    let (code, _, stderr) = explain(&saved, &["--trust-policy", &policy, "--now", "1790000010"]);
     assert_eq!(code, Some(0), "{stderr}");
     let (code, _, stderr) = explain(&token, &["--trust-policy", &provider]);
     assert!(code == Some(1) && stderr.contains("--provider FILE"), "{stderr}");
-}
-
-fn jiff_now() -> i64 {
-    i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap()
 }
 
 /// What AWS printed, as an argument, as a file and on stdin.
@@ -255,7 +252,7 @@ fn the_causes_of_an_error() {
                perform sts:AssumeRoleWithWebIdentity\u{1b}[0m\n";
     let file = write(folder.path(), "job.log", log);
     for argument in [log, &file] {
-        let output = run(&["explain", "--format", "json", "--error", argument]);
+        let output = run(["explain", "--format", "json", "--error", argument]);
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
         let error = &answer["errors"][0];
         assert_eq!(

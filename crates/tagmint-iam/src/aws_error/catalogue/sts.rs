@@ -159,8 +159,11 @@ pub(super) const ENTRIES: &[Entry] = &[
     Entry {
         id: "role-arn",
         code: "ValidationError",
-        shown: &["Request ARN is invalid"],
-        seen: &["request arn is invalid"],
+        shown: &[
+            "Request ARN is invalid",
+            "Source Account ID is needed if the Role Name is provided and not the Role Arn.",
+        ],
+        seen: &["request arn is invalid", "source account id is needed"],
         means: "RoleArn is not the ARN of a role.",
         causes: &[
             ("The variable with the ARN is empty, or a secret's placeholder was sent.", "Print its length in the job."),

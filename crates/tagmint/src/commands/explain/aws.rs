@@ -7,7 +7,8 @@ use tagmint_aws::{
 };
 use tagmint_iam::{
     arn::Arn,
-    policy::{Kind, Policy},
+    policy::{Kind, Policy, Principals},
+    provider::OidcProvider,
 };
 
 use super::{ExplainArgs, read_policy, read_provider};
@@ -148,7 +149,12 @@ impl Known {
         let issuer = token.and_then(Token::issuer).unwrap_or_default().trim_start_matches("https://");
         let named = policies::providers(trust);
         let fits = |arn: &&&str| arn.ends_with(&format!(":oidc-provider/{issuer}"));
-        let Some(arn) = named.iter().find(fits).or(named.first()) else { return };
+        let fitting = named.iter().find(fits);
+        // A provider that AWS knows by itself is not registered.
+        if fitting.is_none() && OidcProvider::built_in(issuer).is_some() && names_by_host(trust, issuer) {
+            return;
+        }
+        let Some(arn) = fitting.or(named.first()) else { return };
         match policies::provider(connection, &in_account_of(role_arn, arn)).await {
             Ok(provider) => {
                 self.provider_url.get_or_insert(provider.url);
@@ -160,6 +166,15 @@ impl Known {
             Err(unread) => output.warn(&format!("{unread}; --client-id gives what it holds")),
         }
     }
+}
+
+/// Whether a trust policy names a provider by its host.
+fn names_by_host(trust: &Policy, host: &str) -> bool {
+    let mut principals = trust.statements.iter().filter_map(|statement| statement.principal.as_ref());
+    principals.any(|element| match &element.principals {
+        Principals::Listed { federated, .. } => federated.iter().any(|name| name == host),
+        Principals::Everyone => false,
+    })
 }
 
 /// A provider's ARN with the partition and account of the role. Stores that are not AWS have ARNs without an account: then it stays as it is.
@@ -206,6 +221,18 @@ mod tests {
             "arn:aws-us-gov:iam::111122223333:oidc-provider/id.example.com"
         );
         assert_eq!(in_account_of("arn:aws:iam:::role/x", other), other);
+    }
+
+    #[test]
+    fn a_provider_that_aws_knows_by_itself_is_named_by_host() {
+        let trust = |principal: &str| {
+            Policy::parse(&format!(
+                r#"{{"Statement": {{"Effect": "Allow", "Action": "*", "Principal": {{"Federated": "{principal}"}}}}}}"#
+            ))
+            .unwrap()
+        };
+        assert!(names_by_host(&trust("accounts.google.com"), "accounts.google.com"));
+        assert!(!names_by_host(&trust("arn:aws:iam::1:oidc-provider/accounts.google.com"), "accounts.google.com"));
     }
 
     #[test]

@@ -21,13 +21,12 @@ const LONGEST: u64 = 16 * 1_048_576;
 /// Explains a text: the argument itself, the file that it names, or stdin.
 pub(super) fn run(argument: &OsStr, output: Output) -> Result<(), CliError> {
     let found = aws_error::explain(&text(argument)?);
-    output.data(&json!({"errors": found}), || render(&found))?;
     if found.is_empty() {
         let message = "no error of AWS is known in this text. Give the lines around it, or explain the token: tagmint explain --token FILE --role ARN \
                        --fetch";
         return Err(CliError::Refused(message.to_owned()));
     }
-    Ok(())
+    output.data(&json!({"errors": found}), || render(&found))
 }
 
 fn text(argument: &OsStr) -> Result<String, CliError> {
@@ -45,8 +44,7 @@ fn text(argument: &OsStr) -> Result<String, CliError> {
 }
 
 fn render(found: &[Explained]) -> String {
-    let parts: Vec<String> = found.iter().map(one).collect();
-    if parts.is_empty() { "nothing that is known".to_owned() } else { parts.join("\n\n") }
+    found.iter().map(one).collect::<Vec<_>>().join("\n\n")
 }
 
 fn one(error: &Explained) -> String {

@@ -16,10 +16,7 @@ pub(super) fn render(explanation: &Explanation) -> String {
     if let Some(comparison) = &explanation.comparison {
         parts.push(side_by_side(comparison));
     }
-    let failed = explanation.checks.iter().find(|check| !check.passed);
-    if let Some(fix) = failed.and_then(|check| check.fix.as_deref()) {
-        parts.push(format!("Fix: {}.", printable(fix)));
-    }
+    parts.extend(fixes(explanation));
     parts.push(checks(explanation));
     if !explanation.warnings.is_empty() {
         let lines =
@@ -27,6 +24,20 @@ pub(super) fn render(explanation: &Explanation) -> String {
         parts.push(format!("Warnings\n{}", lines.collect::<Vec<_>>().join("\n")));
     }
     parts.join("\n\n")
+}
+
+/// What to do about the first failed check, and about each further false condition: the decision that comes of them repeats their fixes.
+fn fixes(explanation: &Explanation) -> Option<String> {
+    let failed: Vec<&Check> = explanation.checks.iter().filter(|check| !check.passed).collect();
+    let mut fixes: Vec<&str> = Vec::new();
+    for (index, check) in failed.iter().enumerate() {
+        let counts = index == 0 || check.check == "trust-condition";
+        if let Some(fix) = check.fix.as_deref().filter(|fix| counts && !fixes.contains(fix)) {
+            fixes.push(fix);
+        }
+    }
+    let lines: Vec<String> = fixes.iter().map(|fix| format!("Fix: {}.", printable(fix))).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn verdict(explanation: &Explanation) -> String {
