@@ -244,7 +244,7 @@ impl App {
         }
     }
 
-    /// Moves the schedule with a clock that was set, does what it wants, and reads the keys anew.
+    /// Moves the schedule with a clock that was set, does what it wants, and reads the keys.
     pub async fn tend_keys(&self) -> Result<(), KeysError> {
         let known = self.keys.read_at();
         let followed = self.key_context.follow_clock(known.steps.map(|_| known)).await?;

@@ -12,7 +12,7 @@ pub(crate) struct ClockWatch(Mutex<Seen>);
 #[derive(Debug)]
 struct Seen {
     step: Option<ClockStep>,
-    /// Since when it was not set, by the clock that nobody can set.
+    /// Since when it was not set, by the monotonic clock.
     steady_since: SignedDuration,
 }
 

@@ -74,9 +74,9 @@ impl From<Vec<LoadedKey>> for ReadKeys {
 /// When keys were read from the database, by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadAt {
-    /// By the clock that people set.
+    /// By the system's clock.
     pub now: Timestamp,
-    /// By the one that nobody can set.
+    /// By the monotonic clock.
     pub monotonic: SignedDuration,
     /// How often the stored moments had been moved by then; none where that could not be read, and whether they must be moved is not known.
     pub steps: Option<i64>,
@@ -160,7 +160,7 @@ impl KeyCache {
         Self(RwLock::new(Loaded { keys, withdrawn: withdrawn.into_iter().collect(), at, view }))
     }
 
-    /// Takes over keys that were read from the database anew.
+    /// Takes over keys that were read from the database again.
     pub fn replace(&self, read: ReadKeys, at: ReadAt) {
         let ReadKeys { mut keys, withdrawn } = read;
         let mut loaded = self.0.write().unwrap_or_else(PoisonError::into_inner);

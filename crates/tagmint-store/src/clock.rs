@@ -149,7 +149,7 @@ impl Clock<'_> {
             sqlx::query_as(VALIDATIONS).fetch_one(connection).await
         });
         let (validations,) = found.map_err(engine.failed(DOING))?;
-        // What cannot be read stays for whoever reads it to complain of.
+        // An unreadable value stays: the next reader reports it.
         let Ok(validations) = serde_json::from_str::<Vec<i64>>(&validations) else { return Ok(()) };
         let validations: Vec<i64> = validations.into_iter().map(|at| at.min(now.as_millisecond())).collect();
         let validations = serde_json::to_string(&validations).expect("integers are JSON");

@@ -314,7 +314,7 @@ pub enum LedgerError {
     /// The ledger does not hold what this process has written or read last.
     #[error(
         "{database}: the ledger ends at row {found} and does not hold row {known} as this issuer wrote it: the database was restored or \
-         replaced under the running issuer; put the newer one back, or restart the issuer to go on with this one"
+         replaced under the running issuer; put the newer one back, or restart the issuer to accept this one"
     )]
     RolledBack {
         /// The database file.

@@ -1,16 +1,16 @@
 //! What a clock that was set does to the schedule.
 //!
 //! The stored moments were written by a clock that showed `reached` when it was last believed, and shows `now` at the same moment. Between the
-//! two no time has passed, or nobody knows how much. So:
+//! two no time has passed, or an unknown time. So:
 //!
-//! - **A clock that was set back** moves every moment that was not reached yet back with it, and lets what was reached lie in the past: each key
+//! - **A clock that was set back** moves every moment that was not reached yet back with it, and keeps what was reached in the past: each key
 //!   is in the phase in which it was, and what was left of each span is left still. Nothing is shortened: a next key has been published for as
 //!   long as before, and a retiring one stays for its tokens.
 //! - **A clock that was set ahead** brings nothing nearer: the next key has been published for as long as was seen, and the key that signs goes
 //!   on for as long as was left to it.
 //! - **A clock that is ahead at a start** may have been set, or the issuer was down. What came due meanwhile is due, unless the next key was not
 //!   seen published for long enough: then the older key signs until it was, which costs nothing. Where no key signs, the issuer counts as having
-//!   been down: to wait anew would stop it for longer.
+//!   been down: a second wait would stop it for longer.
 //! - **A withdrawn key** becomes withdrawn for good.
 
 use jiff::{SignedDuration, Timestamp};
@@ -21,9 +21,9 @@ use super::{KeyChange, KeyPhase, KeyRing, KeySchedule, RotationPolicy};
 const LEAST_BACK: SignedDuration = SignedDuration::from_secs(2);
 /// A clock that runs ahead of the time that passed by less is the work of a time service.
 const LEAST_AHEAD: SignedDuration = SignedDuration::from_secs(30);
-/// How much time may lie between the last moment that was noted and a start. The moment is noted every [`NOTE_EVERY`].
+/// The time that may pass between the last moment that was noted and a start. The moment is noted every [`NOTE_EVERY`].
 const LEAST_GAP: SignedDuration = SignedDuration::from_mins(2);
-/// How often a running issuer notes the moment, so that a start knows how long nobody looked.
+/// How often a running issuer notes the moment, so that a start knows how long no issuer ran.
 pub const NOTE_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
 /// The clock does not show what it should.

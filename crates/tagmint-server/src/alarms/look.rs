@@ -23,7 +23,7 @@ pub(super) struct Lookout {
     app: Arc<App>,
     certificate: Option<Arc<dyn CertificateSource>>,
     folder: PathBuf,
-    /// When the first look could be, by the clock that nobody can set.
+    /// When the first look could be, by the monotonic clock.
     began: SignedDuration,
     /// The last look, by both clocks.
     last: Option<(Timestamp, SignedDuration)>,

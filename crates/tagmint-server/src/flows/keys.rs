@@ -116,7 +116,7 @@ impl KeyContext {
         Ok(followed(mark.steps + 1))
     }
 
-    /// Notes the moment now and then, so that a start sees whether the clock was set, or for how long nobody looked.
+    /// Notes the moment now and then, so that a start sees whether the clock was set, or how long no issuer ran.
     pub async fn note_clock(&self, followed: &FollowedClock) -> Result<(), KeysError> {
         if followed.at.now.duration_since(followed.noted) < NOTE_EVERY {
             return Ok(());
@@ -176,7 +176,7 @@ impl KeyContext {
         self.change(|keys| KeyRing(keys).withdraw(now, kid, compromised, &policy)).await
     }
 
-    /// A plan by hand must not be made among moments of a clock that was ahead. How long nobody looked is for the issuer to find out.
+    /// A plan by hand must not be made among moments of a clock that was ahead. How long no issuer ran is for the issuer to find out.
     async fn follow_clock_back(&self) -> Result<(), KeysError> {
         let mark = self.store.clock().mark().await?;
         if ClockJump::at_start(mark.seen_at, self.clock.now()).is_some_and(|jump| jump.is_back()) {

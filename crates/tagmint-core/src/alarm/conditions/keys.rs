@@ -47,7 +47,7 @@ fn lateness(keys: &KeysView, now: Timestamp) -> Option<(AlarmKind, String)> {
     let signing = KeyRing(&keys.states).signing(now)?;
     let planned = signing.schedule.active_at + policy.rotate_every;
     let slack = (policy.publish_ahead / 10).max(SignedDuration::from_hours(1));
-    // A next key has its moment, or a deadline where it waits for its witness, and begins by itself.
+    // A next key has its moment, or a deadline where it waits for its witness, and begins to sign then.
     let has_next = keys.states.iter().any(|key| key.schedule.phase(now) == KeyPhase::Next);
     if now > planned + slack && !has_next {
         let age = about(now.duration_since(signing.schedule.active_at));

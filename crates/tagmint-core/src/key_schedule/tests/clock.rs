@@ -92,7 +92,7 @@ fn a_withdrawn_key_stays_withdrawn_by_every_clock() {
     }
     ring.step(100 * DAY + 10, 10);
     assert_eq!(ring.phases(at(10)), [KeyPhase::Withdrawn, KeyPhase::Next]);
-    assert_eq!(ring.0[1].schedule.active_at, at(10 + 3620), "the successor's wait goes on where it was");
+    assert_eq!(ring.0[1].schedule.active_at, at(10 + 3620), "the successor's wait continues");
 }
 
 #[test]
