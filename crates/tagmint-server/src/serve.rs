@@ -160,6 +160,11 @@ impl Running {
     }
 }
 
+/// How much of a body a client of HTTP/2 may send before it is read, and of all bodies of a connection: as much as bodies have, and less than half
+/// of what may be said in vain, so that a body that is read late is not taken for that.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
+
 /// Bounds on what a connection may hold.
 fn http(limits: &Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
@@ -173,6 +178,8 @@ fn http(limits: &Limits) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .max_concurrent_streams(256)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(limits.idle_timeout / 2)
         .keep_alive_timeout(limits.header_timeout);
     builder
