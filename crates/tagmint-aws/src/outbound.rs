@@ -28,3 +28,21 @@ pub(crate) fn for_credentials(outbound: &Outbound) -> ProxyConfig {
     let proxy = outbound.https().and_then(|proxy| ProxyConfig::https(proxy.expose()).ok());
     proxy.map_or_else(ProxyConfig::disabled, |proxy| proxy.no_proxy(outbound.direct_for_others()))
 }
+
+#[cfg(test)]
+mod tests {
+    use tagmint_core::outbound::NoProxy;
+
+    use super::*;
+
+    #[test]
+    fn credentials_are_found_through_the_proxy_too() {
+        assert!(for_credentials(&Outbound::direct()).is_disabled());
+        let proxy = ProxyUrl::parse("http://proxy.example:3128").unwrap();
+        let outbound = Outbound::through(proxy, NoProxy::parse([".vpce.amazonaws.com"]).unwrap());
+        assert!(!for_credentials(&outbound).is_disabled());
+        let proxied = |url: &str| proxy_for(&outbound, url).is_some();
+        assert!(proxied("https://sts.eu-central-1.amazonaws.com"));
+        assert!(!proxied("https://x.sts.eu-central-1.vpce.amazonaws.com") && !proxied("http://127.0.0.1:9000"));
+    }
+}

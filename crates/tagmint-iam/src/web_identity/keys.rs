@@ -193,19 +193,21 @@ impl KeySet {
         let keys = document.get("keys").and_then(Value::as_array).ok_or("no array `keys`")?;
         let mut set = Self { rsa: KeysOfKind::default(), ec: KeysOfKind::default() };
         for key in keys.iter().filter_map(Value::as_object) {
-            let listed = match key.get("kty").and_then(Value::as_str) {
+            let of_kind = match key.get("kty").and_then(Value::as_str) {
                 Some("RSA") => &mut set.rsa,
                 Some("EC") => &mut set.ec,
                 _ => continue,
             };
-            listed.count += 1;
+            of_kind.count += 1;
             let kid = key.get("kid").and_then(Value::as_str);
             match (kid, read_key(key)) {
                 (Some(kid), Ok(key)) => {
-                    listed.by_kid.insert(kid.to_owned(), key);
+                    of_kind.by_kid.insert(kid.to_owned(), key);
                 }
-                (kid, Err(why)) => listed.not_used.push((kid.map(str::to_owned), why)),
-                (None, Ok(_)) => listed.not_used.push((None, "it has no `kid`, and STS finds keys by that".to_owned())),
+                (kid, Err(why)) => of_kind.not_used.push((kid.map(str::to_owned), why)),
+                (None, Ok(_)) => {
+                    of_kind.not_used.push((None, "it has no `kid`, and STS finds keys by that".to_owned()));
+                }
             }
         }
         Ok(set)

@@ -1,5 +1,6 @@
 //! The files that a configuration names: whether they are there, whether others can read them, whether they hold what they should.
 
+mod providers;
 mod tls;
 
 use std::{
@@ -17,19 +18,19 @@ use rustls::{
 use secrecy::SecretString;
 use serde::Serialize;
 use tagmint_core::{
-    federation::{InvalidKeySet, KeySet, Provider},
-    outbound::Outbound,
+    federation::InvalidKeySet,
     sealing::{MasterKey, SealingError},
     witness::{InvalidRanges, Networks},
 };
-use tagmint_server::{
-    settings::{KeySource, UpstreamSettings},
-    tls::TlsError,
-};
+use tagmint_server::tls::TlsError;
 use zeroize::Zeroizing;
 
-pub use self::tls::{certificate, private_authority, tls};
-use super::{AlarmSinkConfig, AlarmSinkKind, Config, ProviderConfig, SecretSource, Tls, WebhookUrl};
+use self::providers::{KEYS, TOKEN};
+pub use self::{
+    providers::upstreams,
+    tls::{certificate, private_authority, tls},
+};
+use super::{AlarmSinkConfig, AlarmSinkKind, Config, SecretSource, Tls, WebhookUrl};
 
 /// The permission bits of everybody but the owner.
 const GROUP_AND_OTHERS: u32 = 0o077;
@@ -46,13 +47,6 @@ const ACME_CA: &str = "the CA file of the ACME server";
 const EAB_KEY: &str = "the HMAC key file of the external account binding";
 /// A sink's certificates, in messages.
 const SINK_CA: &str = "the CA file of an alarm sink";
-/// A provider's certificates, in messages.
-const PROVIDER_CA: &str = "a provider's CA file";
-
-/// A provider's key set, in messages.
-const PROVIDER_KEYS: &str = "a provider's key set";
-/// The token that is shown to a provider, in messages.
-const PROVIDER_TOKEN: &str = "a provider's bearer token file";
 
 /// AWS's list of its networks, in messages.
 const AWS_NETWORKS: &str = "the list of AWS's networks";
@@ -122,7 +116,7 @@ pub enum FileError {
         file: PathBuf,
     },
     /// Not a key set.
-    #[error("{PROVIDER_KEYS} {} (`jwks_file`): {source}", file.display())]
+    #[error("{KEYS} {} (`jwks_file`): {source}", file.display())]
     KeySet {
         /// Where.
         file: PathBuf,
@@ -130,7 +124,7 @@ pub enum FileError {
         source: InvalidKeySet,
     },
     /// A key set of which no key can be used.
-    #[error("{PROVIDER_KEYS} {} (`jwks_file`) has no key that can be used{why}", file.display())]
+    #[error("{KEYS} {} (`jwks_file`) has no key that can be used{why}", file.display())]
     NoKeys {
         /// Where.
         file: PathBuf,
@@ -138,7 +132,7 @@ pub enum FileError {
         why: String,
     },
     /// Not a bearer token.
-    #[error("{PROVIDER_TOKEN} {} (`bearer_token_file`) does not hold one bearer token, and nothing else", .0.display())]
+    #[error("{TOKEN} {} (`bearer_token_file`) does not hold one bearer token, and nothing else", .0.display())]
     NoToken(PathBuf),
     /// It holds no URL that may be used. What it holds may be a secret.
     #[error("the file with a webhook's URL {} does not hold one URL that begins with `https://` (`http://` for a loopback host)", .0.display())]
@@ -204,19 +198,12 @@ pub fn inspect(config: &Config, credentials: Option<&Path>, now: Timestamp) -> V
         note("session backend CA", ca_file.display().to_string(), found);
     }
     for provider in &config.providers {
-        if let Some(ca_file) = &provider.ca_file {
-            let found = ca_bundle(PROVIDER_CA, ca_file).map(|_| "holds certificates");
-            note("provider CA", ca_file.display().to_string(), found);
-        }
-        if let KeySource::File(file) = &provider.source {
-            let (said, found) = match jwks(file) {
+        for (what, file, found) in providers::inspect(provider) {
+            let (said, found) = match found {
                 Ok(said) => (said, Ok(())),
                 Err(error) => (String::new(), Err(error)),
             };
-            note("provider keys", file.display().to_string(), found.map(|()| said.as_str()));
-        }
-        if let Some(file) = &provider.bearer_token_file {
-            note("provider token", file.display().to_string(), bearer_token(file).map(|()| "holds a bearer token"));
+            note(what, file.display().to_string(), found.map(|()| said.as_str()));
         }
     }
     if let Some(ca_file) = config.aws.as_ref().and_then(|aws| aws.ca_file.as_ref()) {
@@ -283,50 +270,6 @@ fn secret_file(what: &'static str, source: &SecretSource, credentials: Option<&P
             Ok(file)
         }
     }
-}
-
-/// The providers, with how their keys are fetched through this proxy: the files that they name are read.
-pub fn upstreams(config: &Config, outbound: &Outbound) -> Result<Vec<(Provider, UpstreamSettings)>, FileError> {
-    let upstream = |config: &ProviderConfig| {
-        if let KeySource::File(file) = &config.source {
-            jwks(file)?;
-        }
-        if let Some(file) = &config.bearer_token_file {
-            bearer_token(file)?;
-        }
-        let settings = UpstreamSettings {
-            source: config.source.clone(),
-            bearer_token_file: config.bearer_token_file.clone(),
-            outbound: outbound.clone(),
-            ca_pem: config.ca_file.as_deref().map(|file| ca_bundle(PROVIDER_CA, file)).transpose()?,
-            allow_private_addresses: config.allow_private_addresses,
-            refresh: config.refresh,
-            stale_after: config.stale_after,
-            unknown_key_interval: config.unknown_key_interval,
-        };
-        Ok((config.provider.clone(), settings))
-    };
-    config.providers.iter().map(upstream).collect()
-}
-
-/// Reads a provider's key set, and says what is in it.
-fn jwks(file: &Path) -> Result<String, FileError> {
-    let keys = KeySet::parse(&read(PROVIDER_KEYS, file)?)
-        .map_err(|source| FileError::KeySet { file: file.to_owned(), source })?;
-    let skipped: Vec<String> = keys.passed_over().iter().map(ToString::to_string).collect();
-    if keys.is_empty() {
-        let why = if skipped.is_empty() { String::new() } else { format!(": {}", skipped.join("; ")) };
-        return Err(FileError::NoKeys { file: file.to_owned(), why });
-    }
-    let held = format!("holds {} usable key{}", keys.len(), if keys.len() == 1 { "" } else { "s" });
-    Ok(if skipped.is_empty() { held } else { format!("{held}; skipped {}", skipped.join("; ")) })
-}
-
-/// Looks at the bearer token that is shown where a provider's keys are fetched.
-fn bearer_token(file: &Path) -> Result<(), FileError> {
-    let token = Zeroizing::new(read(PROVIDER_TOKEN, file)?);
-    let good = tagmint_server::upstream::fetch::bearer(&token).is_some();
-    if good { Ok(()) } else { Err(FileError::NoToken(file.to_owned())) }
 }
 
 /// Reads the PEM file with the certificates to trust at the session backend.
