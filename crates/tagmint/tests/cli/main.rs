@@ -12,3 +12,4 @@ mod monitoring;
 mod process;
 mod prove;
 mod serve;
+mod session_backend;
