@@ -56,8 +56,8 @@ StandardOutput=truncate:/run/figures
 /// The commands of docs/sweep.md that show node_exporter the figures, for root.
 fn shown_to_node_exporter() -> TestResult<String> {
     let page = fs::read_to_string(repository().join("docs/sweep.md"))?;
-    let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let block = blocks.into_iter().find(|block| block.contains("prometheus-node-exporter.service.d"));
+    let mut blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let block = blocks.find(|block| block.contains("prometheus-node-exporter.service.d"));
     Ok(format!("set -e\n{}", block.ok_or("docs/sweep.md has no such commands")?.replace("sudo ", "")))
 }
 
