@@ -43,7 +43,7 @@ cargo xtask COMMAND
 
   test [--fast] [STEP…]   every check and test; --fast: without system packages and slow tools,
                           under three minutes once built; STEP…: only these
-  bench [ARG…]            build the release binary and measure it; ARG… go to tagmint-bench
+  bench [ARG…]            build the packaged binary (profile dist) and measure it; ARG… go to tagmint-bench
   fuzz [--seconds N] [TARGET…]
                           replay the fuzz targets' inputs, then look for more, N seconds each (60)
   fuzz --input FILE TARGET
@@ -102,8 +102,8 @@ fn usage(problem: &str) -> ExitCode {
 
 /// Builds what is measured, then measures it.
 fn bench(workspace: &Workspace, args: &[&str]) -> Result<(), Failure> {
-    process::run(workspace.cargo(&["build", "--release", "--package", "tagmint"]))?;
-    let mut command = workspace.cargo(&["run", "--quiet", "--release", "--package", "tagmint-bench", "--"]);
+    process::run(workspace.cargo(&["build", "--profile", "dist", "--package", "tagmint"]))?;
+    let mut command = workspace.cargo(&["run", "--quiet", "--profile", "dist", "--package", "tagmint-bench", "--"]);
     command.args(args);
     process::run(command)
 }

@@ -88,9 +88,9 @@ pub(crate) fn run(workspace: &Workspace, job: &Job) -> Result<Notes, Failure> {
 
 /// Builds the program as it is released.
 fn build(workspace: &Workspace) -> Result<PathBuf, Failure> {
-    process::run(workspace.cargo(&["build", "--release", "--locked", "--package", "tagmint"]))?;
+    process::run(workspace.cargo(&["build", "--profile", "dist", "--locked", "--package", "tagmint"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.path("target"), PathBuf::from);
-    Ok(workspace.path("").join(target).join("release/tagmint"))
+    Ok(workspace.path("").join(target).join("dist/tagmint"))
 }
 
 /// Debian's name of this machine's architecture, such as `amd64`.

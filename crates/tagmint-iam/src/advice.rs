@@ -9,6 +9,8 @@ mod claims;
 mod diff;
 mod keys;
 mod known_keys;
+mod pins;
+mod placeholder;
 mod provider;
 mod request;
 mod subject;
@@ -32,6 +34,7 @@ use crate::{
     context::Context,
     partition,
     policy::{Policy, PrincipalElement, Principals},
+    provider::OidcProvider,
     service::ASSUME_WITH_WEB_IDENTITY,
     web_identity::{self, Check, Fetched, Report, Role, Verdict, WebIdentityRequest, World},
 };
@@ -81,7 +84,7 @@ pub struct Explanation {
     pub accepted: bool,
     /// What AWS says when it says no.
     pub error: Option<Refusal>,
-    /// The checks in AWS's order. The first one that failed has the fix.
+    /// The checks in AWS's order. What failed has its fix.
     pub checks: Vec<Check>,
     /// What was not checked, and what is unsafe although it passes.
     pub warnings: Vec<Warning>,
@@ -128,6 +131,18 @@ impl Question<'_> {
 
     /// Answers, with advice for the command that asks.
     pub fn explain_to(&self, asker: Asker) -> Explanation {
+        let account = self.account();
+        let Some(filled) = placeholder::fill(self, &account) else { return self.answer(asker) };
+        let access =
+            self.access.map(|access| AccessQuestion { bucket_policy: filled.bucket_policy.as_ref(), ..access });
+        let question =
+            Question { trust_policy: &filled.trust_policy, role_arn: filled.role_arn.as_deref(), access, ..*self };
+        let mut explanation = question.answer(asker);
+        explanation.warnings.push(filled.warning(&account));
+        explanation
+    }
+
+    fn answer(&self, asker: Asker) -> Explanation {
         let claims = Claims::read(self.token);
         let registered = self.registered(&claims);
         let provider = registered.provider.as_ref().ok().filter(|_| !self.provider_missing);
@@ -159,8 +174,8 @@ impl Question<'_> {
             error: report
                 .refusal()
                 .map(|error| Refusal { code: error.code.as_str().to_owned(), message: error.message.clone() }),
-            checks: self.checks(&report),
-            warnings: self.unchecked(&claims),
+            checks: self.checks(&report, provider, &claims, asker),
+            warnings: self.unchecked(&claims, provider),
             comparison: None,
         };
         self.advise(&mut explanation, &report, &registered, &claims, asker);
@@ -172,6 +187,7 @@ impl Question<'_> {
                 explanation.warnings.extend(keys::in_vain(ASSUME_WITH_WEB_IDENTITY, decision));
             }
             explanation.warnings.extend(version::warning("the trust policy", self.trust_policy));
+            explanation.warnings.extend(provider.iter().flat_map(|provider| pins::undone(&report.trust, provider)));
             if let Some(access) = &self.access {
                 access::explain(access, session, &mut explanation, asker);
             }
@@ -180,13 +196,14 @@ impl Question<'_> {
     }
 
     /// The verdict's checks, with each condition of a trust decision before the decision.
-    fn checks(&self, report: &Report) -> Vec<Check> {
+    fn checks(&self, report: &Report, provider: Option<&OidcProvider>, claims: &Claims, asker: Asker) -> Vec<Check> {
         let mut decisions = report.trust.iter();
         let mut checks = Vec::new();
         for check in &report.checks {
             let given = check.check == "request-session-name" && self.session_name() != SESSION_NAME;
             let put_in = PUT_IN.contains(&check.check) && !given && (check.passed || self.role_arn.is_none());
-            let unknown = check.check == "claim-audience" && check.passed && self.client_ids.is_empty();
+            let built_in = provider.is_some_and(OidcProvider::is_built_in);
+            let unknown = check.check == "claim-audience" && check.passed && self.client_ids.is_empty() && !built_in;
             if put_in || unknown {
                 continue;
             }
@@ -194,7 +211,7 @@ impl Question<'_> {
             if check.check.starts_with("trust-")
                 && let Some((action, decision)) = decisions.next()
             {
-                checks.extend(trust::condition_checks(self.trust_policy, action, decision));
+                checks.extend(trust::condition_checks(self.trust_policy, action, decision, provider, claims, asker));
                 check.actual = trust::outcome(decision);
             }
             checks.push(check);
@@ -231,20 +248,22 @@ impl Question<'_> {
         };
         let Some(advice) = advice else { return };
         explanation.comparison = advice.comparison;
-        // The conditions and principal before a failed trust decision have failed, too: the first failure has the fix.
+        // The conditions and the principal before a failed trust decision have failed, too, and have fixes of their own.
         for check in explanation.checks.iter_mut().filter(|check| !check.passed) {
-            check.fix = Some(advice.fix.clone());
+            if check.check == failed.check || check.fix.is_none() {
+                check.fix = Some(advice.fix.clone());
+            }
         }
     }
 
     /// What nobody told, and was taken as right.
-    fn unchecked(&self, claims: &Claims) -> Vec<Warning> {
+    fn unchecked(&self, claims: &Claims, provider: Option<&OidcProvider>) -> Vec<Warning> {
         let mut warnings = Vec::new();
         if matches!(self.jwks, Fetched::Unchecked) {
             let text = "the signature was not checked: the answer holds if STS finds the issuer's key and the signature is valid under it";
             warnings.push(Warning { id: "signature-not-checked", text: text.to_owned() });
         }
-        if self.client_ids.is_empty() {
+        if self.client_ids.is_empty() && !provider.is_some_and(OidcProvider::is_built_in) {
             let audience = claims.audience().unwrap_or("its audience");
             let text = format!(
                 "the audience was not checked: the answer holds if {audience:?} is a client id of the provider in IAM"

@@ -10,6 +10,8 @@
 //! | [`context`] | the keys and values that a request brings |
 //! | [`condition`] | one condition: every operator, with the reason for its outcome |
 //! | [`evaluate`] | policies against a request: allowed or not, by which statement |
+//! | [`aws_error`] | what AWS printed, its causes, and what to run next |
+//! | [`document`] | policies within what other programs print |
 //! | [`arn`] | Amazon Resource Names |
 //! | [`partition`] | AWS's partitions: ARNs, hosts, STS's audiences |
 //! | [`provider`] | IAM's OIDC providers: what can be registered, and how it is kept |
@@ -21,8 +23,10 @@
 
 pub mod advice;
 pub mod arn;
+pub mod aws_error;
 pub mod condition;
 pub mod context;
+pub mod document;
 pub mod evaluate;
 pub mod partition;
 pub mod pattern;

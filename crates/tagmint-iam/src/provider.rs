@@ -3,9 +3,13 @@
 //! Sources: the service model of IAM (limits) and recorded answers of IAM to `CreateOpenIDConnectProvider` and its neighbours (how URLs,
 //! client ids, thumbprints and tags are kept, and the words of refusals).
 
+mod built_in;
 mod registry;
 
-pub use self::registry::ProviderRegistry;
+pub use self::{
+    built_in::{AMAZON, COGNITO, FACEBOOK, GOOGLE},
+    registry::ProviderRegistry,
+};
 
 /// Longest issuer URL and client id (service model of IAM).
 pub const MAX_LEN: usize = 255;
@@ -26,6 +30,8 @@ pub struct OidcProvider {
     client_ids: Vec<String>,
     thumbprints: Vec<String>,
     tags: Vec<(String, String)>,
+    /// Whether AWS knows it without a registration.
+    built_in: bool,
 }
 
 /// What `CreateOpenIDConnectProvider` takes.
@@ -115,6 +121,7 @@ impl OidcProvider {
             client_ids: Vec::new(),
             thumbprints: thumbprints(&registration.thumbprints)?,
             tags: registration.tags,
+            built_in: false,
         };
         for client_id in &registration.client_ids {
             provider.add_client_id(client_id)?;

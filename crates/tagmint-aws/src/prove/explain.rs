@@ -95,9 +95,14 @@ impl<'a> Explainer<'a> {
     /// Why STS refused a token that it must accept.
     pub(super) async fn refused_token(&mut self, token: &Token, now: Timestamp) -> String {
         match self.explanation(token, now, true).await {
-            Err(why) => format!(
-                "{why}. `tagmint explain --token FILE --trust-policy FILE` tells why, with the trust policy in a file"
-            ),
+            Err(why) => {
+                let role = policies::role_name(&self.plan.role_arn).unwrap_or("NAME");
+                format!(
+                    "{why}. To find out why, with credentials that may read the role: tagmint explain --token FILE --role {} --fetch. Without: aws iam \
+                     get-role --role-name {role} >role.json, then tagmint explain --token FILE --trust-policy role.json --fetch",
+                    self.plan.role_arn
+                )
+            }
             Ok(Explanation { accepted: true, warnings, .. }) => {
                 let unsure: Vec<&str> = warnings
                     .iter()

@@ -61,6 +61,19 @@ impl Claims {
         self.text("azp").or(only)
     }
 
+    /// What stands in `aud`.
+    pub(super) fn audiences(&self) -> Vec<&str> {
+        match self.0.get("aud") {
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+            other => other.and_then(Value::as_str).into_iter().collect(),
+        }
+    }
+
+    /// Whether `aud` is a list, which is a multivalued key.
+    pub(super) fn has_several_audiences(&self) -> bool {
+        self.0.get("aud").is_some_and(Value::is_array)
+    }
+
     /// The keys of the session tags, in either form that STS takes.
     pub(super) fn tag_keys(&self) -> Vec<&str> {
         let nested = self.0.get(TAGS).and_then(|claim| claim.get("principal_tags")).and_then(Value::as_object);

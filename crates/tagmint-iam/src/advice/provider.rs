@@ -25,6 +25,9 @@ impl Registered {
         claims: &Claims,
     ) -> Self {
         let issuer = claims.text("iss").unwrap_or_default();
+        if let Some(provider) = Self::built_in(question, principals, issuer) {
+            return Self { url: provider.issuer(), provider: Ok(provider) };
+        }
         let of_policy = principals
             .iter()
             .filter_map(|principal| principal.split_once(":oidc-provider/"))
@@ -39,6 +42,21 @@ impl Registered {
         let registration = Registration { url: url.clone(), client_ids, ..Registration::default() };
         let register = if question.local { OidcProvider::register_local } else { OidcProvider::register };
         Self { provider: register(account, registration).map(|provider| provider.in_partition(partition)), url }
+    }
+
+    /// The provider that AWS knows without a registration: the trust policy names it by its host, and nothing says that it is registered.
+    fn built_in(question: &Question<'_>, principals: &[&str], issuer: &str) -> Option<OidcProvider> {
+        let registered = |principal: &&str| {
+            principal.split_once(":oidc-provider/").is_some_and(|(_, url)| issuer == format!("https://{url}"))
+        };
+        if question.provider_url.is_some() || principals.iter().any(registered) {
+            return None;
+        }
+        let named = principals.iter().filter_map(|principal| OidcProvider::built_in(principal));
+        // Of an access token nobody but the provider can tell whose it is.
+        let mut named =
+            named.filter(|provider| provider.takes(issuer) || issuer.is_empty() && provider.has_access_tokens());
+        named.next()
     }
 
     /// The check that IAM refused.

@@ -7,8 +7,12 @@ use super::{
     claims::Claims,
     diff::{Comparison, likeness},
     provider::advice_on_issuer,
+    trust,
 };
-use crate::{provider::OidcProvider, web_identity::LEEWAY_SECONDS};
+use crate::{
+    provider::{FACEBOOK, OidcProvider},
+    web_identity::LEEWAY_SECONDS,
+};
 
 /// Advice on a failed check of the token; none where the check's own is as good.
 pub(super) fn advice(check: &str, question: &Question<'_>, provider: &OidcProvider, claims: &Claims) -> Option<Advice> {
@@ -33,13 +37,20 @@ pub(super) fn advice(check: &str, question: &Question<'_>, provider: &OidcProvid
         }
         "claim-audience" => Some(audience(provider, claims)),
         "claim-roles" => roles(question, claims),
+        "token-form" if provider.has_access_tokens() => Some(access_token(provider)),
         _ => None,
     }
 }
 
 fn audience(provider: &OidcProvider, claims: &Claims) -> Advice {
     let Some(audience) = claims.audience() else {
-        let fix = "send one audience, or name the client in `azp`".to_owned();
+        let several = claims.audiences();
+        let fix = format!(
+            "the token is for {} audiences ({}) and has no `azp`; STS takes one: ask the issuer for a token with a single audience, or have it name \
+             the client in `azp`",
+            several.len(),
+            several.join(", ")
+        );
         return Advice { fix, comparison: None };
     };
     let nearest = provider.client_ids().iter().max_by_key(|id| likeness(id, audience));
@@ -51,12 +62,35 @@ fn audience(provider: &OidcProvider, claims: &Claims) -> Advice {
     };
     let source = if claims.has("azp") { " (from `azp`, which decides where it is there)" } else { "" };
     let other = nearest.map_or_else(String::new, |id| format!(", or ask the issuer for a token for {id:?}"));
+    let registered: Vec<&str> =
+        claims.audiences().into_iter().filter(|one| provider.client_ids().iter().any(|id| id == one)).collect();
+    if let (true, Some(both)) = (claims.has("azp") && !registered.is_empty(), trust::azp_conditions(provider, claims)) {
+        let fix = format!(
+            "the provider has the token's `aud` ({}) among its client ids, but the token has `azp` ({audience:?}), and then STS compares `azp` \
+             alone: register it, too (aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id \
+             {audience}), and bind both in the trust policy: {both}",
+            registered.join(", "),
+            provider.arn()
+        );
+        return Advice { fix, comparison };
+    }
     let fix = format!(
         "{hint}the audience {audience:?}{source} is no client id of the provider. Register it (aws iam \
          add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn {} --client-id {audience}){other}",
         provider.arn()
     );
     Advice { fix, comparison }
+}
+
+/// Tokens that STS has the provider check.
+fn access_token(provider: &OidcProvider) -> Advice {
+    let url = provider.url();
+    let user = if url == FACEBOOK { "id" } else { "user_id" };
+    let fix = format!(
+        "a token of {url} is an OAuth 2.0 access token, which nobody but the provider can check: call STS with --provider-id {url}; the trust \
+         policy then sees {url}:app_id and {url}:{user}"
+    );
+    Advice { fix, comparison: None }
 }
 
 fn roles(question: &Question<'_>, claims: &Claims) -> Option<Advice> {

@@ -1,7 +1,11 @@
 //! What to do about a trust policy that doesn't allow.
 
+mod azp;
 mod condition;
+mod nearest;
+mod principal;
 
+pub(super) use self::{azp::conditions as azp_conditions, nearest::names};
 use super::{
     Advice, Asker,
     claims::Claims,
@@ -9,10 +13,9 @@ use super::{
     keys, known_keys, request, version,
 };
 use crate::{
-    arn::Arn,
     condition::ConditionTrace,
     evaluate::{Decision, Outcome, StatementRef, StatementTrace},
-    policy::{Effect, Policy, Principals, Version},
+    policy::{ActionElement, Effect, Policy, Version},
     provider::OidcProvider,
     service::ASSUME_WITH_WEB_IDENTITY,
     web_identity::Check,
@@ -26,53 +29,62 @@ pub(super) fn place(at: &StatementRef) -> String {
     at.sid.as_ref().map_or_else(|| format!("statement {}", at.statement + 1), |sid| format!("statement {sid:?}"))
 }
 
-/// The statement that decided, or the one that came nearest to allowing: for what goes along with the assuming, one that lacks only its name.
-fn telling<'a>(action: &str, decision: &'a Decision) -> Option<&'a StatementTrace> {
-    if let Some(first) = decision.decisive.first() {
-        return decision.statements.iter().find(|statement| statement.at == *first);
+/// The statement that decided, or the one that is meant for the token.
+fn telling<'a>(
+    policy: &Policy,
+    action: &str,
+    decision: &'a Decision,
+    provider: Option<&OidcProvider>,
+) -> Option<&'a StatementTrace> {
+    match (decision.decisive.first(), provider) {
+        (Some(first), _) => decision.statements.iter().find(|statement| statement.at == *first),
+        (None, Some(provider)) => nearest::meant(policy, action, decision, provider),
+        (None, None) => None,
     }
-    let allows = decision.statements.iter().filter(|statement| statement.effect == Effect::Allow);
-    let lacks_only_the_name = |statement: &&StatementTrace| {
-        !statement.action
-            && statement.principal != Some(false)
-            && statement.conditions.iter().all(|condition| condition.passed)
-    };
-    if [TAG, SET_SOURCE_IDENTITY].contains(&action)
-        && let Some(statement) = allows.clone().find(lacks_only_the_name)
-    {
-        return Some(statement);
-    }
-    allows.min_by_key(|statement| {
-        let failed = statement.conditions.iter().filter(|condition| !condition.passed).count();
-        (!statement.action, statement.principal == Some(false), failed)
-    })
 }
 
-/// The conditions behind a decision, and the principal when it is the obstacle, each as a check.
-pub(super) fn condition_checks(policy: &Policy, action: &str, decision: &Decision) -> Vec<Check> {
-    let Some(statement) = telling(action, decision).filter(|statement| statement.action) else { return Vec::new() };
+/// The conditions behind a decision, and the principal when it is the obstacle, each as a check with its own fix.
+pub(super) fn condition_checks(
+    policy: &Policy,
+    action: &str,
+    decision: &Decision,
+    provider: Option<&OidcProvider>,
+    claims: &Claims,
+    asker: Asker,
+) -> Vec<Check> {
+    let telling = telling(policy, action, decision, provider).filter(|statement| statement.action);
+    let Some(statement) = telling else { return Vec::new() };
     let denies = decision.outcome == Outcome::ExplicitDeny;
-    let at = format!("{action}, {}", place(&statement.at));
+    let place = place(&statement.at);
+    let at = format!("{action}, {place}");
     let mut checks = Vec::new();
     if statement.principal == Some(false) {
-        let named = named_principals(policy, statement).join(", ");
+        let named = principal::named(policy, statement).join(", ");
         checks.push(Check {
             check: "trust-principal",
             passed: false,
             expected: format!("{at}: the provider is a principal"),
             actual: if named.is_empty() { "no federated principal".to_owned() } else { named },
-            fix: None,
+            fix: provider.map(|provider| principal::advice(policy, statement, &place, provider).fix),
         });
     }
     for condition in &statement.conditions {
         let wanted = format!("{} {} {}", condition.operator, condition.key, condition.expected.join(" | "));
+        // A true condition of a denial is what refuses.
+        let passed = condition.passed != denies;
+        let fix = provider.filter(|_| !passed).map(|provider| {
+            if denies {
+                denied(policy, decision, statement, action, provider.url(), asker).fix
+            } else {
+                literal(policy, condition).unwrap_or_else(|| condition::fix(condition, provider, claims, asker))
+            }
+        });
         checks.push(Check {
             check: "trust-condition",
-            // A true condition of a denial is what refuses.
-            passed: condition.passed != denies,
+            passed,
             expected: if denies { format!("{at}, which denies: not {wanted}") } else { format!("{at}: {wanted}") },
             actual: condition.actual.as_ref().map_or_else(|| "no such key".to_owned(), |values| values.join(" | ")),
-            fix: None,
+            fix,
         });
     }
     checks
@@ -93,25 +105,43 @@ pub(super) fn advice(
     claims: &Claims,
     asker: Asker,
 ) -> Advice {
-    let Some(statement) = telling(action, decision) else {
+    let Some(statement) = telling(policy, action, decision, Some(provider)) else {
         return plain(format!("the trust policy has no Allow statement: add one for {action} with {}", provider.arn()));
     };
     let at = place(&statement.at);
     if decision.outcome == Outcome::ExplicitDeny {
-        return denied(policy, statement, &at, action, provider.url(), asker);
+        return denied(policy, decision, statement, action, provider.url(), asker);
     }
     if !statement.action {
-        return missing_action(action, &at, claims, provider);
+        let element = policy.statements.get(statement.at.statement).map(|statement| &statement.action);
+        return missing_action(action, &at, element, claims, provider);
     }
+    let mut fixes = Vec::new();
+    let mut comparison = None;
     if statement.principal == Some(false) {
-        return principal(policy, statement, &at, provider);
+        let advice = principal::advice(policy, statement, &at, provider);
+        fixes.push(advice.fix);
+        comparison = advice.comparison;
     }
-    let Some(failed) = statement.conditions.iter().find(|condition| !condition.passed) else {
+    for failed in statement.conditions.iter().filter(|condition| !condition.passed) {
+        let fix = literal(policy, failed).unwrap_or_else(|| condition::fix(failed, provider, claims, asker));
+        if fixes.is_empty() {
+            comparison = compared(failed, &at);
+        }
+        if !fixes.contains(&fix) {
+            fixes.push(fix);
+        }
+    }
+    if fixes.is_empty() {
         return plain(format!("{at} does not apply; allow {action} to {}", provider.arn()));
-    };
-    let comparison = compared(failed, &at);
-    let fix = literal(policy, failed).unwrap_or_else(|| condition::fix(failed, provider, claims, asker));
-    Advice { fix, comparison }
+    }
+    let pinned = nearest::with_pins_of_their_own(policy, decision, provider, statement);
+    if let Some(other) = pinned.first() {
+        let fix =
+            format!("don't widen {at} instead: {} admits this subject on conditions of its own", place(&other.at));
+        fixes.push(fix);
+    }
+    Advice { fix: fixes.join("; and "), comparison }
 }
 
 /// That a variable of a condition is plain text in the policy's version.
@@ -125,80 +155,56 @@ fn plain(fix: String) -> Advice {
     Advice { fix, comparison: None }
 }
 
-fn missing_action(action: &str, at: &str, claims: &Claims, provider: &OidcProvider) -> Advice {
-    plain(match action {
-        TAG => format!(
+fn missing_action(
+    action: &str,
+    at: &str,
+    element: Option<&ActionElement>,
+    claims: &Claims,
+    provider: &OidcProvider,
+) -> Advice {
+    if element.is_some_and(|element| element.negated) {
+        return plain(format!(
+            "{at} has NotAction, which leaves {action} out and which IAM does not take in a trust policy: write \"Action\": {action:?}"
+        ));
+    }
+    let other = element
+        .into_iter()
+        .flat_map(|element| &element.names)
+        .find(|name| name.to_lowercase().starts_with("sts:assumerole"));
+    plain(match (action, other) {
+        (TAG, _) => format!(
             "the token carries session tags ({}), so the trust policy has to allow {TAG}, too: add it beside \
              sts:AssumeRoleWithWebIdentity in `Action` of {at}",
             claims.tag_keys().join(", ")
         ),
-        SET_SOURCE_IDENTITY => format!(
+        (SET_SOURCE_IDENTITY, _) => format!(
             "the token carries a source identity, so the trust policy has to allow {SET_SOURCE_IDENTITY}, too: add it beside \
              sts:AssumeRoleWithWebIdentity in `Action` of {at}"
         ),
-        other => format!("no statement names {other}: add an Allow statement for it with {}", provider.arn()),
+        (action, Some(other)) => format!(
+            "no statement names {action}: the nearest, {at}, names {other}, which is another call. Add an Allow statement for {action} with {}",
+            provider.arn()
+        ),
+        (other, _) => format!("no statement names {other}: add an Allow statement for it with {}", provider.arn()),
     })
 }
 
-fn named_principals(policy: &Policy, trace: &StatementTrace) -> Vec<String> {
-    let statement = policy.statements.get(trace.at.statement);
-    match statement.and_then(|statement| statement.principal.as_ref()).map(|element| &element.principals) {
-        Some(Principals::Listed { federated, aws, .. }) => federated.iter().chain(aws).cloned().collect(),
-        Some(Principals::Everyone) => vec!["*".to_owned()],
-        None => Vec::new(),
-    }
-}
-
-fn principal(policy: &Policy, statement: &StatementTrace, at: &str, provider: &OidcProvider) -> Advice {
-    let arn = provider.arn();
-    let named = named_principals(policy, statement);
-    let nearest = named.iter().filter(|name| name.starts_with("arn:")).max_by_key(|name| likeness(name, arn));
-    let Some(nearest) = nearest else {
-        return plain(format!(
-            "the principal of {at} does not admit tokens of an identity provider (`*` and AWS principals never do): write \
-             \"Principal\": {{\"Federated\": \"{arn}\"}}"
-        ));
-    };
-    let fix = if nearest.trim_end_matches('/') == arn.trim_end_matches('/') {
-        format!("the principal of {at} differs from the provider in a slash at the end: write {arn}")
-    } else if nearest.eq_ignore_ascii_case(arn) {
-        format!("the principal of {at} differs from the provider in letters' case, which counts: write {arn}")
-    } else if let Some((named, own)) = other_partition(nearest, arn) {
-        format!(
-            "the principal of {at} is in the partition {named}, the role in {own}, and a role trusts the providers of its own account only: write {arn}"
-        )
-    } else if is_of_another_account(nearest, arn) {
-        format!(
-            "the principal of {at} is another account's provider, and a role trusts the providers of its own account alone: register the issuer \
-             in the role's account and write {arn}"
-        )
-    } else {
-        format!("the principal of {at} is not the token's provider: write {arn}")
-    };
-    let comparison = Comparison::new(format!("Principal, {at}"), ("policy", nearest), ("provider", Some(arn)));
-    Advice { fix, comparison: Some(comparison) }
-}
-
-/// The partitions of two ARNs, where they differ in the partition alone.
-fn other_partition<'a>(named: &'a str, arn: &'a str) -> Option<(&'a str, &'a str)> {
-    let (named, arn) = (Arn::split(named)?, Arn::split(arn)?);
-    let differs = named.partition != arn.partition && Arn { partition: arn.partition, ..named } == arn;
-    differs.then_some((named.partition, arn.partition))
-}
-
-/// Whether two providers' ARNs differ in the account alone.
-fn is_of_another_account(named: &str, arn: &str) -> bool {
-    let (Some(named), Some(arn)) = (Arn::split(named), Arn::split(arn)) else { return false };
-    named.account != arn.account && named.resource == arn.resource
-}
-
 /// A denial, and the trap that a negated operator is true for a missing key.
-fn denied(policy: &Policy, statement: &StatementTrace, at: &str, action: &str, url: &str, asker: Asker) -> Advice {
+fn denied(
+    policy: &Policy,
+    decision: &Decision,
+    statement: &StatementTrace,
+    action: &str,
+    url: &str,
+    asker: Asker,
+) -> Advice {
+    let at = place(&statement.at);
     if let Some(fix) = statement.conditions.iter().find_map(|condition| literal(policy, condition)) {
         return plain(format!("{at} denies {action}: {fix}"));
     }
     let absent = |condition: &&ConditionTrace| condition.actual.is_none() && condition.operator.contains("Not");
-    if let Some(trap) = statement.conditions.iter().find(absent) {
+    let trap = statement.conditions.iter().find(absent);
+    if let Some(trap) = trap {
         if let Some(never) = keys::never(ASSUME_WITH_WEB_IDENTITY, &trap.key) {
             let instead = keys::instead(ASSUME_WITH_WEB_IDENTITY, &trap.key);
             return plain(format!(
@@ -218,17 +224,36 @@ fn denied(policy: &Policy, statement: &StatementTrace, at: &str, action: &str, u
             return plain(format!("{at} denies {action} to a request without {}; {advice}", trap.key));
         }
         return plain(format!(
-            "{at} denies {action}: its {} on {} is true for a request without the key, and this one has none. Where the key may be missing, \
-             add \"Null\": {{\"{}\": \"false\"}} to the denial; otherwise have the issuer set it",
+            "{at} denies {action}: its {} on {} is true for a request without the key, and this one has none. Have the issuer set it; only where \
+             requests without it are meant to pass, add \"Null\": {{\"{}\": \"false\"}} to the denial",
             trap.operator, trap.key, trap.key
         ));
     }
-    let decisive = statement.conditions.first();
-    let why = decisive.map_or_else(String::new, |condition| {
+    let found = |condition: &ConditionTrace| {
         let found = condition.actual.as_ref().map_or_else(|| "absent".to_owned(), |values| values.join(", "));
-        format!(" because {} is {found}", condition.key)
-    });
-    plain(format!("{at} denies {action}{why}. A denial wins over every Allow: change its conditions, or the token"))
+        let spared = if condition.operator.contains("Not") && condition.operator != "Null" {
+            format!(" and not {}", condition.expected.join(" or "))
+        } else {
+            String::new()
+        };
+        format!("{} is {found}{spared}", condition.key)
+    };
+    let reasons: Vec<String> = statement.conditions.iter().map(found).collect();
+    let mut why = if reasons.is_empty() { String::new() } else { format!(" because {}", reasons.join(" and ")) };
+    let written = policy.statements.get(statement.at.statement);
+    if written.is_some_and(|statement| statement.action.negated) {
+        why.push_str(" (its NotAction does not list the action)");
+    }
+    if written.and_then(|statement| statement.principal.as_ref()).is_some_and(|element| element.negated) {
+        why.push_str(" (its NotPrincipal does not list the provider)");
+    }
+    let others: Vec<String> = decision.decisive.iter().skip(1).map(place).collect();
+    let others = if others.is_empty() { String::new() } else { format!("; so does {}", others.join(" and ")) };
+    let allowed = decision.statements.iter().any(|trace| trace.effect == Effect::Allow && trace.applies);
+    let besides = if allowed { "" } else { " No statement allows it, either" };
+    plain(format!(
+        "{at} denies {action}{why}{others}. A denial wins over every Allow: change its conditions, or the token.{besides}"
+    ).trim_end_matches('.').to_owned())
 }
 
 /// The policy's value that is most like the request's, beside it.

@@ -13,7 +13,10 @@ use crate::provider::OidcProvider;
 /// Claims that a token has to have (recorded for `iss`, `sub`, `aud` and `exp`; `iat` by AWS's requirements of an ID token).
 const REQUIRED: [&str; 5] = ["iss", "sub", "aud", "exp", "iat"];
 
-/// Presence alone: `null` is present.
+/// Required claims that are texts: an empty one is refused by its name (recorded for an empty array as `aud`).
+const NOT_EMPTY: [&str; 3] = ["iss", "sub", "aud"];
+
+/// Presence: `null` is present, an empty text or list is not enough.
 pub(super) fn check_present(token: &Token<'_>, checks: &mut Checks) -> Result<(), StsError> {
     for name in REQUIRED {
         if !token.claims.contains_key(name) {
@@ -27,6 +30,16 @@ pub(super) fn check_present(token: &Token<'_>, checks: &mut Checks) -> Result<()
             ));
         }
     }
+    let says_nothing = |value: &Value| match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    };
+    if let Some(name) = NOT_EMPTY.into_iter().find(|name| token.claims.get(*name).is_some_and(says_nothing)) {
+        let fix = format!("have the issuer write a value into `{name}`");
+        let actual = format!("`{name}` is empty");
+        return Err(checks.fail("claim-presence", REQUIRED.join(", "), actual, fix, StsError::empty_claim(name)));
+    }
     checks.pass("claim-presence", REQUIRED.join(", "), "all present");
     Ok(())
 }
@@ -39,7 +52,7 @@ pub(super) fn check_issuer<'a>(
 ) -> Result<&'a OidcProvider, StsError> {
     let issuer = text("iss", token, checks)?;
     match provider {
-        Some(provider) if provider.issuer() == issuer => {
+        Some(provider) if provider.takes(&issuer) => {
             checks.pass("claim-issuer", provider.issuer(), issuer);
             Ok(provider)
         }
@@ -105,7 +118,11 @@ fn time(name: &'static str, token: &Token<'_>, checks: &mut Checks) -> Result<Op
     Ok(seconds)
 }
 
-/// The audience: `azp` where the token has one, otherwise the single `aud`; it has to be one of the provider's client ids.
+/// The audience: `azp` where the token has one, otherwise the single `aud`; it has to be one of the provider's client ids. A provider that AWS
+/// knows without a registration has none: its trust policy decides.
+///
+/// "Incorrect token audience" is what public reports have from 2022 to June 2026, for an `aud` and for an `azp` that is not registered. The
+/// recordings of September 2026 have "could not be validated" for two rows: an empty `azp`, and a payload whose second `aud` is not registered.
 pub(super) fn check_audience(
     token: &Token<'_>,
     provider: &OidcProvider,
@@ -125,13 +142,19 @@ pub(super) fn check_audience(
             _ => text("aud", token, checks)?,
         },
     };
+    if provider.is_built_in() {
+        checks.pass("claim-audience", "any: the trust policy decides", audience.clone());
+        return Ok(audience);
+    }
     let expected = format!("one of the provider's client ids: {}", provider.client_ids().join(", "));
     if provider.client_ids().contains(&audience) {
         checks.pass("claim-audience", expected, audience.clone());
         return Ok(audience);
     }
     let fix = "register the audience as a client id of the provider, or ask for a token with a registered one";
-    Err(checks.fail("claim-audience", expected, shown(&audience), fix, StsError::not_validated()))
+    let error =
+        if audience.is_empty() || token.repeats { StsError::not_validated() } else { StsError::wrong_audience() };
+    Err(checks.fail("claim-audience", expected, shown(&audience), fix, error))
 }
 
 /// The subject, of any length and type (recorded for one letter and for a number).

@@ -71,7 +71,22 @@ impl StsError {
         )
     }
 
-    /// The signature, the audience, and whatever STS doesn't say more about (recorded).
+    /// The audience is not one of the provider's client ids (public reports from 2022 to June 2026, of `aud` and of `azp`).
+    pub(super) fn wrong_audience() -> Self {
+        StsCode::InvalidIdentityToken.with("Incorrect token audience")
+    }
+
+    /// A claim that says nothing (recorded for an empty array as `aud`).
+    pub(super) fn empty_claim(name: &str) -> Self {
+        StsCode::InvalidIdentityToken.with(format!("Claim is not allowed to be empty: {name}"))
+    }
+
+    /// One of AWS's own claims in another form (recorded for `principal_tags` with plain strings).
+    pub(super) fn wrong_form(name: &str) -> Self {
+        StsCode::InvalidIdentityToken.with(format!("{name} passed in claim is not in correct format."))
+    }
+
+    /// The signature, an empty `azp`, and whatever STS doesn't say more about (recorded).
     pub(super) fn not_validated() -> Self {
         StsCode::InvalidIdentityToken.with(
             "The web identity token provided could not be validated. See the AssumeRoleWithWebIdentity documentation for requirements.",

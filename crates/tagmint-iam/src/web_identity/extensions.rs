@@ -13,6 +13,7 @@ use crate::arn::RoleArn;
 
 const TAGS: &str = "https://aws.amazon.com/tags";
 const SOURCE_IDENTITY: &str = "https://aws.amazon.com/source_identity";
+const PRINCIPAL_TAGS: &str = "principal_tags";
 const ROLES: &str = "https://aws.amazon.com/roles";
 
 /// A token's session tags, sorted by key, and the keys of the transitive ones.
@@ -25,10 +26,9 @@ pub(super) struct Tags {
 /// Reads session tags in either form of the IAM user guide ("Passing session tags using AssumeRoleWithWebIdentity"): the claim `…/tags`, whose
 /// values are lists of one, and flat claims `…/tags/principal_tags/KEY`, whose values are texts or such lists.
 pub(super) fn check_tags(token: &Token<'_>, checks: &mut Checks) -> Result<Tags, StsError> {
-    let tags = read_tags(token).map_err(|problem| {
-        // That plain texts in the nested form are refused is recorded, the words are not.
+    let tags = read_tags(token).map_err(|WrongForm { name, problem }| {
         let fix = r#"write {"principal_tags": {"KEY": ["value"]}, "transitive_tag_keys": ["KEY"]}"#;
-        checks.fail("claim-tags", "tags with lists of one value", problem, fix, StsError::not_validated())
+        checks.fail("claim-tags", "tags with lists of one value", problem, fix, StsError::wrong_form(name))
     })?;
     if let Err(problem) = within_limits(&tags) {
         // The words are those of public reports of refused tags.
@@ -43,30 +43,39 @@ pub(super) fn check_tags(token: &Token<'_>, checks: &mut Checks) -> Result<Tags,
     Ok(tags)
 }
 
-fn read_tags(token: &Token<'_>) -> Result<Tags, String> {
+/// What is in another form than AWS's: the name that STS gives it, and what is wrong.
+struct WrongForm {
+    name: &'static str,
+    problem: String,
+}
+
+/// `principal_tags` is recorded, the neighbours' names are put beside it.
+fn wrong(name: &'static str, problem: impl Into<String>) -> WrongForm {
+    WrongForm { name, problem: problem.into() }
+}
+
+fn read_tags(token: &Token<'_>) -> Result<Tags, WrongForm> {
     let mut tags = Tags::default();
     match token.claims.get(TAGS) {
         None | Some(Value::Null) => {}
         Some(Value::Object(claim)) => {
             if let Some(list) = claim.get("principal_tags").filter(|value| !value.is_null()) {
-                let list = list.as_object().ok_or("principal_tags is not an object")?;
+                let list = list.as_object().ok_or_else(|| wrong(PRINCIPAL_TAGS, "principal_tags is not an object"))?;
                 for (key, value) in list {
-                    let value =
-                        only_text(value).ok_or_else(|| format!("the value of {key:?} is not a list of one text"))?;
+                    let problem = || wrong(PRINCIPAL_TAGS, format!("the value of {key:?} is not a list of one text"));
+                    let value = only_text(value).ok_or_else(problem)?;
                     tags.tags.push((key.clone(), value.to_owned()));
                 }
             }
             tags.transitive = keys(claim.get("transitive_tag_keys"))?;
         }
-        Some(_) => return Err("the claim is not an object".to_owned()),
+        Some(_) => return Err(wrong(TAGS, "the claim is not an object")),
     }
     let flat = format!("{TAGS}/principal_tags/");
     for (name, value) in &token.claims {
         if let Some(key) = name.strip_prefix(&flat) {
-            let value = value
-                .as_str()
-                .or_else(|| only_text(value))
-                .ok_or_else(|| format!("the value of {key:?} is not a text"))?;
+            let problem = || wrong(PRINCIPAL_TAGS, format!("the value of {key:?} is not a text"));
+            let value = value.as_str().or_else(|| only_text(value)).ok_or_else(problem)?;
             tags.tags.push((key.to_owned(), value.to_owned()));
         }
     }
@@ -82,8 +91,8 @@ fn only_text(value: &Value) -> Option<&str> {
     }
 }
 
-fn keys(value: Option<&Value>) -> Result<Vec<String>, String> {
-    let problem = || "transitive_tag_keys is not a list of texts".to_owned();
+fn keys(value: Option<&Value>) -> Result<Vec<String>, WrongForm> {
+    let problem = || wrong("transitive_tag_keys", "transitive_tag_keys is not a list of texts");
     match value {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(key)) => Ok(vec![key.clone()]),
@@ -135,7 +144,8 @@ fn within_limits(tags: &Tags) -> Result<(), String> {
     }
 }
 
-/// The source identity: 2 to 64 of `[\w+=,.@-]` (service model of STS). The words of its refusal are not recorded.
+/// The source identity: 2 to 64 of `[\w+=,.@-]` (service model of STS). The words of its refusal are put beside those
+/// of tags.
 pub(super) fn check_source_identity(token: &Token<'_>, checks: &mut Checks) -> Result<Option<String>, StsError> {
     let expected = "2 to 64 of [\\w+=,.@-]";
     match token.claims.get(SOURCE_IDENTITY) {
@@ -147,7 +157,7 @@ pub(super) fn check_source_identity(token: &Token<'_>, checks: &mut Checks) -> R
         Some(value) => {
             let fix = "correct the source identity, or leave it out";
             let actual = shown(&value.to_string());
-            Err(checks.fail("claim-source-identity", expected, actual, fix, StsError::not_validated()))
+            Err(checks.fail("claim-source-identity", expected, actual, fix, StsError::wrong_form("source_identity")))
         }
     }
 }

@@ -75,7 +75,8 @@ pub(super) fn check_signature(token: &Token<'_>, jwks: Fetched<'_>, checks: &mut
         let fix = "make the key set reachable from AWS's side within five seconds";
         checks.fail("key-set", "a key set", problem, fix, StsError::no_key())
     })?;
-    checks.pass("key-set", "a key set", format!("{} RSA and {} EC keys", set.rsa.count, set.ec.count));
+    let found = format!("{} RSA and {} EC keys{}", set.rsa.count, set.ec.count, set.not_used());
+    checks.pass("key-set", "a key set", found);
     let kid = token.header_text("kid");
     let wanted = match kid {
         Some(kid) => format!("an {} key with kid {:?}", algorithm.kind(), shown(kid)),
@@ -152,6 +153,12 @@ impl Key {
             return Err("the key has key_ops, which STS doesn't verify with");
         }
         let message = token.signed.as_bytes();
+        // What STS makes of a weak key is not recorded. RFC 7518 §3.3 demands 2048 bits, and AWS's guide shows no smaller one.
+        if let PublicKey::Rsa { n, .. } = &self.public
+            && n.len() < 256
+        {
+            return Err("the key is RSA below 2048 bits, which RFC 7518 §3.3 forbids");
+        }
         let outcome = match (algorithm, &self.public) {
             (Algorithm::Rsa(parameters), PublicKey::Rsa { n, e }) => {
                 RsaPublicKeyComponents { n, e }.verify(parameters, message, &token.signature)
@@ -170,6 +177,8 @@ struct KeysOfKind {
     /// All keys of the kind, usable or not.
     count: usize,
     by_kid: BTreeMap<String, Key>,
+    /// Keys that are not found, by `kid` where they have one, and why.
+    not_used: Vec<(Option<String>, String)>,
 }
 
 struct KeySet {
@@ -190,11 +199,33 @@ impl KeySet {
                 _ => continue,
             };
             kind.count += 1;
-            if let (Some(kid), Some(key)) = (key.get("kid").and_then(Value::as_str), read_key(key)) {
-                kind.by_kid.insert(kid.to_owned(), key);
+            let kid = key.get("kid").and_then(Value::as_str);
+            match (kid, read_key(key)) {
+                (Some(kid), Ok(key)) => {
+                    kind.by_kid.insert(kid.to_owned(), key);
+                }
+                (kid, Err(why)) => kind.not_used.push((kid.map(str::to_owned), why)),
+                (None, Ok(_)) => kind.not_used.push((None, "it has no `kid`, and STS finds keys by that".to_owned())),
             }
         }
         Ok(set)
+    }
+
+    /// The keys that are not used, for people; empty where all are.
+    fn not_used(&self) -> String {
+        const SHOWN: usize = 5;
+        let all: Vec<_> = self.rsa.not_used.iter().chain(&self.ec.not_used).collect();
+        let named = all.iter().take(SHOWN).map(|(kid, why)| match kid {
+            Some(kid) => format!("{:?}: {}", shown(kid), shown(why)),
+            None => format!("one without kid: {}", shown(why)),
+        });
+        let named: Vec<String> = named.collect();
+        let more = all.len() - named.len();
+        match (named.as_slice(), more) {
+            ([], _) => String::new(),
+            (named, 0) => format!("; not used: {}", named.join("; ")),
+            (named, more) => format!("; not used: {}; and {more} more", named.join("; ")),
+        }
     }
 
     fn select(&self, algorithm: Algorithm, kid: Option<&str>) -> Result<&Key, String> {
@@ -209,7 +240,13 @@ impl KeySet {
             ));
         }
         match kid {
-            Some(kid) => of_kind.by_kid.get(kid).ok_or_else(|| "no such usable key".to_owned()),
+            Some(kid) => of_kind.by_kid.get(kid).ok_or_else(|| {
+                let named = of_kind.not_used.iter().find(|(known, _)| known.as_deref() == Some(kid));
+                named.map_or_else(
+                    || "no such usable key".to_owned(),
+                    |(_, why)| format!("the key with this kid is not used: {why}"),
+                )
+            }),
             None => match (self.rsa.by_kid.len() + self.ec.by_kid.len(), of_kind.by_kid.values().next()) {
                 (1, Some(only)) => Ok(only),
                 (number, _) => Err(format!("{number} usable keys with a kid")),
@@ -218,35 +255,45 @@ impl KeySet {
     }
 }
 
-/// A key that STS finds.
-fn read_key(entry: &Map<String, Value>) -> Option<Key> {
+/// A key that STS finds, or why it does not.
+fn read_key(entry: &Map<String, Value>) -> Result<Key, String> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
-    let bytes = |name: &str| BASE64_URL_SAFE_NO_PAD.decode(text(name)?).ok().map(stripped);
-    if entry.get("use").is_some_and(|usage| usage != "sig") {
-        return None;
+    let bytes = |name: &str| {
+        let text = text(name).ok_or_else(|| {
+            let alone = if entry.contains_key("x5c") { "; a certificate (`x5c`) alone is not read" } else { "" };
+            format!("it has no member `{name}`{alone}")
+        })?;
+        let decoded = BASE64_URL_SAFE_NO_PAD.decode(text);
+        decoded.map(stripped).map_err(|_| format!("its `{name}` is not base64url without padding (RFC 7518 §2)"))
+    };
+    if let Some(usage) = entry.get("use").filter(|usage| *usage != "sig") {
+        return Err(format!("its `use` is {usage}, not \"sig\""));
     }
     // Recorded for ["verify"]: found, but nothing verifies. Other operations say that the key isn't for signatures, as another `use` does.
     let with_operations = match entry.get("key_ops") {
         None => false,
         Some(Value::Array(operations)) if operations.iter().any(|operation| operation == "verify") => true,
-        Some(_) => return None,
+        Some(operations) => return Err(format!("its `key_ops` are {operations}, without \"verify\"")),
     };
-    let public = if text("kty")? == "RSA" {
+    let public = if text("kty") == Some("RSA") {
         PublicKey::Rsa { n: bytes("n")?, e: bytes("e")? }
     } else {
-        let name = text("crv")?;
-        let (curve, len) =
-            [("P-256", 32), ("P-384", 48), ("P-521", 66)].into_iter().find(|(curve, _)| *curve == name)?;
-        PublicKey::Ec { curve, point: point(&bytes("x")?, &bytes("y")?, len)? }
+        let name = text("crv").unwrap_or_default();
+        let curves = [("P-256", 32), ("P-384", 48), ("P-521", 66)];
+        let known = curves.into_iter().find(|(curve, _)| *curve == name);
+        let (curve, len) = known.ok_or_else(|| format!("its `crv` is {name:?}; P-256, P-384 and P-521 are used"))?;
+        let point = point(&bytes("x")?, &bytes("y")?, len);
+        PublicKey::Ec { curve, point: point.ok_or_else(|| format!("its coordinates are longer than {curve}'s"))? }
     };
     // A certificate has to be of the very key (recorded: one alone, or of another key, hides the key).
     if let Some(certificates) = entry.get("x5c") {
-        let certificate = certificates.as_array()?.first()?.as_str()?;
-        if x5c::public_key(&BASE64_STANDARD.decode(certificate).ok()?)? != public {
-            return None;
+        let first = certificates.as_array().and_then(|all| all.first()).and_then(Value::as_str);
+        let key = first.and_then(|first| x5c::public_key(&BASE64_STANDARD.decode(first).ok()?));
+        if key.as_ref() != Some(&public) {
+            return Err("its certificate (`x5c`) is not one of this key".to_owned());
         }
     }
-    Some(Key { public, with_operations })
+    Ok(Key { public, with_operations })
 }
 
 /// Big-endian numbers without leading zeros.

@@ -17,6 +17,8 @@ pub(super) struct Token<'a> {
     /// What the signature is over: the first two parts with their dot.
     pub(super) signed: &'a str,
     pub(super) signature: Vec<u8>,
+    /// Whether the payload says something twice.
+    pub(super) repeats: bool,
 }
 
 impl<'a> Token<'a> {
@@ -24,14 +26,17 @@ impl<'a> Token<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, &'static str> {
         let (signed, signature) = text.rsplit_once('.').ok_or("not three parts with dots between")?;
         let (header, payload) = signed.split_once('.').ok_or("not three parts with dots between")?;
+        let bytes = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part).ok();
         let object = |part: &str| -> Option<Map<String, Value>> {
-            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+            bytes(part).and_then(|bytes| serde_json::from_slice(&bytes).ok())
         };
         Ok(Self {
             header: object(header).ok_or("the header is not a JSON object in base64url")?,
             claims: object(payload).ok_or("the payload is not a JSON object in base64url")?,
             signed,
-            signature: BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| "the signature is not base64url")?,
+            signature: bytes(signature).ok_or("the signature is not base64url")?,
+            // The strict reader refuses nothing else that the one above takes.
+            repeats: bytes(payload).is_some_and(|bytes| tagmint_core::json::parse(&bytes).is_err()),
         })
     }
 

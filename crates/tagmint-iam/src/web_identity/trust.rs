@@ -14,7 +14,7 @@ use crate::{
     arn::{Arn, RoleArn},
     context::Context,
     evaluate::{self, Caller, Decision, Outcome, Request},
-    provider::OidcProvider,
+    provider::{AMAZON, FACEBOOK, OidcProvider},
 };
 
 const ASSUME: &str = "sts:AssumeRoleWithWebIdentity";
@@ -56,13 +56,14 @@ impl Bearer<'_> {
             .with("aws:EpochTime", self.now.as_second().to_string())
             .with(&format!("{url}:sub"), self.subject)
             .with(&format!("{url}:aud"), self.audience);
+        context = self.with_providers_keys(context);
         // The guide: the key is in every request's context.
         if let Some(arn) = Arn::split(provider) {
             context = context.with("aws:PrincipalAccount", arn.account);
         }
-        let has_azp = self.token.claims.get("azp").is_some_and(|azp| !azp.is_null());
-        if has_azp && let Some(other) = self.token.claims.get("aud") {
-            context = with_claim(context, &format!("{url}:oaud"), other);
+        // The guide: without `azp` it equals `aud`; with `azp`, which is `aud` then, it is what the token has as `aud`.
+        if let Some(audience) = self.token.claims.get("aud") {
+            context = with_claim(context, &format!("{url}:oaud"), audience);
         }
         let claims = COMMON_CLAIMS.iter().chain(provider_keys::of(url));
         for name in claims {
@@ -83,6 +84,23 @@ impl Bearer<'_> {
             context = context.with("sts:SourceIdentity", source_identity);
         }
         context
+    }
+
+    /// The keys of providers whose tokens are no OIDC tokens (guide): the application and the user.
+    fn with_providers_keys(&self, context: Context) -> Context {
+        let user = match self.provider.url() {
+            AMAZON => "user_id",
+            FACEBOOK => "id",
+            _ => return context,
+        };
+        if !self.provider.is_built_in() {
+            return context;
+        }
+        let url = self.provider.url();
+        let claim = |name: &str| self.token.claims.get(name).map(|value| ClaimText(value).to_string());
+        let application = claim("app_id").unwrap_or_else(|| self.audience.to_owned());
+        let id = claim("user_id").unwrap_or_else(|| self.subject.to_owned());
+        context.with(&format!("{url}:app_id"), application).with(&format!("{url}:{user}"), id)
     }
 }
 

@@ -3,12 +3,17 @@
 use serde_json::{Value, json};
 
 use crate::{
-    NOT_VALIDATED, SOURCE_IDENTITY, TAGS, accepted, all,
+    SOURCE_IDENTITY, TAGS, accepted, all,
     case::{Case, ROLE_ARN, provider_arn},
     refused,
 };
 
 const ROLES: &str = "https://aws.amazon.com/roles";
+
+/// Recorded for `principal_tags`.
+fn wrong(name: &str) -> String {
+    format!("InvalidIdentityToken: {name} passed in claim is not in correct format.")
+}
 
 #[test]
 fn tags() {
@@ -17,9 +22,25 @@ fn tags() {
     let many = |count: usize| (0..count).map(|index| (format!("k{index}"), json!(["v"]))).collect::<Value>();
     all([
         ("guide: nested", nested(json!({"Team": ["a"]})), accepted()),
-        ("recorded: plain texts, words not recorded", nested(json!({"Team": "a"})), refused(NOT_VALIDATED)),
-        ("two values", nested(json!({"Team": ["a", "b"]})), refused(NOT_VALIDATED)),
-        ("no object", Case::new().claim(TAGS, json!("Team=a")), refused(NOT_VALIDATED)),
+        ("recorded: plain texts", nested(json!({"Team": "a"})), wrong("principal_tags")),
+        ("two values", nested(json!({"Team": ["a", "b"]})), wrong("principal_tags")),
+        ("no value", nested(json!({"Team": []})), wrong("principal_tags")),
+        ("a number", nested(json!({"Team": [1]})), wrong("principal_tags")),
+        ("null", nested(json!({"Team": null})), wrong("principal_tags")),
+        ("a list of pairs", nested(json!([{"Key": "Team", "Value": "a"}])), wrong("principal_tags")),
+        ("no object", Case::new().claim(TAGS, json!("Team=a")), wrong(TAGS)),
+        (
+            "flat, a number",
+            Case::new().claim(&format!("{TAGS}/principal_tags/Team"), json!(1)),
+            wrong("principal_tags"),
+        ),
+        ("not a list", Case::new().claim(TAGS, json!({"transitive_tag_keys": {"a": 1}})), wrong("transitive_tag_keys")),
+        ("not of texts", Case::new().claim(TAGS, json!({"transitive_tag_keys": [1]})), wrong("transitive_tag_keys")),
+        (
+            "flat, not a list",
+            Case::new().claim(&format!("{TAGS}/transitive_tag_keys"), json!(1)),
+            wrong("transitive_tag_keys"),
+        ),
         ("guide: flat", Case::new().claim(&format!("{TAGS}/principal_tags/Team"), json!("a")), accepted()),
         ("guide: 50", nested(many(50)), accepted()),
         ("guide: 50", nested(many(51)), refused(invalid)),
@@ -56,7 +77,7 @@ fn source_identity() {
     for bad in [json!("a"), json!("a b"), json!(1), json!("x".repeat(65))] {
         assert_eq!(
             Case::new().claim(SOURCE_IDENTITY, bad.clone()).answer(),
-            NOT_VALIDATED,
+            wrong("source_identity"),
             "model, words not recorded: {bad}"
         );
     }

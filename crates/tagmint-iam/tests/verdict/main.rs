@@ -21,6 +21,7 @@ const NOT_VALIDATED: &str = "InvalidIdentityToken: The web identity token provid
 const NO_KEY: &str = "InvalidIdentityToken: Couldn't retrieve verification key from your identity provider,  please reference AssumeRoleWithWebIdentity \
      documentation for requirements";
 const NOT_A_JWT: &str = "InvalidIdentityToken: The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)";
+const WRONG_AUDIENCE: &str = "InvalidIdentityToken: Incorrect token audience";
 const DENIED: &str = "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity";
 const STUMBLED: &str = "InternalFailure: Unknown error validating third-party token";
 const BAD_TIME: &str = "InvalidIdentityToken: Invalid timestamp in token claims.";
@@ -175,15 +176,36 @@ fn audience() {
         ("recorded: two", aud(json!(["client-a", "client-b"])), refused(two)),
         ("recorded: azp decides", aud(json!(["x", "y"])).claim("azp", json!("client-b")), accepted()),
         ("recorded: azp over aud", aud(json!("x")).claim("azp", json!("client-b")), accepted()),
-        ("azp over aud", Case::new().claim("azp", json!("x")), refused(NOT_VALIDATED)),
+        ("public reports: azp over aud", Case::new().claim("azp", json!("x")), refused(WRONG_AUDIENCE)),
         ("recorded: azp empty", Case::new().claim("azp", json!("")), refused(NOT_VALIDATED)),
-        ("recorded: none registered", aud(json!("x")), refused(NOT_VALIDATED)),
-        ("none at all", aud(json!([])), refused(NOT_VALIDATED)),
+        ("public reports: not registered", aud(json!("x")), refused(WRONG_AUDIENCE)),
+        ("public reports: not registered", aud(json!(["x"])), refused(WRONG_AUDIENCE)),
+        ("a number that is not registered", aud(json!(1)), refused(WRONG_AUDIENCE)),
+        ("letters' case counts", aud(json!("Client-A")), refused(WRONG_AUDIENCE)),
         ("recorded: the last of two members", Case::new().raw(r#""aud":"x""#), refused(NOT_VALIDATED)),
         ("recorded: equal members", Case::new().raw(r#""aud":"client-a""#), accepted()),
     ]);
     let session = aud(json!("x")).claim("azp", json!("client-b")).session();
     assert_eq!(session.audience, "client-b");
+}
+
+#[test]
+fn empty_claims_are_refused_by_their_names() {
+    let empty = |name: &str| format!("InvalidIdentityToken: Claim is not allowed to be empty: {name}");
+    all([
+        ("recorded", Case::new().claim("aud", json!([])), empty("aud")),
+        ("put beside it", Case::new().claim("aud", json!("")), empty("aud")),
+        ("put beside it", Case::new().claim("sub", json!("")), empty("sub")),
+        ("put beside it", Case::new().claim("sub", json!([])), empty("sub")),
+        ("put beside it", Case::new().claim("iss", json!("")), empty("iss")),
+        ("put beside it, with azp", Case::new().claim("aud", json!([])).claim("azp", json!("client-a")), empty("aud")),
+        (
+            "missing comes first",
+            Case::new().claim("aud", json!([])).without("exp"),
+            refused("InvalidIdentityToken: Missing a required claim: exp"),
+        ),
+        ("times have words of their own", Case::new().claim("exp", json!("")), refused(BAD_TIME)),
+    ]);
 }
 
 #[test]

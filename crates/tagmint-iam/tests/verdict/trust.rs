@@ -24,7 +24,8 @@ fn the_keys_of_the_trust_policy() {
         ("recorded", json!({"Bool": {"sts:RoleAuthorizedByIdp": "false"}}), true),
         ("guide", json!({"StringEquals": {"issuer.example.test:SUB": "subject"}}), true),
         ("guide", json!({"StringLike": {"issuer.example.test:aud": "client-?"}}), true),
-        ("guide", json!({"Null": {"issuer.example.test:oaud": "true"}}), true),
+        ("guide: equals aud without azp", json!({"StringEquals": {"issuer.example.test:oaud": "client-a"}}), true),
+        ("guide: equals aud without azp", json!({"Null": {"issuer.example.test:oaud": "true"}}), false),
         ("guide", json!({"StringEquals": {"issuer.example.test:email": "a@b"}}), true),
         ("guide: other claims are no keys", json!({"Null": {"issuer.example.test:repository": "true"}}), true),
         ("guide", json!({"StringEquals": {"sts:RoleSessionName": "probe"}}), true),
@@ -46,6 +47,28 @@ fn the_keys_of_the_trust_policy() {
             .claim(SOURCE_IDENTITY, json!("mnt_1"))
             .trust(&condition);
         assert_eq!(case.answer(), if expected { "" } else { DENIED }, "{source}: {condition}");
+    }
+}
+
+/// The guide: with `azp` it is the key `aud`, and the token's own audience is `oaud`.
+#[test]
+fn the_keys_of_an_authorized_party() {
+    let one = json!("account");
+    let several = json!(["account", "other"]);
+    for (aud, condition, expected) in [
+        (
+            &one,
+            json!({"StringEquals": {"issuer.example.test:aud": "client-b", "issuer.example.test:oaud": "account"}}),
+            true,
+        ),
+        (&one, json!({"StringEquals": {"issuer.example.test:aud": "account"}}), false),
+        (&one, json!({"StringEquals": {"issuer.example.test:oaud": "client-b"}}), false),
+        (&several, json!({"ForAnyValue:StringEquals": {"issuer.example.test:oaud": "other"}}), true),
+        (&several, json!({"ForAllValues:StringEquals": {"issuer.example.test:oaud": ["account"]}}), false),
+        (&several, json!({"StringEquals": {"issuer.example.test:aud": "client-b"}}), true),
+    ] {
+        let case = Case::new().claim("aud", aud.clone()).claim("azp", json!("client-b")).trust(&condition);
+        assert_eq!(case.answer(), if expected { "" } else { DENIED }, "{aud} {condition}");
     }
 }
 

@@ -10,11 +10,12 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{
         HeaderValue, Method,
-        header::{ALLOW, CONTENT_LENGTH},
+        header::{ALLOW, CONTENT_LENGTH, DATE},
     },
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use tagmint_core::id::RequestId;
 use tokio::time::Instant;
 
@@ -79,11 +80,21 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID_HEADER, value);
     }
+    // The one that hyper would add stays at the latest moment that its thread has seen, however far the clock is set back.
+    if let Some(date) = http_date(app.clock.now()) {
+        response.headers_mut().insert(DATE, date);
+    }
     let status = response.status().as_u16();
     let took = started.elapsed();
     app.figures.request(route, status, took);
     log(&method, route, status, took, id, remote);
     response
+}
+
+/// A moment as HTTP headers have it (RFC 9110 §5.6.7).
+fn http_date(now: Timestamp) -> Option<HeaderValue> {
+    let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&now).ok()?;
+    HeaderValue::from_str(&text).ok()
 }
 
 /// What is refused before a handler sees it: too many requests of an address, a body that says itself that it is too large.

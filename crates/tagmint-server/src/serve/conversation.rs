@@ -152,7 +152,10 @@ impl Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let version = request.version();
         let asked = self.place.asked(version == Version::HTTP_2);
-        let waits = request.headers().get(EXPECT).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        // In HTTP/2 nobody is told to go on: a client that has waited for long enough sends.
+        let expects =
+            || request.headers().get(EXPECT).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        let waits = version < Version::HTTP_2 && expects();
         let arriving = |body: Incoming| {
             if body.is_end_stream() {
                 asked.is_whole();

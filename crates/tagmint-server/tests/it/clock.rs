@@ -9,7 +9,7 @@ use tagmint_core::{
     clock::Clock,
 };
 use tagmint_server::alarms::{AlarmParts, Alarms};
-use tagmint_store::{Allowance, Claim, CredentialFilter, TokenUse};
+use tagmint_store::{Allowance, Claim, CredentialFilter, Exhausted, TokenUse};
 use tagmint_testkit::clock::MockClock;
 
 use crate::issuer::{Setup, TestIssuer};
@@ -215,6 +215,7 @@ fn ci_token(clock: &MockClock) -> TokenUse {
         keep_until: clock.now() + MINUTE * 11,
         now: clock.now(),
         request_hash: "sts".to_owned(),
+        network: "192.0.2.0/24".to_owned(),
         allowance: Allowance::ONCE,
     }
 }
@@ -225,7 +226,7 @@ async fn a_start_with_a_clock_ahead_forgets_no_used_token_and_no_session() {
     let session = issuer.open_session().await;
     let token = ci_token(&issuer.clock);
     assert_eq!(issuer.store.used_tokens().claim(&token).await.unwrap(), Claim::First);
-    let spent = Claim::Spent { first_used_at: token.now };
+    let spent = Claim::Spent { first_used_at: token.now, why: Exhausted::UsedUp };
     for ahead in [HOUR * 2, DAY * 40] {
         let ahead = restarted(&issuer, MockClock::new(issuer.clock.now() + ahead)).await;
         for _ in 0..4 {
@@ -257,6 +258,21 @@ async fn look(issuer: &TestIssuer) -> Vec<(AlarmKind, String)> {
     let parts = AlarmParts { policy: NoticePolicy::default(), sinks: vec![], certificate: None, folder };
     let seen = Alarms::new(Arc::clone(&issuer.app), parts).look().await;
     seen.into_iter().map(|alarm| (alarm.kind, alarm.text)).collect()
+}
+
+#[tokio::test]
+async fn the_date_of_an_answer_is_what_the_clock_shows() {
+    let issuer = TestIssuer::start().await;
+    for (by, date) in [
+        (0, "Mon, 21 Sep 2026 14:13:20 GMT"),
+        (40, "Sat, 31 Oct 2026 14:13:20 GMT"),
+        (-40, "Mon, 21 Sep 2026 14:13:20 GMT"),
+    ] {
+        issuer.clock.step(DAY * by);
+        for path in ["/.well-known/jwks.json", "/nowhere"] {
+            assert_eq!(issuer.get(path).await.header("date"), date, "{path}");
+        }
+    }
 }
 
 #[tokio::test]

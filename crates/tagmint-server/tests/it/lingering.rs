@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
+use futures::StreamExt;
 use hyper::body::Frame;
 use rustls::version::TLS13;
 use tokio::{
@@ -135,6 +136,35 @@ async fn http2_gets_its_413_and_keeps_its_connection() {
     let answer = timeout(Duration::from_secs(30), request.send()).await.expect("it answers").unwrap();
     assert_eq!(answer.status(), 413);
     assert_eq!(client.get(url(&served, "/livez")).send().await.unwrap().status(), 200);
+    served.running.shutdown().await;
+}
+
+/// curl waits for a second to be told to go on, then sends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http2_may_send_after_it_was_answered() {
+    let served = start(limits()).await;
+    let admin = served.running.admin_address().tcp().unwrap();
+    let answered = async move {
+        let figures = format!("http://{admin}/metrics");
+        loop {
+            let text = reqwest::get(&figures).await.unwrap().text().await.unwrap();
+            if text.contains(r#"tagmint_http_requests_total{route="/v1/sessions",status="4xx"} 1"#) {
+                return;
+            }
+        }
+    };
+    let frame = |_| std::io::Result::Ok(Frame::data(Bytes::from(vec![b' '; 64 << 10])));
+    let body = futures::stream::once(answered)
+        .map(|()| std::io::Result::Ok(Frame::data(Bytes::new())))
+        .chain(futures::stream::iter((0..64).map(frame)));
+    let request = client(&served.certificates.ca_pem)
+        .post(url(&served, "/v1/sessions"))
+        .header("expect", "100-continue")
+        .header("content-length", HUGE)
+        .body(reqwest::Body::wrap(http_body_util::StreamBody::new(body)));
+    let answer = timeout(Duration::from_secs(30), request.send()).await.expect("it answers").unwrap();
+    assert_eq!((answer.version(), answer.status().as_u16()), (reqwest::Version::HTTP_2, 413));
+    assert!(answer.text().await.unwrap().contains("body-too-large"));
     served.running.shutdown().await;
 }
 

@@ -65,6 +65,7 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
     };
     let backend = config.session_backend.as_ref().map(|backend| backend.url.as_str());
     let providers: Vec<_> = config.providers.iter().map(provider_as_json).collect();
+    let outbound = compose::outbound(config)?.to_string();
     let private_authority = if config_only { None } else { files::private_authority(config, now) };
     let warnings: Vec<&String> = config.warnings.iter().chain(&private_authority).chain(&unfinished).collect();
     let data = json!({
@@ -77,6 +78,7 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
         "tls": tls,
         "session_backend": backend,
         "providers": providers,
+        "outbound": outbound,
         "algorithm": rotation.algorithm,
         "rules": config.rule_notes,
         "rule_warnings": config.rules.warnings(),
@@ -91,6 +93,7 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
             row("listens on", format!("{} (tls: {tls}), admin {}", config.public, config.admin)),
             row("session backend", backend.unwrap_or("none").to_owned()),
             row("providers", provider_names(config)),
+            row("own requests go", outbound.clone()),
             row(
                 "keys",
                 format!(

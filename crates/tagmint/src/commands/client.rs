@@ -5,6 +5,7 @@ pub mod credentials;
 pub mod env;
 pub mod exec;
 mod issuer;
+mod next;
 mod proof;
 mod session;
 pub(crate) mod token;

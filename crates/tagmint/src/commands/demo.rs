@@ -283,10 +283,10 @@ async fn ledger(local: &LocalIssuer, mint_id: &str) -> Result<String, String> {
     let rows = ledger.page(&tagmint_store::LedgerQuery::default(), 1_000).await.map_err(|error| message(&error))?;
     let count = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
     let (mints, refusals) = (count("minted"), count("refused"));
-    // Three tokens were handed out; two requests of the session, one of the bearer and one after the revocation were refused.
-    if (mints, refusals) != (3, 4) || report.rows != 7 || !rows.iter().any(|row| row.entry_id == mint_id) {
+    // Three tokens were handed out; an auth token, two requests of the session, one of the bearer and one after the revocation were refused.
+    if (mints, refusals) != (3, 5) || report.rows != 8 || !rows.iter().any(|row| row.entry_id == mint_id) {
         return Err(format!(
-            "{mints} mints and {refusals} refusals in {} rows, where 3 and 4 were expected",
+            "{mints} mints and {refusals} refusals in {} rows, where 3 and 5 were expected",
             report.rows
         ));
     }

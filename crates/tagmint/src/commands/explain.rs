@@ -2,6 +2,7 @@
 
 mod args;
 mod aws;
+mod error;
 mod text;
 
 use std::path::Path;
@@ -10,7 +11,8 @@ use tagmint_aws::documents;
 use tagmint_core::clock::{Clock, SystemClock};
 use tagmint_iam::{
     advice::{AccessQuestion, ContextError, Question, check_context},
-    policy::{Kind, Policy},
+    document::{self, Found},
+    policy::Kind,
     web_identity::Fetched,
 };
 
@@ -26,11 +28,15 @@ pub async fn run(args: ExplainArgs, output: Output) -> Result<(), CliError> {
             "`explain` takes options alone; pass the token by --token FILE, or - for stdin".to_owned(),
         ));
     }
+    if let Some(text) = &args.error {
+        return error::run(text, output);
+    }
     check_context(args.action.as_deref(), &args.context).map_err(|error| match error {
         ContextError::Action { .. } => CliError::Usage(format!("--action: {error}")),
         _ => CliError::Usage(format!("--context {error}")),
     })?;
-    let token = input::token("--token", &args.token)?;
+    let Some(file) = &args.token else { return Err(CliError::Usage("give --token FILE".to_owned())) };
+    let token = input::token_as_saved("--token", file)?;
     let mut known = Known::from_files(&args)?;
     if let Some(role) = &args.role {
         known.complete(&args, role, &token, output).await?;
@@ -48,7 +54,7 @@ pub async fn run(args: ExplainArgs, output: Output) -> Result<(), CliError> {
     let mut question = Question {
         token: &token,
         trust_policy,
-        role_arn: args.role.as_deref().or(args.role_arn.as_deref()),
+        role_arn: args.role.as_deref().or(args.role_arn.as_deref()).or(known.role_arn.as_deref()),
         provider_url: known.provider_url.as_deref(),
         local: args.localaws || known.local,
         provider_missing: known.provider_missing,
@@ -60,7 +66,7 @@ pub async fn run(args: ExplainArgs, output: Output) -> Result<(), CliError> {
         access,
     };
     let jwks = match &args.jwks {
-        Some(file) => Some(input::file("the key set", file)?),
+        Some(file) => Some(read_text("the key set", file)?.into_bytes()),
         None => None,
     };
     let documents = match question.issuer().filter(|_| args.fetch) {
@@ -89,10 +95,22 @@ pub async fn run(args: ExplainArgs, output: Output) -> Result<(), CliError> {
     }
 }
 
-fn read_policy(kind: Kind, what: &'static str, file: &Path) -> Result<Policy, CliError> {
-    let failed = |error: String| CliError::Refused(format!("{what} {}: {error}", file.display()));
-    let text = String::from_utf8(input::file(what, file)?).map_err(|_| failed("not UTF-8".to_owned()))?;
-    Policy::parse_as(kind, &text).map_err(|error| failed(error.to_string()))
+/// A policy, and what stood around it. `role` is the ARN of the role whose policy is wanted.
+fn read_policy(kind: Kind, what: &'static str, file: &Path, role: Option<&str>) -> Result<Found, CliError> {
+    let found = document::policy(kind, &input::file(what, file)?, role);
+    found.map_err(|error| CliError::Refused(format!("{what} {}: {error}", file.display())))
+}
+
+fn read_provider(file: &Path) -> Result<document::Provider, CliError> {
+    let what = "the provider";
+    let found = document::provider(&input::file(what, file)?);
+    found.map_err(|error| CliError::Refused(format!("{what} {}: {error}", file.display())))
+}
+
+/// A text in whatever encoding it was saved in.
+fn read_text(what: &'static str, file: &Path) -> Result<String, CliError> {
+    let text = document::text(&input::file(what, file)?);
+    text.map_err(|error| CliError::Refused(format!("{what} {}: {error}", file.display())))
 }
 
 #[cfg(test)]

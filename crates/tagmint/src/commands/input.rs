@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use tagmint_iam::document;
 use zeroize::Zeroizing;
 
 use crate::{error::CliError, redact};
@@ -21,6 +22,24 @@ pub(super) fn token(flag: &'static str, file: &Path) -> Result<Zeroizing<String>
         )));
     }
     secret_text(flag, file)
+}
+
+/// A token as people save it: in quotes, behind `Bearer`, within an answer in JSON, in UTF-16. No error repeats the argument.
+pub(super) fn token_as_saved(flag: &'static str, file: &Path) -> Result<Zeroizing<String>, CliError> {
+    if file.to_string_lossy().starts_with("eyJ") {
+        // The error is the same.
+        return token(flag, file);
+    }
+    let failed = |error: io::Error| CliError::Usage(format!("{flag}: {error}"));
+    let mut bytes = Zeroizing::new(Vec::new());
+    if file == Path::new("-") {
+        io::stdin().lock().take(LARGEST_FILE).read_to_end(&mut bytes).map_err(failed)?;
+    } else {
+        File::open(file).map_err(failed)?.take(LARGEST_FILE).read_to_end(&mut bytes).map_err(failed)?;
+    }
+    let text = document::text(&bytes).map_err(|error| CliError::Usage(format!("{flag}: {error}")))?;
+    let text = Zeroizing::new(text);
+    Ok(Zeroizing::new(document::token(&text)))
 }
 
 /// A secret in a file of its own, or on stdin. No error repeats the argument: it could be the secret itself.

@@ -196,6 +196,19 @@ async fn the_ledger_is_listed_verified_and_exported() {
     assert_eq!(exported[2]["prev_hash"], exported[1]["hash"]);
     assert_eq!(failure(ledger(&["export", "--out", name]), 1)["code"], "refused");
     assert_eq!(run(ledger(&["export"])).stdout, fs::read(&file).unwrap());
+
+    let archive = folder.path().join("archive.jsonl");
+    let out = archive.to_str().unwrap();
+    let young = failure(ledger(&["archive", "--before", "1h", "--out", out]), 1);
+    assert!(young["message"].as_str().unwrap().contains("use `--before 24h` or more"), "{young}");
+    assert_eq!(failure(ledger(&["archive", "--before", "90d", "--out", "-"]), 2)["code"], "usage");
+    let nothing = run_json(ledger(&["archive", "--before", "24h", "--out", out]));
+    assert_eq!((&nothing["archive"], &nothing["removed_rows"]), (&Value::Null, &json!(0)));
+    assert!(!archive.exists(), "there is no file without rows");
+    assert_eq!(run_json(ledger(&["verify"]))["archived"], Value::Null);
+    assert_eq!(failure(ledger(&["verify", "--archive", out]), 1)["code"], "not_found");
+    let export = failure(ledger(&["verify", "--archive", name]), 1);
+    assert!(export["message"].as_str().unwrap().contains("is not an archive of a ledger"), "{export}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -187,6 +187,8 @@ fn the_page_names_every_warning() {
         include_str!("../../../tagmint-iam/src/advice/access.rs"),
         include_str!("../../../tagmint-iam/src/advice/keys.rs"),
         include_str!("../../../tagmint-iam/src/advice/version.rs"),
+        include_str!("../../../tagmint-iam/src/advice/pins.rs"),
+        include_str!("../../../tagmint-iam/src/advice/placeholder.rs"),
         include_str!("../../../tagmint-iam/src/advice/warnings.rs"),
     );
     let ids = text.split("id: \"").skip(1).filter_map(|rest| rest.split('"').next());
@@ -197,4 +199,88 @@ fn the_page_names_every_warning() {
         count += 1;
     }
     assert!(count >= 13, "{count}");
+}
+
+/// A role as `aws iam get-role` prints it, with the trust policy in several forms; as a file of PowerShell, and with its provider.
+#[test]
+fn documents_as_the_aws_cli_prints_them() {
+    let folder = tempdir().unwrap();
+    let now = jiff_now();
+    let token = unsigned(&json!({
+        "iss": "https://id.example.com", "aud": "sts.amazonaws.com", "sub": "x", "iat": now - 10, "exp": now + 600,
+    }));
+    let arn = "arn:aws:iam::111122223333:role/app";
+    let good: Value = serde_json::from_str(GOOD).unwrap();
+    let role = json!({"Role": {"RoleName": "app", "Arn": arn, "AssumeRolePolicyDocument": good}});
+    let in_string = json!({"Role": {"RoleName": "app", "Arn": arn, "AssumeRolePolicyDocument": good.to_string()}});
+    let utf16: Vec<u8> =
+        std::iter::once(0xfeff).chain(role.to_string().encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let provider = json!({"Url": "id.example.com", "ClientIDList": ["sts.amazonaws.com"], "ThumbprintList": []});
+    let provider = write(folder.path(), "provider.json", &provider.to_string());
+    let files = [
+        role.to_string().into_bytes(),
+        in_string.to_string().into_bytes(),
+        utf16,
+        format!("\u{feff}{GOOD}").into_bytes(),
+        json!(GOOD).to_string().into_bytes(),
+        serde_json::to_string_pretty(&role).unwrap().replace('\n', "\r\n").into_bytes(),
+    ];
+    for file in &files {
+        fs::write(folder.path().join("role.json"), file).unwrap();
+        let policy = folder.path().join("role.json");
+        let policy = policy.to_str().unwrap();
+        let (code, answer, stderr) = explain(&token, &["--trust-policy", policy, "--provider", &provider]);
+        assert_eq!((code, &answer["accepted"]), (Some(0), &json!(true)), "{answer}{stderr}");
+        let ids: Vec<&Value> = answer["warnings"].as_array().unwrap().iter().map(|warning| &warning["id"]).collect();
+        assert!(!ids.contains(&&json!("audience-not-checked")), "the provider's client ids were read: {answer}");
+    }
+    let saved = format!("\"Bearer {token}\"\r\n");
+    let policy = write(folder.path(), "good.json", GOOD);
+    let (code, _, stderr) = explain(&saved, &["--trust-policy", &policy]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, _, stderr) = explain(&token, &["--trust-policy", &provider]);
+    assert!(code == Some(1) && stderr.contains("--provider FILE"), "{stderr}");
+}
+
+fn jiff_now() -> i64 {
+    i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_secs()).unwrap()
+}
+
+/// What AWS printed, as an argument, as a file and on stdin.
+#[test]
+fn the_causes_of_an_error() {
+    let folder = tempdir().unwrap();
+    let log = "\u{1b}[31m2026-06-01T10:00:00.1234567Z ##[error]Could not assume role arn:aws:iam::111122223333:role/ci with OIDC: Not authorized to \
+               perform sts:AssumeRoleWithWebIdentity\u{1b}[0m\n";
+    let file = write(folder.path(), "job.log", log);
+    for argument in [log, &file] {
+        let output = run(&["explain", "--format", "json", "--error", argument]);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let error = &answer["errors"][0];
+        assert_eq!(
+            (output.status.code(), &error["id"], &error["code"]),
+            (Some(0), &json!("not-authorized"), &json!("AccessDenied"))
+        );
+        assert_eq!(
+            error["next"][0],
+            "tagmint explain --token TOKEN_FILE --role arn:aws:iam::111122223333:role/ci --fetch"
+        );
+        assert!(
+            error["causes"].as_array().unwrap().len() > 3 && error["docs"] == "docs/troubleshooting.md#not-authorized"
+        );
+    }
+    let mut command = tagmint(["explain", "--error", "-"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    child.stdin.take().unwrap().write_all(b"Incorrect token audience\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("InvalidIdentityToken: Incorrect token audience\n")
+            && text.contains("\nNext\n  tagmint explain "),
+        "{text}"
+    );
+    assert_eq!(failure(["explain", "--error", "all went well"], 1)["code"], "refused");
+    assert_eq!(failure(["explain", "--error", "x", "--token", "-"], 2)["code"], "usage");
+    assert_eq!(failure(["explain", "--trust-policy", "x"], 2)["code"], "usage");
 }

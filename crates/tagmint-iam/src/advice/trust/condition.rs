@@ -1,6 +1,6 @@
 //! The nearest fix of one false condition.
 
-use super::nearest;
+use super::{azp, nearest};
 use crate::{
     advice::{
         Asker,
@@ -36,6 +36,9 @@ pub(super) fn fix(condition: &ConditionTrace, provider: &OidcProvider, claims: &
         return "the policy demands that the token pins the role: have the issuer put the role's ARN into the claim \
                 https://aws.amazon.com/roles"
             .to_owned();
+    }
+    if let Some(fix) = azp::fix(condition, provider, claims) {
+        return fix;
     }
     let value = actual.first().map(String::as_str).unwrap_or_default();
     let Some(expected) = nearest(condition, value) else {
@@ -263,6 +266,9 @@ fn absent(condition: &ConditionTrace, provider: &OidcProvider, claims: &Claims, 
         } else {
             format!("the token has no claim {claim:?}: correct the key's name, or have the issuer set it")
         };
+    }
+    if provider.is_built_in() && lower == "graph.facebook.com:user_id" {
+        return "Facebook's user is the key graph.facebook.com:id: write that".to_owned();
     }
     if let Some((issuer, claim)) = key.rsplit_once(':')
         && claims.has(claim)

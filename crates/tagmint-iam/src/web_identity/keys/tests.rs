@@ -2,6 +2,8 @@
 //!
 //! Their payloads are no claims, so that as tokens all of them are refused. What is compared is the check of the signature alone.
 
+mod reading;
+
 use serde_json::json;
 
 use super::*;

@@ -65,6 +65,11 @@ impl Issuer {
         Ok(Self { source: Source::find(args, &url)?, client, url })
     }
 
+    /// Its URL, without a slash at the end.
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Whether a second token can be had.
     pub(super) const fn is_single_use(&self) -> bool {
         self.source.is_single_use()

@@ -13,6 +13,7 @@ use tagmint_server::sts::{Fault, SESSION_SECONDS, SessionName};
 use super::{
     args::{RoleArgs, given},
     issuer::Issuer,
+    next,
 };
 use crate::{error::CliError, output::Output, sts, surroundings};
 
@@ -51,7 +52,7 @@ pub(super) async fn open(args: &RoleArgs, output: Output) -> Result<Credentials,
         duration_seconds,
         token: &SecretString::from(token.expose()),
     };
-    assume(&connection, &question).await.map_err(|failure| error(&failure, role))
+    assume(&connection, &question).await.map_err(|failure| error(&failure, args, role, &issuer))
 }
 
 /// The role that a token is for, where it names one.
@@ -71,12 +72,20 @@ fn seconds(duration: SignedDuration) -> Result<u32, CliError> {
 }
 
 /// STS's words without what may be a token, which it repeats where it finds it malformed.
-fn error(failure: &Failure, role: &str) -> CliError {
+fn error(failure: &Failure, args: &RoleArgs, role: &str, issuer: &Issuer) -> CliError {
     let error = sts::error(failure);
     match error.fault() {
-        Some(Fault::Request) => CliError::Refused(format!("{error} (the role {role})")),
+        Some(Fault::Request) => CliError::Refused(format!(
+            "{error} (the role {role}). For the causes run: {}",
+            next::explain_error(&error.to_string())
+        )),
         Some(Fault::Role | Fault::Token) => {
-            CliError::Refused(format!("{error} (the role {role}); `tagmint explain` finds out why"))
+            // A job's ID token is good for one exchange, and that was this one.
+            let place = if issuer.is_single_use() { "in a new job" } else { "with credentials that may read the role" };
+            CliError::Refused(format!(
+                "{error} (the role {role}). To find out why run, {place}: {}",
+                next::explain(args, role, issuer.url())
+            ))
         }
         None => CliError::Unreachable(error.to_string()),
     }

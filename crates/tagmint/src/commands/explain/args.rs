@@ -1,6 +1,6 @@
 //! The arguments of `tagmint explain`.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
@@ -11,16 +11,21 @@ use crate::cli::attribute;
 /// The token, the role, and what AWS knows of them.
 #[derive(Debug, Args)]
 #[command(
-    group(ArgGroup::new("trust").args(["trust_policy", "role"]).required(true)),
+    group(ArgGroup::new("trust").args(["trust_policy", "role"])),
     group(ArgGroup::new("policies").args(["role_policies", "bucket_policy", "role"]).multiple(true))
 )]
 pub struct ExplainArgs {
     /// The file with the token; `-` for stdin.
-    #[arg(long, value_name = "FILE")]
-    pub token: PathBuf,
-    /// The file with the role's trust policy.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", required_unless_present = "error")]
+    pub token: Option<PathBuf>,
+    /// The file with the role's trust policy: the policy itself, or what holds it, as the output of `aws iam get-role` or of `terraform show
+    /// -json`.
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["role", "error"])]
     pub trust_policy: Option<PathBuf>,
+    /// Instead of a token: what AWS, its CLI or a job's log printed, as text, as a file, or `-` for stdin. Answers with the likely causes
+    /// and the next command.
+    #[arg(long, value_name = "TEXT|FILE", conflicts_with_all = ["token", "trust"])]
+    pub error: Option<OsString>,
     /// The role's ARN: its trust policy and its provider's URL and client ids are read from AWS with the credentials of the
     /// environment; with --action, its policies and the bucket's, too. What other options give is not read. It takes
     /// iam:GetRole and iam:GetOpenIDConnectProvider, for --action also iam:ListRolePolicies, iam:GetRolePolicy,
@@ -38,6 +43,9 @@ pub struct ExplainArgs {
     /// principal.
     #[arg(long, value_name = "URL")]
     pub provider_url: Option<String>,
+    /// The file with the output of `aws iam get-open-id-connect-provider`: the provider's URL and client ids.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["provider_url", "client_ids"])]
+    pub provider: Option<PathBuf>,
     /// A client id (audience) of the provider in IAM; can be given several times. Default: what --role reads, else not checked.
     #[arg(long = "client-id", value_name = "AUDIENCE")]
     pub client_ids: Vec<String>,

@@ -10,7 +10,7 @@ use tagmint_iam::{
     policy::{Kind, Policy},
 };
 
-use super::{ExplainArgs, read_policy};
+use super::{ExplainArgs, read_policy, read_provider};
 use crate::{error::CliError, output::Output, surroundings};
 
 /// IAM is the same in all regions.
@@ -21,6 +21,8 @@ pub(super) struct Known {
     pub(super) trust_policy: Option<Policy>,
     pub(super) role_policies: Vec<Policy>,
     pub(super) bucket_policy: Option<Policy>,
+    /// The ARN of the role that the trust policy was found in.
+    pub(super) role_arn: Option<String>,
     pub(super) provider_url: Option<String>,
     pub(super) client_ids: Vec<String>,
     /// Whether IAM says that the role's account has no such provider.
@@ -36,20 +38,45 @@ pub(super) struct Known {
 impl Known {
     /// What the arguments name.
     pub(super) fn from_files(args: &ExplainArgs) -> Result<Self, CliError> {
-        let trust = args.trust_policy.as_ref().map(|file| read_policy(Kind::Trust, "the trust policy", file));
-        let role = args.role_policies.iter().map(|file| read_policy(Kind::Identity, "the role policy", file));
-        let bucket = args.bucket_policy.as_ref().map(|file| read_policy(Kind::Resource, "the bucket policy", file));
-        Ok(Self {
-            trust_policy: trust.transpose()?,
-            role_policies: role.collect::<Result<_, _>>()?,
-            bucket_policy: bucket.transpose()?,
+        let wanted = args.role_arn.as_deref();
+        let read = |kind, what, file| read_policy(kind, what, file, wanted);
+        let trust = args.trust_policy.as_ref().map(|file| read(Kind::Trust, "the trust policy", file)).transpose()?;
+        let role = args.role_policies.iter().map(|file| read(Kind::Identity, "the role policy", file));
+        let bucket = args.bucket_policy.as_ref().map(|file| read(Kind::Resource, "the bucket policy", file));
+        let provider = args.provider.as_ref().map(|file| read_provider(file)).transpose()?;
+        let mut known = Self {
+            trust_policy: None,
+            role_policies: role.map(|found| Ok(found?.policy)).collect::<Result<_, CliError>>()?,
+            bucket_policy: bucket.transpose()?.map(|found| found.policy),
+            role_arn: None,
             provider_url: args.provider_url.clone(),
             client_ids: args.client_ids.clone(),
             provider_missing: false,
             context: args.context.clone(),
             call: args.context.clone(),
             local: false,
-        })
+        };
+        if let Some(provider) = provider {
+            known.provider_url = Some(provider.url);
+            known.client_ids = provider.client_ids;
+        }
+        if let Some(found) = trust {
+            known.add_role_tags(&found.role_tags);
+            known.role_arn = found.role_arn.filter(|arn| policies::role_name(arn).is_some());
+            known.trust_policy = Some(found.policy);
+        }
+        Ok(known)
+    }
+
+    /// The role's tags are keys of the call to STS; what was given stays.
+    fn add_role_tags(&mut self, tags: &[(String, String)]) {
+        for (key, value) in tags {
+            for name in ["aws:ResourceTag", "iam:ResourceTag"].map(|prefix| format!("{prefix}/{key}")) {
+                if !self.call.iter().any(|(given, _)| given.eq_ignore_ascii_case(&name)) {
+                    self.call.push((name, value.clone()));
+                }
+            }
+        }
     }
 
     /// Reads from AWS what no argument names. What decides must be readable; without the provider its client ids are not checked.
@@ -75,13 +102,7 @@ impl Known {
         let role = role.map_err(|unread| without(unread, "--trust-policy FILE instead of --role"))?;
         let token = Token::parse(token).ok();
         self.read_provider(&connection, role_arn, &role.trust_policy, token.as_ref(), output).await;
-        for (key, value) in &role.tags {
-            for name in ["aws:ResourceTag", "iam:ResourceTag"].map(|prefix| format!("{prefix}/{key}")) {
-                if !self.call.iter().any(|(given, _)| given.eq_ignore_ascii_case(&name)) {
-                    self.call.push((name, value.clone()));
-                }
-            }
-        }
+        self.add_role_tags(&role.tags);
         if args.action.is_some() {
             if self.role_policies.is_empty() {
                 let (read, unread) = policies::role_policies(&connection, role_arn).await;

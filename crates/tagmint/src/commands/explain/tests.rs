@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tagmint_iam::advice::Explanation;
 
+use tagmint_iam::policy::Policy;
+
 use super::*;
 
 const GITHUB: &str = "token.actions.githubusercontent.com";

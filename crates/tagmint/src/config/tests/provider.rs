@@ -275,6 +275,27 @@ fn the_guides_providers_are_good() {
     let config = parse(&format!("{GOOD}{providers}")).unwrap_or_else(|error| panic!("{error}"));
     let names: Vec<&str> = config.providers.iter().map(|config| config.provider.name.as_str()).collect();
     assert_eq!(names, ["github", "ghes", "gitlab", "cluster"]);
+    let others = guide.split("```toml\n").skip(2).filter_map(|rest| rest.split("```").next());
+    let others: Vec<ProviderConfig> = others
+        .flat_map(|block| parse(&format!("{GOOD}{block}")).unwrap_or_else(|error| panic!("{error}")).providers)
+        .collect();
+    let names: Vec<&str> = others.iter().map(|config| config.provider.name.as_str()).collect();
+    assert_eq!(names, ["by-file", "by-address", "cluster"]);
+    // The rule of docs/rules.md is for one of the first four: without its provider it fits two.
+    let rules =
+        std::fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rules.md"))).unwrap();
+    let rule = rules
+        .split("```toml\n")
+        .filter_map(|rest| rest.split("```").next())
+        .find(|block| block.contains("\"ci-main\""));
+    let rule = rule.unwrap();
+    assert!(parse(&format!("{GOOD}{rule}{providers}")).is_ok());
+    let loose = rule.replace("provider = [\"github\"]", "source = [\"github-actions\"]");
+    let refused = parse(&format!("{GOOD}{loose}{providers}")).unwrap_err().to_string();
+    assert!(
+        refused.contains("`rule[1].provider`") && refused.contains("more than one issuer (`github`, `ghes`)"),
+        "{refused}"
+    );
 }
 
 /// The examples show providers as comments, because an issuer without them fetches nothing; what stands there is good.

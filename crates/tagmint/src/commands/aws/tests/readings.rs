@@ -57,7 +57,7 @@ fn foreign_accesses_are_refused_under_both_readings() {
                 aws.assume(&aws.claims(identity, &MintRequest::default())).unwrap_or_else(|error| panic!("{error}"))
             })
             .collect();
-        let own: Vec<String> = sessions.iter().map(|session| prefix(session)).collect();
+        let own: Vec<String> = sessions.iter().map(prefix).collect();
         // One without any tag, as a loosened trust policy would let in.
         let untagged = Session { tags: Vec::new(), ..sessions[0].clone() };
         sessions.push(untagged);
