@@ -271,7 +271,7 @@ impl Default for RawToken {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawSessionBackend {
-    /// Its URL; `/session/create` is added. `http://` is allowed for a loopback host, and not in prod.
+    /// Its URL; `/session/create` is added. `http://` is allowed for a loopback host, and not in prod. What it has to answer: docs/session-backend.md.
     #[schemars(example = "https://backend.example.org")]
     pub url: String,
     /// How long it may take to answer. 100 milliseconds to 60 seconds.

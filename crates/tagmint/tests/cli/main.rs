@@ -13,3 +13,4 @@ mod monitoring;
 mod process;
 mod prove;
 mod serve;
+mod session_backend;

@@ -108,6 +108,23 @@ fn the_sections_that_the_runbook_names_are_there() {
 }
 
 #[test]
+fn no_step_of_a_unit_has_more_rights_than_its_service() {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../systemd"));
+    let mut steps = 0;
+    for unit in std::fs::read_dir(folder).expect("the units") {
+        let unit = unit.expect("a unit").path();
+        let text = std::fs::read_to_string(&unit).expect("a unit");
+        for line in text.lines().filter(|line| line.starts_with("Exec")) {
+            let (_, command) = line.split_once('=').expect("a step");
+            let prefix: String = command.chars().take_while(|c| "@-:+!|".contains(*c)).collect();
+            assert!(!prefix.contains(['+', '!']), "{}: {line}", unit.display());
+            steps += 1;
+        }
+    }
+    assert!(steps >= 5, "{steps} steps were found");
+}
+
+#[test]
 fn the_figures_of_a_sweep_are_told_as_they_are() {
     let page = read("docs/sweep.md");
     for (name, meaning) in FIGURES {

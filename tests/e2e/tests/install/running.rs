@@ -7,7 +7,7 @@ use tagmint_e2e::wait_until;
 use super::{
     TestResult,
     machine::{Booted, Machine},
-    package,
+    package, repository,
 };
 
 const BEHIND_A_PROXY: &str =
@@ -43,6 +43,24 @@ region = "us-east-1"
 name = "agentkeys-mail-test-000000000000"
 "#;
 
+/// What stands in for node_exporter: it reads the file as a user without rights.
+const NODE_EXPORTER: &str = "[Unit]
+StartLimitIntervalSec=0
+[Service]
+Type=oneshot
+User=daemon
+ExecStart=cat /var/lib/prometheus/node-exporter/tagmint-sweep-test.prom
+StandardOutput=truncate:/run/figures
+";
+
+/// The commands of docs/sweep.md that show node_exporter the figures, for root.
+fn shown_to_node_exporter() -> TestResult<String> {
+    let page = fs::read_to_string(repository().join("docs/sweep.md"))?;
+    let mut blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let block = blocks.find(|block| block.contains("prometheus-node-exporter.service.d"));
+    Ok(format!("set -e\n{}", block.ok_or("docs/sweep.md has no such commands")?.replace("sudo ", "")))
+}
+
 #[test]
 fn the_bucket_of_a_test_issuer_is_swept_every_night_and_no_other() -> TestResult {
     let host = Machine::new()?.boot()?;
@@ -60,14 +78,16 @@ fn the_bucket_of_a_test_issuer_is_swept_every_night_and_no_other() -> TestResult
     let next = host.run("systemctl list-timers --no-legend tagmint-sweep@test.timer")?.well()?;
     assert!(next.contains("tagmint-sweep@test.service"), "{next}");
 
-    // Without credentials it says so, and the figures do.
+    // Without credentials it says so, and the figures do, to a node_exporter that was shown them.
     host.run("mkdir --parents /var/lib/prometheus/node-exporter")?.well()?;
+    fs::write(host.machine().path("etc/systemd/system/prometheus-node-exporter.service"), NODE_EXPORTER)?;
     let journal = "journalctl --unit=tagmint-sweep@test --output=cat";
-    let figures = "cat /var/lib/prometheus/node-exporter/tagmint-sweep-test.prom";
+    let figures = "systemctl start prometheus-node-exporter.service && cat /run/figures";
     let no_host = "printf 'AWS_EC2_METADATA_DISABLED=true\\n' >/etc/tagmint/test/sweep.env; systemctl start tagmint-sweep@test.service";
     host.run(no_host)?.badly(1)?;
     let said = host.run(journal)?.well()?;
     assert!(said.contains("credentials"), "{said}");
+    host.run(&shown_to_node_exporter()?)?.well()?;
     let text = host.run(figures)?.well()?;
     assert!(text.contains("tagmint_sweep_ok{bucket=\"agentkeys-mail-test-000000000000\"} 0\n"), "{text}");
 
@@ -80,10 +100,10 @@ fn the_bucket_of_a_test_issuer_is_swept_every_night_and_no_other() -> TestResult
         let line = format!("tagmint_sweep_{figure}{{bucket=\"agentkeys-mail-test-000000000000\"}} 1\n");
         assert!(text.contains(&line), "{line}{text}");
     }
-    let listed =
-        host.run("stat --format='%A %U %n' /var/lib/prometheus/node-exporter/* /var/lib/prometheus/node-exporter/.t*")?;
-    let line = "-rw-r--r-- root /var/lib/prometheus/node-exporter/tagmint-sweep-test.prom\n";
-    assert!(listed.text.starts_with(line) && listed.text.matches(".tagmint").count() <= 1, "{listed:?}");
+    let listed = host.run(
+        "ls -A /var/cache/private/tagmint-metrics/test; stat --format=%a /var/cache/private/tagmint-metrics/test/*",
+    )?;
+    assert_eq!(listed.well()?, "tagmint-sweep-test.prom\n644\n");
 
     // For prod the command itself refuses.
     let prod = "sed 's/^environment = .*/environment = \"prod\"/; s/test-//g; s/-test//g; s|/test/|/prod/|' /etc/tagmint/test.toml >/etc/tagmint/prod.toml
@@ -92,16 +112,22 @@ fn the_bucket_of_a_test_issuer_is_swept_every_night_and_no_other() -> TestResult
     let said = host.run("journalctl --unit=tagmint-sweep@prod --output=cat")?.well()?;
     assert!(said.contains("only a test issuer's bucket is ever swept"), "{said}");
 
-    // What the sweep's user puts in the place of its figures, root takes neither from where it alone may read nor from a pipe that never ends.
+    // What the sweep's user puts in the place of its figures is read by node_exporter's user, whose rights end before /etc/shadow; root reads
+    // nothing, so that no pipe holds the unit up.
     host.run("sed --in-place 's/^strict/strikt/' /etc/tagmint/test.toml")?.well()?;
     for planted in ["ln --symbolic /etc/shadow", "mkfifo"] {
-        let figures = "/var/lib/tagmint/test/tagmint-sweep.prom";
+        let figures = "/var/cache/private/tagmint-metrics/test/tagmint-sweep-test.prom";
         let script = format!(
             "rm {figures}; {planted} {figures} || exit 9; timeout 30 systemctl start tagmint-sweep@test.service"
         );
         host.run(&script)?.badly(1)?;
-        let kinds = "stat --format='%F %a' /var/lib/prometheus/node-exporter/tagmint-sweep-test.prom /etc/shadow";
-        assert_eq!(host.run(kinds)?.well()?, "regular file 644\nregular file 640\n", "{planted}");
+        let kinds = "stat --format='%F' /var/lib/prometheus/node-exporter/*; stat --format='%F %a' /etc/shadow";
+        assert_eq!(host.run(kinds)?.well()?, "symbolic link\nregular file 640\n", "{planted}");
+        if planted != "mkfifo" {
+            host.run("systemctl start prometheus-node-exporter.service")?.badly(1)?;
+            let said = host.run("cat /run/figures")?.well()?;
+            assert!(said.ends_with("Permission denied\n") && said.lines().count() == 1, "{said}");
+        }
     }
     Ok(())
 }
