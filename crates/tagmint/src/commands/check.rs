@@ -115,9 +115,7 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
         }
         format!("{summary}\n\n{rules}\n\n{}", table(["", "file", "where", "state"], parts))
     })?;
-    for warning in warnings {
-        output.warn(warning);
-    }
+    warnings.into_iter().for_each(|warning| output.warn(warning));
     let message = match bad {
         0 if config.strict && !unfinished.is_empty() => {
             let text = format!("`strict` is on, and the set-up is not finished: {}", unfinished.join("; "));
