@@ -317,7 +317,7 @@ impl Question<'_> {
     /// The role's account, because a role trusts the providers of its own account alone; without a role, that of the provider in the trust
     /// policy.
     fn account(&self) -> String {
-        let arns = self.role_arn.into_iter().chain(federated(self.trust_policy));
+        let arns = self.role_arn.into_iter().chain(federated(self.trust_policy)).chain(misplaced(self.trust_policy));
         let mut accounts = arns.filter_map(Arn::split).filter(Arn::has_account).map(|arn| arn.account.to_owned());
         accounts.next().unwrap_or_else(|| ACCOUNT.to_owned())
     }
@@ -339,6 +339,16 @@ fn federated(policy: &Policy) -> impl Iterator<Item = &str> {
             Principals::Everyone => None,
         })
         .flatten()
+}
+
+/// The identity providers that stand under another kind of principal.
+fn misplaced(policy: &Policy) -> impl Iterator<Item = &str> {
+    let elements = policy.statements.iter().filter_map(|statement| statement.principal.as_ref());
+    let named = elements.flat_map(|element: &PrincipalElement| match &element.principals {
+        Principals::Listed { aws, service, .. } => aws.iter().chain(service).map(String::as_str).collect(),
+        Principals::Everyone => Vec::new(),
+    });
+    named.filter(|name| name.contains(":oidc-provider/"))
 }
 
 /// The first role that a bucket policy names.

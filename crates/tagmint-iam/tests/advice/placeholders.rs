@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{GITHUB, explain, explain_token, github, policy, token, warnings};
+use crate::{GITHUB, explain, explain_token, fix, github, policy, token, warnings};
 
 const MAIN: &str = "repo:acme/ops@34:ref:refs/heads/main";
 
@@ -25,5 +25,23 @@ fn a_placeholder_is_taken_as_the_roles_account() {
         let wrong = explain(&github("repo:acme/ops:pull_request", &json!({})), &trust, &["sts.amazonaws.com"]);
         let failed: Vec<_> = wrong.checks.iter().filter(|check| !check.passed).map(|check| check.check).collect();
         assert_eq!(failed, ["trust-condition", "trust-assume-role"], "the account is not what is wrong");
+    }
+}
+
+/// An OIDC provider's ARN under "AWS", which IAM refuses and which admits nobody.
+#[test]
+fn a_provider_under_another_kind_of_principal() {
+    let arn = format!("arn:aws:iam::111122223333:oidc-provider/{GITHUB}");
+    for kind in ["AWS", "Service"] {
+        for principal in [json!({kind: arn}), json!({kind: [arn, "arn:aws:iam::111122223333:root"]})] {
+            let trust = policy(&[json!({
+                "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {"StringEquals": {format!("{GITHUB}:sub"): MAIN}},
+            })]);
+            let explanation = explain(&github(MAIN, &json!({})), &trust, &["sts.amazonaws.com"]);
+            let told = fix(&explanation);
+            assert!(told.contains(&format!("under {kind:?}")), "{told}");
+            assert!(told.contains(&format!("{{\"Federated\": \"{arn}\"}}")), "{told}");
+        }
     }
 }
