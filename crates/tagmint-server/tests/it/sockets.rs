@@ -137,7 +137,6 @@ async fn is_closed(mut stream: impl AsyncReadExt + Unpin) {
 async fn silent_and_slow_peers_are_cut_off_and_others_are_served() {
     let served = start(limits()).await;
     let address = address(&served);
-    let began = Instant::now();
     let silent: Vec<TcpStream> = futures::future::join_all((0..200).map(|_| TcpStream::connect(address)))
         .await
         .into_iter()
@@ -149,14 +148,12 @@ async fn silent_and_slow_peers_are_cut_off_and_others_are_served() {
         is_closed(stream).await;
     }
     // After the handshake: nothing at all, half a request line, and headers that drip.
-    let began = Instant::now();
     let idle = connect(&served, &[&rustls::version::TLS13]).await;
     let mut half = connect(&served, &[&rustls::version::TLS13]).await;
     half.write_all(b"GET /livez HTT").await.unwrap();
     is_closed(idle).await;
     is_closed(half).await;
     let mut drip = connect(&served, &[&rustls::version::TLS13]).await;
-    let began = Instant::now();
     let dripped = async {
         drip.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n").await?;
         loop {
@@ -212,9 +209,8 @@ async fn when_all_places_are_taken_by_connections_that_wait_the_oldest_makes_roo
         held.push(stream);
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let began = Instant::now();
     let mut callers = Vec::new();
-    for (index, stream) in held.into_iter().enumerate() {
+    for stream in held {
         let client = client(&served.certificates.ca_pem);
         assert_eq!(client.get(url(&served, "/livez")).send().await.unwrap().status(), 200);
         is_closed(stream).await;

@@ -37,9 +37,7 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
     };
     if let Some(other) = config.isolated_from.as_ref().filter(|_| !config_only) {
         let found = isolation::refuse_shared(config);
-        let (ok, file) = (found.is_ok(), other.display().to_string());
-        let state = found.map_or_else(|error| error.to_string(), |()| "shares nothing with this one".to_owned());
-        files.push(FileState { what: "the other world", file, ok, state });
+        files.push(state("the other world", other.display().to_string(), found.map(|()| "shares nothing with this one")));
     }
     let bad_before = files.iter().filter(|file| !file.ok).count();
     let mut unfinished = unfinished::in_configuration(config);
@@ -47,12 +45,7 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
     if !config_only {
         let found = database(config).await;
         status = found.as_ref().err().map(CliError::status);
-        files.push(FileState {
-            what: "database",
-            file: config.database.display().to_string(),
-            ok: found.is_ok(),
-            state: found.map_or_else(|error| error.to_string(), str::to_owned),
-        });
+        files.push(state("database", config.database.display().to_string(), found));
         unfinished.extend(unfinished::in_database(config, now).await);
     }
     let bad = bad_before + usize::from(status.is_some());
@@ -115,7 +108,9 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
         }
         format!("{summary}\n\n{rules}\n\n{}", table(["", "file", "where", "state"], parts))
     })?;
-    warnings.into_iter().for_each(|warning| output.warn(warning));
+    for warning in warnings {
+        output.warn(warning);
+    }
     let message = match bad {
         0 if config.strict && !unfinished.is_empty() => {
             let text = format!("`strict` is on, and the set-up is not finished: {}", unfinished.join("; "));
@@ -127,6 +122,11 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
     };
     // `serve` would end with the same code.
     if bad_before == 0 && status == Some(1) { Err(CliError::Unusable(message)) } else { Err(CliError::Check(message)) }
+}
+
+fn state(what: &'static str, file: String, found: Result<&str, CliError>) -> FileState {
+    let ok = found.is_ok();
+    FileState { what, file, ok, state: found.map_or_else(|error| error.to_string(), str::to_owned) }
 }
 
 fn provider_as_json(config: &ProviderConfig) -> Value {

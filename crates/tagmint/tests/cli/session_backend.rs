@@ -24,7 +24,8 @@ fn repository() -> &'static Path {
 
 /// The key of a user of the example.
 fn hashed(auth_token: &str) -> String {
-    digest(&SHA256, auth_token.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = digest(&SHA256, auth_token.as_bytes());
+    digest.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn page() -> String {
@@ -46,13 +47,16 @@ impl Backend {
         command.arg(repository().join(EXAMPLE)).arg(file).arg("0").args(certificate.into_iter().flatten());
         let log = File::create(folder.join("backend.log")).expect("a log");
         let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn();
-        let mut child = started.expect("python3, of the Debian package python3");
+        let child = started.expect("python3, of the Debian package python3");
+        let mut backend = Self { child, port: 0 };
         let mut line = String::new();
-        let stdout = child.stdout.take().expect("stdout is piped");
+        let stdout = backend.child.stdout.take().expect("stdout is piped");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
         let port = line.trim().strip_prefix("listening on port ").and_then(|port| port.parse().ok());
-        let log = || fs::read_to_string(folder.join("backend.log")).unwrap_or_default();
-        Self { port: port.unwrap_or_else(|| panic!("`{line}`\n{}", log())), child }
+        let log = fs::read_to_string(folder.join("backend.log")).unwrap_or_default();
+        backend.port = port.unwrap_or_default();
+        assert_ne!(backend.port, 0, "`{line}`\n{log}");
+        backend
     }
 
     fn stop(&mut self) {

@@ -176,7 +176,7 @@ fn keys_come_from_where_the_configuration_says() {
     // The files are looked at before the issuer starts.
     let direct = Outbound::direct();
     let state = |config: &Config, what: &str| {
-        let states = files::inspect(config, None);
+        let states = files::inspect(config, None, jiff::Timestamp::UNIX_EPOCH);
         let state = states.iter().find(|state| state.what == what).unwrap_or_else(|| panic!("{states:?}"));
         assert_eq!(state.ok, files::upstreams(config, &direct).is_ok(), "{state:?}");
         (state.ok, state.state.clone())
