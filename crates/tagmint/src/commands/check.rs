@@ -37,7 +37,11 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
     };
     if let Some(other) = config.isolated_from.as_ref().filter(|_| !config_only) {
         let found = isolation::refuse_shared(config);
-        files.push(state("the other world", other.display().to_string(), found.map(|()| "shares nothing with this one")));
+        files.push(state(
+            "the other world",
+            other.display().to_string(),
+            found.map(|()| "shares nothing with this one"),
+        ));
     }
     let bad_before = files.iter().filter(|file| !file.ok).count();
     let mut unfinished = unfinished::in_configuration(config);

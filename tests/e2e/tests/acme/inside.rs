@@ -98,6 +98,7 @@ impl Stage {
         let database = DatabaseUrl::Sqlite(self.dir.path().join("tagmint.db"));
         let store = Store::open(&StoreOptions::new(database, stamp)).await?;
         let settings = AcmeSettings {
+            outbound: tagmint_core::outbound::Outbound::direct(),
             directory: self.pebble.proxy().directory_url(),
             contact: vec!["mailto:ops@acme.test".to_owned()],
             names: vec![HOST.to_owned()],
