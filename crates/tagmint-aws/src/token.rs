@@ -154,6 +154,20 @@ mod tests {
     }
 
     #[test]
+    fn roles_are_read_in_every_form() {
+        for (claim, roles) in [
+            (json!("arn:a"), &["arn:a"][..]),
+            (json!("arn:a; arn:b;"), &["arn:a", "arn:b"]),
+            (json!(["arn:a", "arn:b"]), &["arn:a", "arn:b"]),
+            (json!([]), &[]),
+            (json!(1), &[]),
+            (json!(null), &[]),
+        ] {
+            assert_eq!(token(&json!({ROLES: claim})).roles(), roles, "{claim}");
+        }
+    }
+
+    #[test]
     fn what_is_no_token_is_refused() {
         for text in ["", "a.b", "a.b.c", "a.b.c.d", "e30.W10.x", "tms_test_x"] {
             assert_eq!(Token::parse(text).err(), Some(NoToken), "{text}");

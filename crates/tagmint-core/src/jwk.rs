@@ -1,6 +1,6 @@
 //! Public keys in their published form (RFC 7517, RFC 7518 §6, RFC 7638).
 
-mod roca;
+pub(crate) mod roca;
 
 use aws_lc_rs::{
     digest,

@@ -311,7 +311,8 @@ impl Question<'_> {
     fn partition(&self, claims: &Claims) -> String {
         let roles = claims.roles().unwrap_or_default();
         let mut arns = self.role_arn.into_iter().chain(federated(self.trust_policy)).chain(roles);
-        arns.find_map(partition::of_arn).unwrap_or(partition::DEFAULT).to_owned()
+        let known = arns.filter_map(partition::of_arn).find(|name| partition::is_plausible(name));
+        known.unwrap_or(partition::DEFAULT).to_owned()
     }
 
     /// The role's account, because a role trusts the providers of its own account alone; without a role, that of the provider in the trust

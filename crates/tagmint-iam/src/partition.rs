@@ -47,6 +47,15 @@ pub fn of_arn(arn: &str) -> Option<&str> {
     Arn::split(arn).map(|arn| arn.partition).filter(|partition| !partition.is_empty())
 }
 
+/// Whether this may be a partition, one that is not listed here too: all that AWS has begin so.
+pub fn is_plausible(name: &str) -> bool {
+    let rest = name.strip_prefix("aws");
+    rest.is_some_and(|rest| {
+        rest.is_empty()
+            || rest.starts_with('-') && rest.bytes().all(|b| b == b'-' || b.is_ascii_lowercase() || b.is_ascii_digit())
+    })
+}
+
 /// What endpoints' hosts end with in the partition of this name. One that is not listed is taken to be like the commercial one.
 pub fn dns_suffix(name: &str) -> &'static str {
     named(name).map_or(PARTITIONS[0].dns_suffix, |partition| partition.dns_suffix)

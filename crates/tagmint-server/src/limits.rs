@@ -23,7 +23,8 @@ use crate::settings::{Limits, OpenMint, Rate};
 /// The bucket of an IPv6 /48 whose credentials prove nothing.
 pub(crate) const FAILED_NETWORK: &str = "failed_authentication_network";
 /// Every bucket, by its name in [`TooMany`] and in metrics.
-pub(crate) const BUCKETS: [&str; 8] = [
+pub(crate) const BUCKETS: [&str; 9] = [
+    "ci_token_reuse",
     "credential",
     "address",
     "failed_authentication",

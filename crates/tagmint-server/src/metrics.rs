@@ -183,6 +183,7 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
 
 /// Gauges that are absent until what they show is known, or where there is nothing to show.
 pub const ABSENT_UNTIL_KNOWN: &[&str] = &[
+    "tagmint_ci_token_networks_total",
     "tagmint_sts_fetch_age_seconds",
     "tagmint_upstream_key_fetches_total",
     "tagmint_upstream_keys",

@@ -10,7 +10,7 @@ const GENERATOR: u32 = 65_537;
 
 /// Whether a modulus (big-endian) is a power of 65537 modulo each of the primes, as one of these keys always is. Another is so by accident
 /// once in 240 million times.
-pub(super) fn is_weak(modulus: &[u8]) -> bool {
+pub(crate) fn is_weak(modulus: &[u8]) -> bool {
     PRIMES.iter().all(|prime| {
         let remainder = modulus.iter().fold(0, |remainder, byte| (remainder * 256 + u32::from(*byte)) % prime);
         let mut power = 1;

@@ -102,7 +102,11 @@ engine_tests! {
 
     async fn what_a_version_without_a_clock_left_is_understood(database: TestDatabase) {
         const BACK: &str = "DROP TABLE clock; DROP TRIGGER signing_keys_withdrawn_is_final; \
-             ALTER TABLE signing_keys DROP COLUMN withdrawn; DELETE FROM _sqlx_migrations WHERE version >= 6";
+             ALTER TABLE signing_keys DROP COLUMN withdrawn; \
+             DROP TABLE archived_prefixes; DROP INDEX sessions_subject; DROP TABLE ledger_archives; \
+             CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END; \
+             ALTER TABLE used_tokens DROP COLUMN networks; ALTER TABLE used_tokens DROP COLUMN minute; \
+             ALTER TABLE used_tokens DROP COLUMN minute_uses; DELETE FROM _sqlx_migrations WHERE version >= 6";
         let store = database.open().await;
         change(&store, 0, |_| vec![KeyChange::Publish(schedule(0))]).await;
         // A whole rotation by a clock that was 40 days ahead: the first key's private half is gone.

@@ -51,7 +51,10 @@ async fn what_goes_wrong_has_its_exit_code() {
     assert!(stage.failed(without_url, 2).contains("TAGMINT_URL"));
     assert!(stage.failed(stage.command(&["token"]), 2).contains("TAGMINT_CREDENTIAL"));
     assert!(stage.failed(stage.with_bearer(&["token", "--url", "http://localhost:1"]), 2).contains("https://"));
-    assert!(stage.failed(stage.with_bearer(&["credentials"]), 2).contains("AWS_ROLE_ARN"));
+    // The bearer token's rule names one role: that is taken.
+    assert!(stdout(stage.with_bearer(&["credentials"])).contains("AccessKeyId"));
+    let region = ["credentials", "--role", ROLE, "--region", "eu-west-1\nAWS_PROFILE=x"];
+    assert!(stage.failed(stage.with_bearer(&region), 2).contains("letters, digits and hyphens"));
     let name = ["credentials", "--role", ROLE, "--session-name", "a b"];
     assert!(stage.failed(stage.with_bearer(&name), 2).contains("--session-name"));
     let short = ["credentials", "--role", ROLE, "--duration", "10m"];
@@ -72,7 +75,7 @@ async fn what_goes_wrong_has_its_exit_code() {
     assert!(stage.failed(nobody, 4).contains("the issuer at https://localhost:1 cannot be reached"));
     let mut untrusted = stage.with_bearer(&["token"]);
     untrusted.env_remove("TAGMINT_CA_FILE");
-    assert!(stage.failed(untrusted, 4).contains("certificate"));
+    assert!(stage.failed(untrusted, 4).contains("name its certificate with --ca-file FILE"));
     // Proxies are honoured on both ways: none is there.
     for (variable, reached) in [("HTTPS_PROXY", "the issuer"), ("HTTP_PROXY", "STS")] {
         let mut proxied = stage.with_bearer(&["credentials", "--role", ROLE]);
@@ -159,7 +162,9 @@ async fn a_command_runs_with_the_credentials_and_nothing_else() {
         assert_eq!(value(name), None, "{name}");
     }
     let missing = stage.with_bearer(&["exec", "--role", ROLE, "--", "/none/program"]);
-    assert!(stage.failed(missing, 1).contains("`/none/program` cannot be run"));
+    assert!(stage.failed(missing, 127).contains("`/none/program` cannot be run"));
+    let folder = stage.with_bearer(&["exec", "--role", ROLE, "--", stage.folder.path().to_str().unwrap()]);
+    assert!(stage.failed(folder, 126).contains("cannot be run"));
     // Where there are no credentials nothing runs.
     let ran = stage.folder.path().join("ran");
     let touch = ["exec", "--role", CLOSED, "--", "touch", ran.to_str().unwrap()];
@@ -178,6 +183,11 @@ async fn variables_are_written_to_a_file_of_its_owners() {
     let names: Vec<&str> = lines.lines().map(|line| line.split_once('=').unwrap().0).collect();
     let four = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"];
     assert_eq!(names, four);
+    let printed = stdout(stage.with_bearer(&["env", "--role", ROLE, "--out", "-"]));
+    assert_eq!(printed.lines().map(|line| line.split_once('=').unwrap().0).collect::<Vec<_>>(), four);
+    let token = stdout(stage.with_bearer(&["token", "--out", "-"]));
+    assert_eq!(token.trim().split('.').count(), 3);
+    assert!(!std::path::Path::new("-").exists(), "`-` is no file");
 }
 
 /// Ends the process when a test fails.

@@ -16,7 +16,7 @@ use base64::{
 use serde_json::Value;
 
 use super::{Key, KeySet, is_kid};
-use crate::federation::UpstreamAlgorithm;
+use crate::{federation::UpstreamAlgorithm, jwk::roca};
 
 /// The most characters of a stranger's text in a reason.
 const SHOWN: usize = 64;
@@ -52,6 +52,8 @@ pub(super) enum Reason {
     Bits(usize),
     #[error("its `{0}` is not an RSA {what}", what = if *.0 == "n" { "modulus" } else { "exponent: an odd number above 1" })]
     Number(&'static str),
+    #[error("its modulus can be factored (ROCA, CVE-2017-15361); its issuer has to make another key")]
+    Roca,
     #[error("its `{member}` has {len} bytes; {curve} has coordinates of {most}")]
     Coordinate { member: &'static str, len: usize, curve: &'static str, most: usize },
     #[error("its `x` and `y` are not a point on {0}")]
@@ -148,6 +150,9 @@ fn rsa(entry: &Value, only: Option<UpstreamAlgorithm>) -> Result<(Vec<u8>, Prepa
     let odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
     if !odd(&n) {
         return Err(Reason::Number("n"));
+    }
+    if roca::is_weak(&n) {
+        return Err(Reason::Roca);
     }
     // Under the exponent 1 every message is its own signature.
     if !odd(&e) || e == [1] {
