@@ -16,7 +16,7 @@ fn promtool(arguments: &[&str]) -> TestResult<String> {
 #[test]
 fn prometheus_takes_the_rules_and_they_fire_when_they_should() -> TestResult {
     let said = promtool(&["check", "rules", "tagmint.rules.yml"])?;
-    assert!(said.contains("17 rules found"), "{said}");
+    assert!(said.contains("18 rules found"), "{said}");
     promtool(&["test", "rules", "tagmint.rules.test.yml"])?;
     promtool(&["check", "config", "prometheus.yml"])?;
     Ok(())

@@ -27,6 +27,7 @@ async fn prods_site_that_leads_to_the_test_issuer_shows_none_of_its_keys() -> Te
 
 #[tokio::test]
 async fn what_the_cache_asks_is_for_its_own_site_alone() -> TestResult {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let nginx = Nginx::start()?;
     let _issuer = Issuer::start(&nginx)?;
     let origin = format!("http://127.0.0.1:{}{JWKS}", nginx.test.origin);
