@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt,
     os::{linux::net::SocketAddrExt, unix::net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -144,6 +145,7 @@ impl Files {
         let dir = tempfile::tempdir()?;
         fs::create_dir(dir.path().join("credentials"))?;
         fs::write(dir.path().join("credentials/tagmint-key"), "c2l4dGVlbiBieXRlcyB0aW1lcyB0d28gaXMgMzIuLi4=\n")?;
+        fs::set_permissions(dir.path().join("credentials/tagmint-key"), fs::Permissions::from_mode(0o600))?;
         fs::write(
             dir.path().join("tagmint.toml"),
             r#"

@@ -19,6 +19,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 fn configuration(dir: &Path, socket: &Path) -> TestResult<PathBuf> {
     fs::create_dir(dir.join("credentials"))?;
     fs::write(dir.join("credentials/tagmint-key"), "c2l4dGVlbiBieXRlcyB0aW1lcyB0d28gaXMgMzIuLi4=\n")?;
+    fs::set_permissions(dir.join("credentials/tagmint-key"), fs::Permissions::from_mode(0o600))?;
     let text = format!(
         r#"
 environment = "test"

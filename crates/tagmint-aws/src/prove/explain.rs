@@ -229,7 +229,9 @@ impl<'a> Explainer<'a> {
         let mut question = Question {
             token: token.expose(),
             trust_policy: &role.trust_policy,
-            role_arn: Some(&self.plan.role_arn),
+            // Stores that are not AWS have roles without an account, which STS would not take.
+            role_arn: Some(self.plan.role_arn.as_str())
+                .filter(|arn| Arn::split(arn).is_some_and(|arn| arn.has_account())),
             provider_url: provider.as_ref().map(|provider| provider.url.as_str()),
             local: !self.connection.is_aws(),
             provider_missing: false,

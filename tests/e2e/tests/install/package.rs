@@ -107,7 +107,7 @@ fn what_is_installed_works_and_purging_leaves_nothing_that_can_be_made_again() -
     machine.enter("dpkg --install /root/tagmint.deb")?.well()?;
     let set_up = "
         set -e
-        install -m 0644 /usr/share/doc/tagmint/examples/prod.toml /etc/tagmint/prod.toml
+        sed 's/444455556666/700055556666/' /usr/share/doc/tagmint/examples/prod.toml >/etc/tagmint/prod.toml
         head -c 32 /dev/urandom | base64 | install -m 0600 /dev/stdin /etc/tagmint/master.key
         install -d -m 0700 /var/lib/tagmint
         tagmint --config /etc/tagmint/prod.toml check
