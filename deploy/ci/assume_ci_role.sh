@@ -70,6 +70,8 @@ pause=${TAGMINT_RETRY_SECONDS:-3}
 [[ $pause =~ ^[0-9]{1,3}$ ]] || fail 2 "TAGMINT_RETRY_SECONDS is \`$pause\`, not a number of seconds"
 url=${TAGMINT_URL:-}
 url=${url%/}
+region=${AWS_REGION:-${AWS_DEFAULT_REGION:-us-east-1}}
+[[ $region =~ ^[A-Za-z0-9-]{1,64}$ ]] || fail 2 "\`$region\` is not a region" 'AWS_REGION looks like eu-central-1.'
 case $url in
   '' | https://* | http://localhost | http://localhost[:/]* | http://127.0.0.1 | http://127.0.0.1[:/]*) ;;
   *) fail 2 "TAGMINT_URL is \`$url\`" 'It begins with https://: the ID token must not travel in the clear.' ;;
@@ -211,7 +213,6 @@ fi
 printf '%s' "$token" >"$work/token"
 jq -n --arg role "$role_arn" --arg name "$session_name" --rawfile token "$work/token" --argjson seconds "$seconds" \
   '{RoleArn: $role, RoleSessionName: $name, WebIdentityToken: $token, DurationSeconds: $seconds}' >"$work/request.json"
-region=${AWS_REGION:-${AWS_DEFAULT_REGION:-us-east-1}}
 if ! env -u AWS_PROFILE -u AWS_DEFAULT_PROFILE AWS_REGION="$region" AWS_DEFAULT_REGION="$region" AWS_PAGER='' AWS_MAX_ATTEMPTS="${AWS_MAX_ATTEMPTS:-3}" \
   aws sts assume-role-with-web-identity --no-sign-request --output json \
   --cli-connect-timeout 10 --cli-read-timeout 30 --cli-input-json "file://$work/request.json" >"$work/sts" 2>"$work/sts.error"; then
@@ -233,9 +234,19 @@ if ! env -u AWS_PROFILE -u AWS_DEFAULT_PROFILE AWS_REGION="$region" AWS_DEFAULT_
   esac
   fail 1 "AWS STS refused $asked for $role_arn" "$said" "$hint"
 fi
-key_id=$(jq -er '.Credentials.AccessKeyId' <"$work/sts")
-secret=$(jq -er '.Credentials.SecretAccessKey' <"$work/sts")
-session_token=$(jq -er '.Credentials.SessionToken' <"$work/sts")
+# What STS says goes into files of lines, where a second line would set another variable.
+take_from_sts() { # VARIABLE JQ_PATH
+  local value hint='Is AWS_ENDPOINT_URL_STS right, if it is set?'
+  value=$(jq -er "$2 | strings" <"$work/sts" 2>/dev/null) || fail 1 "AWS STS answered without ${2##*.}" "$hint"
+  [[ $value =~ ^[[:graph:]]+$ ]] || fail 1 "AWS STS answered with ${2##*.} that is not one word" "$hint"
+  printf -v "$1" '%s' "$value"
+}
+key_id='' secret='' session_token='' arn='' expires=''
+take_from_sts key_id .Credentials.AccessKeyId
+take_from_sts secret .Credentials.SecretAccessKey
+take_from_sts session_token .Credentials.SessionToken
+take_from_sts arn .AssumedRoleUser.Arn
+take_from_sts expires .Credentials.Expiration
 mask "$key_id"
 mask "$secret"
 mask "$session_token"
@@ -265,8 +276,6 @@ fi
 prefix=$(jq -rR 'split(".")[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d | fromjson
   | ."https://aws.amazon.com/tags".principal_tags.prefix[0] // empty' <"$work/token" 2>/dev/null || true)
 if [[ $prefix =~ ^[[:alnum:]_.:/=+@-]+$ ]]; then variables+=(TAGMINT_PREFIX "$prefix"); fi
-arn=$(jq -r '.AssumedRoleUser.Arn' <"$work/sts")
-expires=$(jq -r '.Credentials.Expiration' <"$work/sts")
 if [ -n "${GITHUB_ENV:-}" ]; then
   # First an end for a line that somebody else left open: the runner passes over empty ones.
   { printf '\n' && printf '%s=%s\n' "${variables[@]}"; } >>"$GITHUB_ENV"

@@ -128,7 +128,7 @@ fn scope(args: &LocalawsArgs, config: Option<&Path>) -> Result<ScopeChoice, CliE
 }
 
 fn seed(path: &Path) -> Result<Seed, CliError> {
-    Ok(Seed::parse(&read(path)?).map_err(StartError::from)?)
+    Seed::parse(&read(path)?).map_err(|error| CliError::Check(format!("{}: {error}", path.display())))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CliError> {

@@ -47,7 +47,7 @@ impl Layout {
     /// Makes the folder, for its owner alone.
     pub(super) fn prepare(dir: &Path) -> Result<Self, CliError> {
         let dir = surroundings::absolute(dir);
-        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed("the folder of the local issuer"))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(failed("make", &dir))?;
         Ok(Self {
             config: dir.join("tagmint.toml"),
             ca: dir.join("ca.pem"),
@@ -66,14 +66,14 @@ impl Layout {
             .truncate(false)
             .mode(0o600)
             .open(self.dir.join("lock"))
-            .map_err(failed("the lock of the local issuer"))?;
+            .map_err(failed("open", &self.dir.join("lock")))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(CliError::Refused(format!(
                 "a local issuer is running in {} already; end it, or use another folder with --dir",
                 self.dir.display()
             ))),
-            Err(TryLockError::Error(source)) => Err(failed("the lock of the local issuer")(source)),
+            Err(TryLockError::Error(source)) => Err(CliError::file("lock", &self.dir.join("lock"), source)),
         }
     }
 
@@ -210,13 +210,13 @@ prefix = { matches = 'value == identity.subject || value.startsWith(identity.sub
 run = { open = true }
 "#;
 
-fn failed(what: &'static str) -> impl Fn(std::io::Error) -> CliError {
-    move |source| CliError::Io { what, source }
+fn failed(verb: &'static str, file: &Path) -> impl Fn(std::io::Error) -> CliError {
+    move |source| CliError::file(verb, file, source)
 }
 
 /// Writes a file whole or not at all, for its owner alone.
 fn write(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let failed = failed("a file of the local issuer");
+    let failed = failed("write", file);
     let fresh = file.with_extension("new");
     // A file that a killed process left behind may have any mode.
     if fresh.exists() {

@@ -150,6 +150,50 @@ fn an_answer_that_is_lost_is_not_called_a_theft() -> TestResult {
     Ok(())
 }
 
+/// A job's environment and outputs are files of lines: what AWS says, or whoever answers in its place, sets nothing but what it stands for.
+#[test]
+fn an_answer_of_several_lines_sets_nothing() -> TestResult {
+    let stage = Stage::new()?;
+    let good = [
+        ("AccessKeyId", "ASIAEXAMPLE"),
+        ("SecretAccessKey", "secret/of+40"),
+        ("SessionToken", "token=="),
+        ("Expiration", "2026-01-01T00:00:00Z"),
+        ("Arn", "arn:aws:sts::000000000000:assumed-role/ci/session"),
+    ];
+    for index in 0..good.len() {
+        for wrong in ["x\nLD_PRELOAD=/tmp/x", "x\rLD_PRELOAD=/tmp/x", "two words", ""] {
+            let mut fields = good;
+            let name = fields[index].0;
+            fields[index].1 = wrong;
+            let mut job = Job::github(&stage)?;
+            answer_as_sts(&mut job, &fields)?;
+            refused(&job, &job.assume("ci")?, 1, &["AWS STS answered with", name, "AWS_ENDPOINT_URL_STS"]);
+            assert_eq!(fs::read_to_string(job.path("github_output")).unwrap_or_default(), "");
+        }
+    }
+    let mut job = Job::github(&stage)?;
+    answer_as_sts(&mut job, &good[1..])?;
+    refused(&job, &job.assume("ci")?, 1, &["AWS STS answered without AccessKeyId"]);
+    Ok(())
+}
+
+/// A program in the place of the aws command that answers with these fields.
+fn answer_as_sts(job: &mut Job, fields: &[(&str, &str)]) -> TestResult {
+    let (dir, path) = (job.path("answering"), job.variables["PATH"].clone());
+    fs::create_dir_all(&dir)?;
+    let field = |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+    let names = ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"];
+    let credentials: serde_json::Map<_, _> =
+        names.iter().filter_map(|name| Some(((*name).to_owned(), field(name)?.into()))).collect();
+    let answer = serde_json::json!({ "Credentials": credentials, "AssumedRoleUser": { "Arn": field("Arn") } });
+    fs::write(dir.join("answer.json"), answer.to_string())?;
+    fs::write(dir.join("aws"), format!("#!/bin/sh\nexec cat '{}'\n", dir.join("answer.json").display()))?;
+    job.run("chmod", ["755".as_ref(), dir.join("aws").as_os_str()])?.succeeded();
+    job.set("PATH", format!("{}:{path}", dir.display()));
+    Ok(())
+}
+
 /// A program in the place of curl that asks Tagmint, and then, the first time, says as curl does that the connection ended without an answer.
 fn lose_the_first_answer(job: &mut Job) -> TestResult {
     let (dir, path) = (job.path("lossy"), job.variables["PATH"].clone());
@@ -187,6 +231,7 @@ fn wrong_settings_are_named() -> TestResult {
         ("TAGMINT_URL", "http://localhost.example.org", "must not travel in the clear"),
         ("TAGMINT_RETRY_SECONDS", "soon", "not a number of seconds"),
         ("CI_DEBUG_TRACE", "true", "would show the credentials"),
+        ("AWS_REGION", "eu-central-1\nLD_PRELOAD=/tmp/x", "is not a region"),
     ] {
         let mut job = job.clone();
         job.set(name, value);
