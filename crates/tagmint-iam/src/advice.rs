@@ -310,7 +310,7 @@ impl Question<'_> {
     /// The role's partition; without a role that of the provider in the trust policy, else of the roles in the token.
     fn partition(&self, claims: &Claims) -> String {
         let roles = claims.roles().unwrap_or_default();
-        let mut arns = self.role_arn.into_iter().chain(federated(self.trust_policy)).chain(roles);
+        let arns = self.role_arn.into_iter().chain(federated(self.trust_policy)).chain(roles);
         let known = arns.filter_map(partition::of_arn).find(|name| partition::is_plausible(name));
         known.unwrap_or(partition::DEFAULT).to_owned()
     }
