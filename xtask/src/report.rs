@@ -1,4 +1,4 @@
-//! Runs named steps one after the other, preparations beside them, and sums up.
+//! Runs named steps one after the other, preparations in parallel with them, and sums up.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,13 +23,13 @@ pub(crate) struct Step {
 pub(crate) enum When {
     /// After the step before it.
     InOrder,
-    /// From the start, beside the others: it waits for the network most of the time.
+    /// From the start, in parallel with the others: it waits for the network most of the time.
     Beside,
-    /// After the step before it and all that run beside.
+    /// After the step before it and all that run in parallel.
     Prepared,
 }
 
-/// Where steps that run beside others write, below the checkout.
+/// Where steps that run in parallel with others write, below the checkout.
 const BESIDE_LOG: &str = "target/xtask/preparations.log";
 
 /// How much is to be checked.
@@ -49,7 +49,7 @@ struct Row {
 }
 
 /// Runs all steps, also after a failure, so that one run shows every problem. The output of each goes to the terminal as it comes, that of
-/// steps beside others into a file; the summary repeats what failed.
+/// steps in parallel with others into a file; the summary repeats what failed.
 pub(crate) fn run_steps(workspace: &Workspace, mode: Mode, steps: &[&Step]) -> Result<(), Failure> {
     let start = Instant::now();
     let beside: Vec<&Step> = steps.iter().copied().filter(|step| step.when == When::Beside).collect();
@@ -84,7 +84,7 @@ pub(crate) fn run_steps(workspace: &Workspace, mode: Mode, steps: &[&Step]) -> R
     }
 }
 
-/// Waits for the steps beside the others, and says what they did.
+/// Waits for the steps in parallel with the others, and reports what they did.
 fn join(preparations: thread::ScopedJoinHandle<'_, Vec<Row>>) -> Vec<Row> {
     let rows = preparations.join().expect("steps return their failures");
     rows.iter().for_each(tell);

@@ -40,7 +40,7 @@ pub struct Topic {
     endpoint: String,
     timeout: Duration,
     client: reqwest::Client,
-    /// For whoever is asked for credentials.
+    /// The route of requests for credentials.
     outbound: Outbound,
     /// Found when the first notice goes out: finding them may take seconds where there are none.
     credentials: OnceCell<Option<SharedCredentialsProvider>>,

@@ -104,7 +104,7 @@ pub enum InvalidVariable {
     Proxy {
         /// Which.
         name: &'static str,
-        /// What is wrong.
+        /// The fault in its value.
         source: InvalidProxy,
     },
 }
@@ -128,7 +128,7 @@ impl Outbound {
         Self { https: Some(proxy.clone()), http: Some(proxy), direct }
     }
 
-    /// What the environment says. `value` gives the value of a variable; an empty one counts as none.
+    /// Reads the environment. `value` gives the value of a variable; an empty one counts as none.
     ///
     /// An entry of `NO_PROXY` that is none is passed over, as other programs do.
     ///
@@ -161,7 +161,7 @@ impl Outbound {
         self.https.as_ref()
     }
 
-    /// What is asked directly, as the value of `NO_PROXY`, for clients that choose by themselves. They know no ports.
+    /// The hosts to ask directly, as the value of `NO_PROXY`, for clients that choose by themselves. They know no ports.
     pub fn direct_for_others(&self) -> String {
         let own = ["localhost", "127.0.0.0/8", "::1"].map(str::to_owned);
         own.into_iter().chain(self.direct.without_ports()).collect::<Vec<_>>().join(",")

@@ -53,7 +53,7 @@ pub fn escape_lines(text: &str) -> Cow<'_, str> {
 
 /// JSON whose strings hold no control or invisible characters any more: they are written as `\uXXXX` (RFC 8259 §7), which means the same.
 ///
-/// A JSON writer escapes the characters below U+0020. DEL, the C1 controls and those that change the direction of text it leaves alone.
+/// A JSON writer escapes the characters below U+0020. It does not escape DEL, the C1 controls and those that change the direction of text.
 pub fn escape_json(json: &str) -> Cow<'_, str> {
     let deceptive = |character| is_deceptive(character) && !matches!(character, '\n' | '\t' | '\r');
     escaped(json, deceptive, |clean, character| {
@@ -64,7 +64,7 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     })
 }
 
-/// What a reader does not see, or takes for something else. Spaces of other widths are only spaces.
+/// Whether a reader does not see the character, or takes it for something else. Spaces of other widths are only spaces.
 fn is_deceptive(character: char) -> bool {
     is_invisible(character) && !(character.is_whitespace() && !character.is_control() && !is_line_break(character))
 }

@@ -103,7 +103,7 @@ fn is_allowed(character: char) -> bool {
         && !is_invisible(character)
 }
 
-/// A character as a message shows it: by its code point where nobody would see it.
+/// A character as a message shows it: by its code point where a reader would not see it.
 fn named(character: char) -> String {
     if is_invisible(character) { format!("U+{:04X}", u32::from(character)) } else { format!("{character:?}") }
 }

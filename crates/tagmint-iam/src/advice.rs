@@ -86,7 +86,7 @@ pub struct Explanation {
     pub accepted: bool,
     /// What AWS says when it says no.
     pub error: Option<Refusal>,
-    /// The checks in AWS's order. What failed has its fix.
+    /// The checks in AWS's order. Each failed check has its fix.
     pub checks: Vec<Check>,
     /// What was not checked, and what is unsafe although it passes.
     pub warnings: Vec<Warning>,
@@ -294,7 +294,7 @@ impl Question<'_> {
         Registered::find(self, &principals, (&self.partition(claims), &self.account()), claims)
     }
 
-    /// The keys that are not the token's. What the call to STS never has is absent, whoever gives it.
+    /// The keys that are not the token's. A key that the call to STS never has is absent, even if the question gives it.
     fn base(&self) -> Context {
         let base = Context::new().with("aws:SecureTransport", "true");
         let sent = self.context.iter().filter(|(key, _)| keys::is_sent_to_sts(key));

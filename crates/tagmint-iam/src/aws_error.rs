@@ -20,9 +20,9 @@ pub struct Explained {
     pub code: &'static str,
     /// AWS's words, as they were found.
     pub message: String,
-    /// What they mean.
+    /// The meaning of AWS's words.
     pub means: &'static str,
-    /// What causes it, the likeliest first.
+    /// The causes, the likeliest first.
     pub causes: Vec<Cause>,
     /// The commands to run next, filled in with what the text has; words in capitals are to be filled in.
     pub next: Vec<String>,
@@ -33,9 +33,9 @@ pub struct Explained {
 /// A cause of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// What is wrong.
+    /// The fault.
     pub cause: &'static str,
-    /// What to do about it.
+    /// The fix.
     pub fix: &'static str,
 }
 
@@ -52,7 +52,7 @@ pub fn explain(text: &str) -> Vec<Explained> {
             Some((entry.general, at, entry))
         })
         .collect();
-    // What is general says nothing beside what is not.
+    // A general error adds nothing to a specific one.
     if found.iter().any(|(general, ..)| !general) {
         found.retain(|(general, ..)| !general);
     }

@@ -55,9 +55,9 @@ pub enum DocumentError {
     /// It has several documents of the kind.
     #[error("it has {} of them, of {}: {hint}", names.len(), names.join(", "))]
     Several {
-        /// Whose they are.
+        /// The names of their owners.
         names: Vec<String>,
-        /// What to do.
+        /// The advice.
         hint: String,
     },
     /// A value that a template's deployment fills in.
@@ -88,7 +88,7 @@ pub fn policy(kind: Kind, bytes: &[u8], role: Option<&str>) -> Result<Found, Doc
     }
     let candidates = find::policies(&value);
     if candidates.is_empty() {
-        // What the strict reader says names the first wrong member.
+        // The strict reader's error names the first wrong member.
         return Err(match Policy::parse_as(kind, &value.to_string()) {
             Err(error) => DocumentError::Policy(error),
             Ok(_) => DocumentError::Other("it has no policy".to_owned()),

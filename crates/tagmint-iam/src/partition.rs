@@ -9,9 +9,9 @@ use crate::arn::Arn;
 pub struct Partition {
     /// Its name in ARNs: `aws-us-gov`.
     pub name: &'static str,
-    /// What its endpoints' hosts end with: `amazonaws.com`.
+    /// The suffix of its endpoints' hosts: `amazonaws.com`.
     pub dns_suffix: &'static str,
-    /// What its regions' names begin with. Empty: those of no other partition.
+    /// The prefixes of its regions' names. Empty: the regions of no other partition.
     region_prefixes: &'static [&'static str],
 }
 
@@ -56,7 +56,7 @@ pub fn is_plausible(name: &str) -> bool {
     })
 }
 
-/// What endpoints' hosts end with in the partition of this name. One that is not listed is taken to be like the commercial one.
+/// The suffix of endpoints' hosts in the partition of this name. A partition that is not listed counts as like the commercial one.
 pub fn dns_suffix(name: &str) -> &'static str {
     named(name).map_or(PARTITIONS[0].dns_suffix, |partition| partition.dns_suffix)
 }

@@ -92,7 +92,7 @@ pub struct Action {
     keys: Vec<&'static str>,
 }
 
-/// What the reference knows about a condition key.
+/// The kind of a condition key in the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
     /// Requests of every service can have it.
@@ -139,7 +139,7 @@ pub fn actions_with(key: &str) -> impl Iterator<Item = &'static Action> {
     actions.filter(move |action| action.lists(key))
 }
 
-/// What the reference knows about a condition key, in any case of letters.
+/// Looks a condition key up in the reference, in any case of letters.
 pub fn key_kind(key: &str) -> KeyKind {
     if is_global(key) {
         return KeyKind::Global;
@@ -162,7 +162,7 @@ fn is_global(key: &str) -> bool {
     is_among(&TABLE.global, key) && !is_among(&PER_ACTION, key)
 }
 
-/// Whether a key is one of a list, in which a name that ends with `/` stands for all keys that go on behind it.
+/// Whether a key is one of a list, in which a name that ends with `/` stands for all longer keys that begin with it.
 fn is_among(list: &[&str], key: &str) -> bool {
     list.iter().any(|name| is_key(name, key))
 }

@@ -42,7 +42,7 @@ pub(crate) struct Platform {
     projects: &'static [&'static str],
     /// Claims that bind the ref, the environment or what else says which runs of a project are meant.
     refs: &'static [&'static str],
-    /// What the warnings call things.
+    /// The terms that the warnings use.
     pub(crate) words: Words,
     /// Why no subject is like a value although its form allows it.
     impossible: fn(&str) -> Option<&'static str>,
@@ -52,27 +52,27 @@ pub(crate) struct Platform {
     edits: fn(&str, &str) -> Vec<Edit>,
 }
 
-/// What a platform's things are called in a warning.
+/// The terms for a platform's things in a warning.
 #[derive(Debug)]
 pub(crate) struct Words {
-    /// What a broad pattern admits several of, as `repository or project`.
+    /// The things of which a broad pattern admits several, as `repository or project`.
     pub(crate) project: &'static str,
-    /// What a pattern without a ref admits, as `branch, tag, environment and pull request`.
+    /// The things that a pattern without a ref admits, as `branch, tag, environment and pull request`.
     pub(crate) refs: &'static str,
-    /// What to name instead, as `branch or environment`.
+    /// The things to name instead, as `branch or environment`.
     pub(crate) name_ref: &'static str,
 }
 
 /// One template of a platform's subjects.
 #[derive(Debug)]
 struct Form {
-    /// What it is called, as `the subject of $CIRCLE_OIDC_TOKEN_V2`.
+    /// Its name, as `the subject of $CIRCLE_OIDC_TOKEN_V2`.
     name: &'static str,
     /// Whether tokens have it without anybody's choice.
     default: bool,
     /// The texts that it begins with, `<name>` for a segment.
     start: &'static [&'static str],
-    /// What may follow any number of times, each behind a `:`.
+    /// The parts that may follow any number of times, each behind a `:`.
     then: &'static [&'static str],
     /// How to get tokens with this form; empty where there is nothing to say.
     how: &'static str,
@@ -88,7 +88,7 @@ struct Field {
     chars: Chars,
 }
 
-/// What binding a segment means.
+/// The scope to which a bound segment limits a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Level {
     /// The customer's organization.

@@ -42,13 +42,13 @@ pub enum Place<'a> {
 pub struct Finding {
     /// Where: `$.Statement[0].Action`.
     pub path: String,
-    /// What is wrong there, and what to do about it.
+    /// The fault, with its correction.
     pub problem: Fault,
     /// The words with which AWS refuses the policy; none where AWS stores it and the statement has no effect, or less than it says.
     pub refusal: Option<String>,
 }
 
-/// What can be wrong with a statement that fits the grammar.
+/// A fault in a statement that fits the grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// An action that the service does not have, or a pattern that covers none.
@@ -78,7 +78,7 @@ pub enum Fault {
     OtherResource {
         /// The ARN.
         arn: String,
-        /// What can stand there.
+        /// The resources that can stand there.
         wanted: String,
     },
     /// An action that applies to none of the statement's resources.
@@ -112,7 +112,7 @@ pub enum Fault {
     Principal {
         /// The name.
         name: String,
-        /// What to write.
+        /// The correction.
         wanted: &'static str,
     },
 }

@@ -25,7 +25,7 @@ pub struct Denied {
     pub by_tls: bool,
 }
 
-/// What is added to AWS's words where a policy demands TLS, which this endpoint does not speak.
+/// The hint behind AWS's words where a policy demands TLS, which this endpoint does not speak.
 pub const TLS_HINT: &str =
     " (a policy demands TLS by aws:SecureTransport: start tagmint localaws with --secure-transport)";
 
@@ -35,7 +35,7 @@ impl Denied {
         self.decision.outcome == Outcome::ExplicitDeny
     }
 
-    /// What to do about it, behind AWS's words.
+    /// The advice that follows AWS's words.
     pub const fn hint(&self) -> &'static str {
         if self.by_tls { TLS_HINT } else { "" }
     }

@@ -77,7 +77,7 @@ pub enum StartError {
     Scope {
         /// The folder.
         path: PathBuf,
-        /// What is different.
+        /// The difference.
         other: OtherScope,
     },
     /// Another stand-in runs on the folder.

@@ -39,13 +39,13 @@ pub struct Operation {
     on: On,
     /// Query parameters that a request of it has, `select-type=2` with its value.
     selectors: Vec<&'static str>,
-    /// Query parameters that it can have besides.
+    /// Further query parameters that it can have.
     parameters: Vec<&'static str>,
     /// Headers that a request of it has.
     headers: Vec<&'static str>,
 }
 
-/// What a path names.
+/// The target of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum On {
     /// `/`
@@ -57,7 +57,7 @@ pub enum On {
 }
 
 impl On {
-    /// What a path names, percent-encoded slashes included.
+    /// The target of a path, percent-encoded slashes included.
     pub fn of(path: &str) -> Self {
         let path = path.replace("%2F", "/").replace("%2f", "/");
         match path.strip_prefix('/').unwrap_or(&path).split_once('/') {

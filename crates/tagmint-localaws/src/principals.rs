@@ -1,8 +1,8 @@
 //! Principals of stored policies: which of them exist, and which role one means.
 //!
 //! AWS keeps the unique id of a role or session that a policy names in place of its ARN, and shows the ARN again while that role exists. A role
-//! that is made anew under the name of a deleted one is another role, for which the policy says nothing (IAM user guide, "AWS JSON policy
-//! elements: Principal").
+//! that is created again under the name of a deleted one is another role, for which the policy says nothing (IAM user guide, "AWS JSON
+//! policy elements: Principal").
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -48,7 +48,7 @@ pub fn shown<'a>(account: &Account, text: &'a str, bound: &Bound) -> Cow<'a, str
     if now.is_empty() {
         return Cow::Borrowed(text);
     }
-    // What was stored is a policy.
+    // A stored text is a policy.
     let Ok(mut document) = serde_json::from_str::<Value>(text) else { return Cow::Borrowed(text) };
     if let Some(statements) = document.get_mut("Statement") {
         for statement in list(statements) {

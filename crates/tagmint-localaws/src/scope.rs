@@ -42,7 +42,7 @@ impl Scope {
     }
 }
 
-/// What the stand-in is to play. What is left open is what its folder was made for, or the default.
+/// The scope that the stand-in is to play. An open member is the one that its folder was made for, or the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScopeChoice {
     /// The partition; left open, the region's.
@@ -58,9 +58,9 @@ pub struct ScopeChoice {
 pub struct OtherScope {
     /// The option's name: `account`.
     pub what: &'static str,
-    /// What the folder was made for.
+    /// The value that the folder was made for.
     pub kept: String,
-    /// What is asked for.
+    /// The value that is asked for.
     pub asked: String,
 }
 

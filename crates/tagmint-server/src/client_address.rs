@@ -38,9 +38,10 @@ impl fmt::Display for Peer {
 
 /// The caller's address: the peer's, or, where the peer is a trusted proxy, the last address in `X-Forwarded-For` that is not one.
 ///
-/// From anybody else the header is a claim and is ignored. Who comes over a unix socket is trusted, for its file's mode says who may; where
-/// they name nobody it is the loopback address, 127.0.0.1. Where a proxy does not tell whom it serves (`unknown`, an obfuscated name of
-/// RFC 7239 §6.3, anything else that is no address) it is the proxy's own address: what stands before it was written by strangers.
+/// From any other peer the header is a claim and is ignored. A peer on a unix socket is trusted, because the mode of the socket's file
+/// limits who may connect; if such a peer names no client, the address is the loopback address, 127.0.0.1. If a proxy does not name its
+/// client (`unknown`, an obfuscated name of RFC 7239 §6.3, anything else that is not an address), it is the proxy's own address: strangers
+/// wrote the entries before it.
 pub fn client_address(peer: Peer, headers: &HeaderMap, trusted: &Networks) -> IpAddr {
     let address = peer.address().map(|address| address.to_canonical());
     let peer = address.unwrap_or(Ipv4Addr::LOCALHOST.into());

@@ -1,11 +1,11 @@
-//! What this process has seen of its clock: when it was set, and for how long it has run since.
+//! This process's observations of its clock: when it was set, and for how long it has run since.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::SignedDuration;
 use tagmint_core::{alarm::conditions::ClockStep, clock::Clock, key_schedule::clock::ClockJump};
 
-/// What was seen of the clock.
+/// The observations of the clock.
 #[derive(Debug)]
 pub(crate) struct ClockWatch(Mutex<Seen>);
 

@@ -309,7 +309,7 @@ impl Place {
         self.unread.store(false, Ordering::Relaxed);
     }
 
-    /// Whether the peer may still be sending a body that nobody reads.
+    /// Whether the peer may still be sending a body that the server does not read.
     pub(crate) fn leaves_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
     }

@@ -89,7 +89,7 @@ impl From<Timestamp> for ReadAt {
 }
 
 impl ReadAt {
-    /// What the clock should show by the time that has passed.
+    /// The time that the clock should show after the time that has passed.
     pub fn expected(&self, monotonic: SignedDuration) -> Timestamp {
         self.now + monotonic.saturating_sub(self.monotonic)
     }

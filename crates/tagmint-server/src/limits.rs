@@ -256,7 +256,7 @@ mod tests {
                 "an IPv4 address is its own"
             );
         }
-        // What the /48 refused cost the address nothing, and what proved something after all costs nobody.
+        // The attempt that the /48's limit refused cost the address nothing. A credential that proves something after all costs nothing.
         limits.give_back_failed(address(1));
         assert!(limits.check_failed(address(4)).is_ok());
         assert!(limits.check_failed(address(4)).is_err());

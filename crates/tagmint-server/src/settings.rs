@@ -174,7 +174,7 @@ impl UpstreamSettings {
     /// The shortest time between two reads of it that tokens cause.
     const READ_FILE_AGAIN: Duration = Duration::from_secs(1);
 
-    /// The same, at the pace of the source: to read a file costs nobody anything.
+    /// The same, at the pace of the source: reading a file puts no load on an issuer.
     #[must_use]
     pub(crate) fn at_pace(self) -> Self {
         match self.source {

@@ -36,7 +36,7 @@ pub enum TlsError {
         /// What went wrong.
         source: rustls::pki_types::pem::Error,
     },
-    /// The key is under a passphrase, which nobody types at a start.
+    /// The key is under a passphrase, which the server cannot ask for at a start.
     #[error("the key file {path} is encrypted with a passphrase; write it without one: openssl pkey -in {path} -out FILE", path = .0.display())]
     Encrypted(PathBuf),
     /// The certificate file holds no certificate.

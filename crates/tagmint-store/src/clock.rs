@@ -9,7 +9,7 @@ use crate::{
     store::Store,
 };
 
-/// What the database knows of the clock.
+/// The database's record of the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockMark {
     /// The latest moment that any process has seen, as far as it was noted. A running issuer notes it now and then, not always.
@@ -29,7 +29,7 @@ const MARK: &str = "SELECT seen_at_ms, steps, (SELECT max(published_at_ms) FROM 
 const NOTE: &str = "UPDATE clock SET seen_at_ms = $1 WHERE id = 1 AND seen_at_ms < $1";
 const FOLLOWED: &str = "UPDATE clock SET seen_at_ms = $1, steps = steps + 1 WHERE id = 1";
 
-/// What a clock that was ahead has written is moved back with it; $1 is now, in seconds or in milliseconds.
+/// Times that a clock that was ahead has written are moved back with it; $1 is now, in seconds or in milliseconds.
 ///
 /// A session or a bearer token that was made in what is the future now keeps the span for which it was made, from now on. Without this it
 /// would be good for as long as the clock was ahead. A replaced bearer token's overlap was counted from its successor's beginning.

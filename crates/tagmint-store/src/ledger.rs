@@ -183,7 +183,7 @@ impl Ledger<'_> {
     }
 
     /// Checks every row, that they end where the head says, and the head's seal; where rows have been archived, that the rest builds on the
-    /// last of them, by its sealed record. Sees one state, while others go on appending.
+    /// last of them, by its sealed record. Sees one state, while others keep appending.
     pub async fn verify(self, master_key: &MasterKey) -> Result<VerifyReport, VerifyError> {
         let doing = "verify the ledger";
         let engine = &self.store.inner.engine;
@@ -206,7 +206,7 @@ impl Ledger<'_> {
             for stored in page {
                 let row = row(stored);
                 if let Some(cut) = archived.as_ref().filter(|cut| row.seq <= cut.seq) {
-                    // Archived, and not removed yet. What the first of these builds on is gone; that they lead to the cut vouches for them.
+                    // Archived, and not removed yet. The row before the first of these is gone; that they lead to the cut proves them.
                     if rows == 0 {
                         chain = ChainVerifier::after(LedgerHead { seq: row.seq - 1, hash: row.prev_hash.clone() });
                     }

@@ -100,7 +100,7 @@ pub enum Exhausted {
     },
 }
 
-/// The most networks that are kept of a token. Whoever has more has told enough.
+/// The most networks that are kept of a token. More of them would add nothing.
 const MOST_NETWORKS: usize = 16;
 
 /// The used tokens of a store.

@@ -67,7 +67,7 @@ pub enum CliError {
     Archive {
         /// The file.
         file: std::path::PathBuf,
-        /// What is wrong with it.
+        /// The fault in it.
         fault: ArchiveFault,
     },
     /// An archive was not recorded.
@@ -114,7 +114,7 @@ pub enum CliError {
     /// A file of the command line failed.
     #[error("could not {verb} {}: {source}", file.display())]
     NamedFile {
-        /// What was tried, as `write`.
+        /// The attempt, as `write`.
         verb: &'static str,
         /// The file.
         file: std::path::PathBuf,
@@ -136,7 +136,7 @@ pub enum CliError {
         code: String,
         /// Whether the issuer failed, and did not refuse.
         outage: bool,
-        /// What it said.
+        /// Its message.
         message: String,
     },
     /// It cannot be done as things are.

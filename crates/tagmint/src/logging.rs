@@ -61,7 +61,7 @@ fn clean_fields() -> impl for<'writer> FormatFields<'writer> + 'static {
     .delimited(" ")
 }
 
-/// Lines of JSON, each written at once. What a JSON writer leaves as it is, a terminal may not: see [`sanitize::escape_json`].
+/// Lines of JSON, each written at once. A terminal may act on characters that a JSON writer keeps: see [`sanitize::escape_json`].
 struct CleanJson<W>(W);
 
 impl<W: Write> Write for CleanJson<W> {

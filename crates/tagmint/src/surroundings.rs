@@ -192,7 +192,7 @@ pub fn raise_open_files() -> Option<u64> {
 }
 
 /// Keeps other processes of this user from reading this process's memory (ptrace(2), `/proc/PID/mem`), and the kernel from writing it into a core
-/// dump: there are bearer tokens and private keys in it. A program that is executed in its place begins anew (prctl(2), `PR_SET_DUMPABLE`).
+/// dump: there are bearer tokens and private keys in it. A program that is executed in its place loses this (prctl(2), `PR_SET_DUMPABLE`).
 pub fn hide_memory() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {

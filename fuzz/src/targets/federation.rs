@@ -42,7 +42,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Whether a token is accepted. What is, is for us, of now, and the same twice.
+/// Whether a token is accepted. The verdict is the same twice; an accepted token is for us and of now.
 fn accepted(token: &str, provider: &Provider) -> bool {
     let Ok(parsed) = UnverifiedToken::parse(token) else { return false };
     let verdict = parsed.verify(provider, &KEYS, world::now());

@@ -1,5 +1,5 @@
-//! Anything at all as a token and as a key set (and a discovery document, third), to our own check and to STS's. Without the key nobody gets
-//! a token accepted.
+//! Anything at all as a token and as a key set (and a discovery document, third), to our own check and to STS's. Without the key
+//! no token is accepted.
 
 use crate::{sections, world};
 use tagmint_core::jwk::VerificationKeys;

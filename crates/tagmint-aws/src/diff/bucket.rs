@@ -210,7 +210,7 @@ impl Reader<'_> {
 struct Wanted {
     /// The name in the query that selects it.
     subresource: &'static str,
-    /// What it is, for messages.
+    /// Its name in messages.
     what: &'static str,
     /// The permission to read it.
     permission: &'static str,

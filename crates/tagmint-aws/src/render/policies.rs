@@ -19,7 +19,7 @@ const READ: [&str; 1] = ["s3:GetObject"];
 /// What writing takes beside it. Uploads in parts need the last two.
 const WRITE: [&str; 4] = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
 const LIST: &str = "s3:ListBucket";
-/// What stands in denials for the prefix of a session that has none.
+/// Stands in denials for the prefix of a session that has none.
 const NO_PREFIX: &str = "-";
 
 /// A role's trust policy: one statement for the rules whose tokens have the same tags.
@@ -200,8 +200,9 @@ fn below(access: &Access) -> String {
     format!("${{aws:PrincipalTag/{}}}/*", access.tag)
 }
 
-/// The same in a denial, which must hold for a session without the tag. IAM's documentation leaves open whether a Deny whose variable has no
-/// value denies or is dropped; with a default both readings deny. The default is no session's prefix: it is denied by itself.
+/// The same in a denial, which must hold for a session without the tag. IAM's documentation leaves open whether a Deny whose variable has
+/// no value denies or is dropped; with a default both readings deny. No session has the default as its prefix: separate statements
+/// deny it.
 fn below_or_nothing(access: &Access) -> String {
     format!("${{aws:PrincipalTag/{}, '{NO_PREFIX}'}}/*", access.tag)
 }

@@ -233,7 +233,7 @@ fn moment(element: &Element, name: &str) -> Result<Timestamp, Failure> {
     element.value_of(name).ok_or_else(|| Failure::incomplete("time of a version or upload"))
 }
 
-/// Where a list that is cut goes on; `id` names the element with the version or upload.
+/// Where a list that is cut continues; `id` names the element with the version or upload.
 fn next(list: &Element, id: &str) -> Result<Option<Marker>, Failure> {
     if list.value_of("IsTruncated") != Some(true) {
         return Ok(None);

@@ -23,7 +23,7 @@ pub struct Observations {
     pub keys: KeysView,
     /// Writes to the ledger that failed since the last look.
     pub ledger_failures: u64,
-    /// What shows that the database was restored to an earlier state under the running issuer; none when it was not.
+    /// Evidence that the database was restored to an earlier state under the running issuer; none when it was not.
     pub ledger_rolled_back: Option<String>,
     /// Why the database takes no writes; none when it does.
     pub database: Option<String>,

@@ -98,7 +98,7 @@ impl Notice {
     /// One line for people: severity, whose it is, what was seen, what to do.
     pub fn line(&self, stamp: &Stamp) -> String {
         let Self { event, severity, fix, since, .. } = self;
-        // What was seen may quote a stranger: a name in a key set, an answer of a server.
+        // The text may quote a stranger: a name in a key set, an answer of a server.
         let text = sanitize::text(&self.text);
         let of = self.subject.as_ref().map(|of| format!(" ({})", sanitize::text(of))).unwrap_or_default();
         let (issuer, environment, alarm) = (&stamp.issuer, stamp.environment, self.alarm());

@@ -13,7 +13,7 @@ use crate::json;
 pub struct JwksUri(String);
 
 impl JwksUri {
-    /// Checks a URL that the configuration names: `https://` without user and fragment; `http://` for a loopback host alone.
+    /// Checks a URL that the configuration names: `https://` without user and fragment; `http://` only for a loopback host.
     pub fn parse(text: &str) -> Result<Self, InvalidJwksUri> {
         let (base, query) = text.split_once('?').unwrap_or((text, ""));
         let printable = query.len() <= 1024 && query.bytes().all(|b| b.is_ascii_graphic() && b != b'#');

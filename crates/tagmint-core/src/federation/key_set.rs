@@ -144,7 +144,7 @@ impl KeySet {
 
     /// The prepared keys that a token of this id and algorithm may be signed with.
     ///
-    /// A token with a `kid` is of the keys with that `kid`, or of those without any, whose id nobody knows. A token without `kid` may be of
+    /// A token with a `kid` is of the keys with that `kid`, or of those without any, whose id is unknown. A token without `kid` may be of
     /// any key. All of them are the issuer's own, so trying several gives nothing away.
     pub(super) fn find(&self, kid: Option<&str>, algorithm: UpstreamAlgorithm) -> Vec<PreparedKey<'_>> {
         let known = kid.is_some_and(|kid| self.contains(kid));

@@ -1,4 +1,4 @@
-//! What a clock that was set does to the schedule.
+//! The effect on the schedule of a clock that was set.
 //!
 //! The stored moments were written by a clock that showed `reached` when it was last believed, and shows `now` at the same moment. Between the
 //! two no time has passed, or an unknown time. So:
@@ -6,11 +6,11 @@
 //! - **A clock that was set back** moves every moment that was not reached yet back with it, and keeps what was reached in the past: each key
 //!   is in the phase in which it was, and what was left of each span is left still. Nothing is shortened: a next key has been published for as
 //!   long as before, and a retiring one stays for its tokens.
-//! - **A clock that was set ahead** brings nothing nearer: the next key has been published for as long as was seen, and the key that signs goes
-//!   on for as long as was left to it.
-//! - **A clock that is ahead at a start** may have been set, or the issuer was down. What came due meanwhile is due, unless the next key was not
-//!   seen published for long enough: then the older key signs until it was, which costs nothing. Where no key signs, the issuer counts as having
-//!   been down: a second wait would stop it for longer.
+//! - **A clock that was set ahead** brings nothing nearer: the next key has been published for as long as was seen, and the signing key
+//!   signs for as long as was left to it.
+//! - **A clock that is ahead at a start** may have been set, or the issuer was down. Changes that came due meanwhile are due, unless the
+//!   next key was not seen published for long enough: then the older key signs until it was, which costs nothing. Where no key signs, the
+//!   issuer counts as having been down: a second wait would stop it for longer.
 //! - **A withdrawn key** becomes withdrawn for good.
 
 use jiff::{SignedDuration, Timestamp};
@@ -29,9 +29,9 @@ pub const NOTE_EVERY: SignedDuration = SignedDuration::from_mins(1);
 /// The clock does not show what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockJump {
-    /// What it should show by the time that passed, or at a start the latest moment that was noted.
+    /// The time that it should show by the time that passed, or at a start the latest moment that was noted.
     pub reached: Timestamp,
-    /// What it shows.
+    /// The time that it shows.
     pub now: Timestamp,
     /// Whether it was set for sure. A clock that is ahead at a start may show that the issuer was down.
     pub certain: bool,
@@ -96,7 +96,7 @@ impl KeyRing<'_> {
                 KeyPhase::Active => {
                     let retiring_at = schedule.retiring_at.map(|end| successor.map_or(end, |from| end.max(from)));
                     let stays = retiring_at.map(|end| end.max(now) + policy.retirement());
-                    // What is left as it is keeps its exact moment.
+                    // An end that does not move keeps its exact moment.
                     let moves = retiring_at != schedule.retiring_at || retiring_at.is_some_and(|end| end <= now);
                     let withdrawn_at = if moves { schedule.withdrawn_at.max(stays) } else { schedule.withdrawn_at };
                     KeySchedule { retiring_at, withdrawn_at, ..schedule }
@@ -129,7 +129,7 @@ fn set_back(schedule: KeySchedule, jump: &ClockJump) -> KeySchedule {
             withdrawn,
         };
     }
-    // What the clock shows as past is past; what it shows as to come moves, and stays behind what it follows.
+    // A moment that the clock shows as past is past; a moment that it shows as to come moves, and stays behind the one that it follows.
     let moved = |moment: Timestamp, after: Timestamp| if moment > now { (moment + by).max(after) } else { moment };
     let published = moved(published_at, Timestamp::MIN);
     let active = moved(active_at, published);

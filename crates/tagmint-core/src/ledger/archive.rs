@@ -24,7 +24,7 @@ struct Beginning {
     archive: String,
     issuer: String,
     environment: String,
-    /// What the first row builds on.
+    /// The head that the first row builds on.
     after: LedgerHead,
 }
 
@@ -44,10 +44,10 @@ struct End {
     seal: String,
 }
 
-/// What a whole file holds.
+/// The facts about a whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveFacts {
-    /// What its first row builds on: the rows after this one are in it.
+    /// The head that its first row builds on: the rows after this one are in it.
     pub after: LedgerHead,
     /// Its last row.
     pub last: LedgerHead,
@@ -66,7 +66,7 @@ impl ArchiveFacts {
         self.last.seq.abs_diff(self.after.seq)
     }
 
-    /// What the file's seal is over.
+    /// The text that the file's seal covers.
     fn message(&self, stamp: &Stamp) -> String {
         let Self { after, last, sha256 } = self;
         let Stamp { issuer, environment } = stamp;
@@ -74,7 +74,7 @@ impl ArchiveFacts {
     }
 }
 
-/// What the database keeps of an archive whose rows have left it.
+/// The database's record of an archive whose rows have left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveRecord {
     /// The first row in it.
@@ -285,7 +285,7 @@ impl<'a> ArchiveReader<'a> {
         }
     }
 
-    /// What the whole file holds.
+    /// The facts about the whole file.
     pub fn finish(self) -> Result<ArchiveFacts, ArchiveFault> {
         match self.state {
             Reading::Ended(facts) => Ok(facts),

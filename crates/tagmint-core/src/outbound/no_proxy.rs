@@ -1,4 +1,4 @@
-//! What is asked directly although there is a proxy.
+//! The hosts to ask directly although there is a proxy.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -39,7 +39,7 @@ impl NoProxy {
         entries.into_iter().map(str::parse).collect::<Result<Vec<Entry>, _>>().map(Self)
     }
 
-    /// The value of the variable: entries with commas or white space between them. What is no entry is passed over.
+    /// The value of the variable: entries with commas or white space between them. Text that is not an entry is passed over.
     pub(super) fn lenient(list: &str) -> Self {
         let entries = list.split(|c: char| c == ',' || c.is_whitespace()).filter(|entry| !entry.is_empty());
         Self(entries.filter_map(|entry| entry.parse().ok()).collect())
@@ -101,7 +101,7 @@ impl FromStr for Entry {
         let domain = domain.trim_end_matches('.').to_ascii_lowercase();
         let good =
             |label: &str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-        // A name of digits alone is an address that was not written well.
+        // A name that ends in a label of digits is an address that was not written well.
         let number = domain.rsplit('.').next().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit()));
         if !domain.split('.').all(good) || number {
             return Err(invalid());

@@ -191,7 +191,7 @@ impl Denial {
     }
 }
 
-/// What a caller wrote, short enough for a message and without what looks like a credential: it lands in the log and the ledger.
+/// A caller's text, short enough for a message and without what looks like a credential: it lands in the log and the ledger.
 pub(super) fn quoted(text: &str) -> String {
     shortened(&redact(text), 100)
 }

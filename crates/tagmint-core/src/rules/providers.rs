@@ -19,7 +19,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What tells its issuer from others': the URL, or its name where no URL is known.
+    /// The text that distinguishes its issuer from others': the URL, or its name where no URL is known.
     pub(super) fn issuer(&self) -> &str {
         self.issuer.as_ref().map_or(self.name.as_str(), UpstreamIssuer::as_str)
     }

@@ -1,8 +1,8 @@
-//! Conditions of tags that do not say how the value begins: whoever asks chooses it as if the tag were open.
+//! Conditions of tags that leave the beginning of the value open: the client chooses it as if the tag were open.
 //!
-//! What a condition means cannot be read from its text (`true`, `1 == 1`, `value == value`, `value.matches("")`, `!has(identity.attributes.x)`
-//! are all the same), so it is tried: on pairs of values that have no beginning in common. A condition that takes both of a pair takes
-//! values that its author did not name.
+//! The meaning of a condition cannot be read from its text (`true`, `1 == 1`, `value == value`, `value.matches("")`,
+//! `!has(identity.attributes.x)` are all the same), so it is tried: on pairs of values that have no beginning in common. A condition that
+//! takes both of a pair takes values that its author did not name.
 
 use cel::{
     Context, IdedExpr,

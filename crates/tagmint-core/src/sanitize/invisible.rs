@@ -1,4 +1,4 @@
-//! Characters that nobody sees.
+//! Characters that are invisible to a reader.
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 

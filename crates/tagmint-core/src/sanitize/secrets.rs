@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use crate::issued_secret::SecretKind;
 
-/// What a part of a text looks like.
+/// The kind of secret that a part of a text looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretLike {
     /// `tms_<env>_…` or `tmb_<env>_…`.
@@ -71,7 +71,7 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     let mut clean = String::new();
     let mut done = 0;
     while let Some(hit) = next(text.as_bytes(), done) {
-        // A hit begins and ends beside an ASCII character.
+        // A hit begins and ends next to an ASCII character.
         clean.push_str(text.get(done..hit.from).unwrap_or_default());
         clean.push_str(if hit.like == SecretLike::Jwt { "…" } else { "[redacted]" });
         done = hit.to;

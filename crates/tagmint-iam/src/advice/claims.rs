@@ -61,7 +61,7 @@ impl Claims {
         self.text("azp").or(only)
     }
 
-    /// What stands in `aud`.
+    /// The values of `aud`.
     pub(super) fn audiences(&self) -> Vec<&str> {
         match self.0.get("aud") {
             Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),

@@ -137,7 +137,7 @@ pub(super) fn never(action: &str, key: &str) -> Option<String> {
     Some(format!("requests of {action} never have {key}{who}"))
 }
 
-/// What to write instead of a key that requests of the action never have.
+/// Advises what to write instead of a key that requests of the action never have.
 pub(super) fn instead(action: &str, key: &str) -> String {
     let lower = key.to_lowercase();
     let behind = |prefix: &str| key.get(prefix.len()..).filter(|_| lower.starts_with(prefix));

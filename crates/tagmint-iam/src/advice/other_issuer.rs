@@ -33,7 +33,7 @@ const WITH_ID: [(&str, &str, &str); 12] = [
 /// GitHub's issuer; a slug behind it is an enterprise's.
 const GITHUB: &str = "token.actions.githubusercontent.com";
 
-/// What to do. `read` says whether the provider's URL was given or read from the account, not taken from the trust policy.
+/// Advises how to proceed. `read`: the provider's URL was given or read from the account, not taken from the trust policy.
 pub(super) fn advice(read: bool, provider: &OidcProvider, issuer: &str) -> String {
     let registered = provider.issuer();
     let arn = provider.arn();

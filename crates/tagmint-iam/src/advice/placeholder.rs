@@ -6,7 +6,7 @@ use crate::{
     policy::{Policy, Principals},
 };
 
-/// What parts an ARN of IAM from its resource.
+/// The parts of an IAM ARN that separate the account from the resource.
 const RESOURCES: [&str; 5] = [":oidc-provider/", ":saml-provider/", ":role/", ":user/", ":root"];
 const IAM: &str = ":iam::";
 
@@ -72,7 +72,8 @@ fn filled(arn: &str, account: &str) -> Option<(String, String)> {
     Some((format!("arn:{partition}{IAM}{account}{resource}"), named.to_owned()))
 }
 
-/// Whether a text stands for an account id. Digits alone are an account id, or a wrong one; a store that is not AWS has none; `*` is a wildcard.
+/// Whether a text stands for an account id. Only digits are an account id, or a wrong one;
+/// a store other than AWS has none; `*` is a wildcard.
 fn is_placeholder(account: &str) -> bool {
     let digits_alone = account.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     !account.is_empty() && account != "*" && !digits_alone

@@ -54,7 +54,7 @@ impl Registered {
             return None;
         }
         let named = principals.iter().filter_map(|principal| OidcProvider::built_in(principal));
-        // Of an access token nobody but the provider can tell whose it is.
+        // Only the provider can identify the owner of an access token.
         let mut named =
             named.filter(|provider| provider.takes(issuer) || issuer.is_empty() && provider.has_access_tokens());
         named.next()

@@ -298,8 +298,8 @@ fn demanding_nothing(statement: &Statement, url: &str) -> Vec<Warning> {
     .collect()
 }
 
-/// Values of a condition on the subject that no subject is like: in an Allow they admit nobody, in a denial or a negated condition they
-/// exclude nobody.
+/// Values of a condition on the subject that match no subject: in an Allow they admit no caller, in a denial or a negated condition
+/// they exclude no caller.
 fn never_matching(statement: &Statement, url: &str, token: &str) -> Vec<Warning> {
     let key = format!("{url}:sub");
     let on_subject = statement.conditions.iter().filter(|condition| condition.key.eq_ignore_ascii_case(&key));

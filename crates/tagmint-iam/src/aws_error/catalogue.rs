@@ -20,7 +20,7 @@ pub(super) struct Entry {
     pub(super) code: &'static str,
     /// What AWS prints; `…` stands for what is filled in.
     pub(super) shown: &'static [&'static str],
-    /// What is looked for: in small letters, with single blanks.
+    /// The texts to look for: in lower case, with single blanks.
     pub(super) seen: &'static [&'static str],
     /// Whether the word behind the text belongs to it.
     pub(super) names: bool,
@@ -28,11 +28,11 @@ pub(super) struct Entry {
     pub(super) general: bool,
     /// Whether it mostly follows from an error that comes before it.
     pub(super) follows: bool,
-    /// What it means.
+    /// The meaning of the error.
     pub(super) means: &'static str,
-    /// What causes it and what to do, the likeliest first.
+    /// The causes with their fixes, the likeliest first.
     pub(super) causes: &'static [(&'static str, &'static str)],
-    /// What to run next.
+    /// The commands to run next.
     pub(super) next: &'static [Next],
     /// The section of `docs/troubleshooting.md`.
     pub(super) docs: &'static str,

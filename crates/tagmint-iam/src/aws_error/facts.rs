@@ -1,6 +1,6 @@
-//! What a log says besides the error: enough to write the next command.
+//! Facts in a log other than the error: enough to write the next command.
 
-/// What was found in a text.
+/// The facts found in a text.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     role: Option<String>,

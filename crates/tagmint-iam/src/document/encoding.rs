@@ -14,7 +14,7 @@ pub fn text(bytes: &[u8]) -> Result<String, DocumentError> {
         [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        // JSON and tokens begin with a character of ASCII: a zero beside it is the other half.
+        // JSON and tokens begin with a character of ASCII: a zero next to it is the other half.
         [first, 0, ..] if *first != 0 => utf16(bytes, u16::from_le_bytes),
         [0, second, ..] if *second != 0 => utf16(bytes, u16::from_be_bytes),
         bytes => String::from_utf8(bytes.to_vec()).ok(),

@@ -8,7 +8,7 @@ use crate::{
     policy::{Kind, Policy},
 };
 
-/// What holds a role's trust policy: the CLI and CloudFormation, Terraform, Pulumi.
+/// Members that hold a role's trust policy: the CLI and CloudFormation, Terraform, Pulumi.
 const TRUST: [&str; 5] = [
     "AssumeRolePolicyDocument",
     "assume_role_policy",
@@ -26,7 +26,7 @@ pub(super) struct Candidate {
     pub(super) role: Option<Role>,
 }
 
-/// What a document says of a role.
+/// A role as a document describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Role {
     name: Option<String>,

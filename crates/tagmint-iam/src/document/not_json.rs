@@ -1,4 +1,4 @@
-//! What a text is that is no JSON.
+//! Names the kind of a text that is not JSON.
 
 /// Says what it is, and what to do.
 pub(super) fn why(text: &str, parser: &str) -> String {

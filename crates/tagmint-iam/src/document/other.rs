@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::policy::Kind;
 
-/// What the document is, where it is known.
+/// Describes the document, if its kind is known.
 pub(super) fn named(value: &Value, kind: Kind) -> Option<String> {
     let has = |name: &str| value.get(name).is_some();
     let role = |name: &str| value.get("RoleName").and_then(Value::as_str).unwrap_or(name).to_owned();

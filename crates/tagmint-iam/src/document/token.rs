@@ -6,7 +6,7 @@ use serde_json::Value;
 const MEMBERS: [&str; 7] =
     ["value", "id_token", "IdToken", "token", "web_identity_token", "WebIdentityToken", "access_token"];
 
-/// The token within a file's text: without quotes, line breaks, `Bearer` or the answer that it came in. What is no token stays as it is.
+/// The token within a file's text: without quotes, line breaks, `Bearer` or the answer that it came in. Any other text stays as it is.
 pub fn token(text: &str) -> String {
     let text = text.trim().trim_start_matches('\u{feff}').trim();
     if text.starts_with('{')

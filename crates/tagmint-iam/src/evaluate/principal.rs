@@ -77,7 +77,7 @@ pub(super) fn admission(element: &PrincipalElement, caller: &Caller, effect: Eff
     let named = named(&element.principals, caller, star);
     match (element.negated, named) {
         (false, named) => named,
-        // With Allow, `NotPrincipal` leaves out whom it names. Naming an account alone doesn't leave out each of its members.
+        // With Allow, `NotPrincipal` leaves out the principals that it names. Naming only an account doesn't leave out each of its members.
         (true, Admission::None | Admission::Account) => Admission::Direct,
         (true, _) => Admission::None,
     }

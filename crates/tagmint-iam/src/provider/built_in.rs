@@ -28,7 +28,7 @@ impl OidcProvider {
         })
     }
 
-    /// Whether AWS knows the provider without a registration. It has no client ids then: the trust policy alone decides on the audience.
+    /// Whether AWS knows the provider without a registration. It has no client ids then: only the trust policy decides on the audience.
     pub const fn is_built_in(&self) -> bool {
         self.built_in
     }

@@ -6,7 +6,7 @@
 use super::{Chars, FRESH, Field, Form, Platform, reading::Part};
 use crate::pattern::Token;
 
-/// What is asked of a segment.
+/// The requirement on a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Want {
     /// Any value.

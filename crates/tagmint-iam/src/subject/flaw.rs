@@ -26,13 +26,13 @@ pub(crate) struct Spelling {
 pub(crate) struct Flaw {
     /// The value.
     pub(crate) value: String,
-    /// What is wrong with it.
+    /// The reason why it never matches.
     pub(crate) why: String,
-    /// What to write instead.
+    /// The text to write instead.
     pub(crate) corrected: String,
     /// Whether that admits the token.
     pub(crate) admits: bool,
-    /// What else there is to say: a wider value, or how to get a token that fits.
+    /// Further advice: a wider value, or how to get a token that fits.
     pub(crate) remark: String,
 }
 
@@ -219,7 +219,7 @@ impl Search<'_> {
                     if !why.contains(&reason) {
                         why.push(reason);
                     }
-                    // What lacks its end in the policy must not become a pattern for a whole organization.
+                    // A value that lacks its end in the policy must not become a pattern for a whole organization.
                     if why.contains(&MISSING_END) && breadth(self.url, self.subject, &text, true) >= Breadth::Several {
                         continue;
                     }
@@ -288,7 +288,7 @@ fn lost(wanted: &Reading, token: &Reading) -> Vec<String> {
 }
 
 impl Flaw {
-    /// What to do about a value that refuses a token.
+    /// Advice about a value that refuses a token.
     pub(crate) fn fix(&self, subject: &str) -> String {
         let Self { value, why, corrected, remark, .. } = self;
         let write = if corrected == value {
@@ -306,7 +306,7 @@ impl Flaw {
         format!("malformed pattern: {value:?} can never match this token's subject: {why}. {write}{otherwise}")
     }
 
-    /// What to do about a value that never takes effect.
+    /// Advice about a value that never takes effect.
     pub(crate) fn warning(&self) -> String {
         let Self { value, why, corrected, .. } = self;
         if corrected == value {

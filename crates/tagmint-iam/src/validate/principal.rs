@@ -73,7 +73,7 @@ pub fn principals(policy: &Policy) -> impl Iterator<Item = Named<'_>> {
     })
 }
 
-/// The principals that cannot be named at this place, whoever exists.
+/// The principals that cannot be named at this place, no matter which principals exist.
 pub(super) fn check(policy: &Policy, place: Place<'_>) -> Vec<Finding> {
     let partition = match place {
         Place::Bucket { partition, .. } | Place::Trust { partition } => partition,
@@ -98,7 +98,7 @@ pub(super) fn check(policy: &Policy, place: Place<'_>) -> Vec<Finding> {
     wrong.collect()
 }
 
-/// What to write instead of a principal that cannot be named.
+/// Advises what to write instead of a principal that cannot be named.
 fn wrong(named: Named<'_>, partition: &str) -> Option<&'static str> {
     let Named { kind, name, .. } = named;
     if name == "*" && kind != Kind::CanonicalUser {

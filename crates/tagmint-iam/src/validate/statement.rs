@@ -7,7 +7,7 @@ use crate::{
     service::{self, Action, KeyKind},
 };
 
-/// What begins the resource part of IAM's own ARNs (words of IAM's refusal).
+/// The prefixes of the resource part of IAM's own ARNs (words of IAM's refusal).
 const IAM_PATHS: &str = "user/, federated-user/, role/, group/, instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, \
                          saml-provider/, oidc-provider/, report/, access-report/";
 
@@ -134,7 +134,7 @@ impl Check<'_> {
         let has = |action: &&'static Action| {
             action.has_key(key) && resources.iter().any(|resource| action.applies_to(resource))
         };
-        // What goes along with assuming a role sees the keys of the call that assumes it.
+        // An action that accompanies the assuming of a role sees the keys of the call that assumes it.
         let along = matches!(self.place, Place::Trust { .. });
         if along && names.iter().flat_map(|name| service::covered(name)).any(|action| has(&action)) {
             return None;

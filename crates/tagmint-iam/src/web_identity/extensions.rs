@@ -43,13 +43,13 @@ pub(super) fn check_tags(token: &Token<'_>, checks: &mut Checks) -> Result<Tags,
     Ok(tags)
 }
 
-/// What is in another form than AWS's: the name that STS gives it, and what is wrong.
+/// A claim in another form than AWS's: the name that STS gives it, and the fault.
 struct WrongForm {
     name: &'static str,
     problem: String,
 }
 
-/// `principal_tags` is recorded, the neighbours' names are put beside it.
+/// STS's name for `principal_tags` is recorded; the names of its neighbours are modelled on it.
 fn wrong(name: &'static str, problem: impl Into<String>) -> WrongForm {
     WrongForm { name, problem: problem.into() }
 }
@@ -144,8 +144,7 @@ fn within_limits(tags: &Tags) -> Result<(), String> {
     }
 }
 
-/// The source identity: 2 to 64 of `[\w+=,.@-]` (service model of STS). The words of its refusal are put beside those
-/// of tags.
+/// The source identity: 2 to 64 of `[\w+=,.@-]` (service model of STS). The words of its refusal are modelled on those of tags.
 pub(super) fn check_source_identity(token: &Token<'_>, checks: &mut Checks) -> Result<Option<String>, StsError> {
     let expected = "2 to 64 of [\\w+=,.@-]";
     match token.claims.get(SOURCE_IDENTITY) {

@@ -1,4 +1,4 @@
-//! Claims of certain platforms that AWS makes condition keys of, besides those of every issuer.
+//! Claims of certain platforms that AWS makes condition keys of, in addition to those of every issuer.
 //!
 //! Source: the Service Authorization Reference, "Actions, resources, and condition keys for AWS Security Token Service",
 //! `AssumeRoleWithWebIdentity`. Servers that customers run themselves (GitHub Enterprise Server, self-managed GitLab) have none.
@@ -56,7 +56,7 @@ const ISSUERS: [(&str, &[&str]); 11] = [
     ("idcs-*.identity.oraclecloud.com", &["rpst_id"]),
 ];
 
-/// The claims of an issuer that are condition keys besides those of every issuer.
+/// The claims of an issuer that are condition keys in addition to those of every issuer.
 pub(crate) fn of(url: &str) -> &'static [&'static str] {
     let issuer = ISSUERS.iter().find(|(issuer, _)| pattern::matches_ignoring_case(issuer, url));
     issuer.map_or(&[], |(_, claims)| claims)

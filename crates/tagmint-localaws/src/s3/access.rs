@@ -26,7 +26,7 @@ use super::{
 use crate::{authorize::Question, aws::Aws, front, sessions::Principal};
 
 const SECURITY_TOKEN: &str = "x-amz-security-token";
-/// Whose bucket the client takes it for: another account's is refused (user guide of S3, "Verifying bucket ownership").
+/// The owner that the client expects of the bucket: another account's is refused (user guide of S3, "Verifying bucket ownership").
 const EXPECTED_OWNER: &str = "x-amz-expected-bucket-owner";
 const EXPECTED_SOURCE_OWNER: &str = "x-amz-source-expected-bucket-owner";
 

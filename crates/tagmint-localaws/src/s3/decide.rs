@@ -10,7 +10,7 @@ use crate::operations::{self, NoOperation, On, Operation};
 #[derive(Debug, Clone, Copy)]
 pub struct Decided(pub &'static Operation);
 
-/// Headers that change what an operation does, in a way that is not done here. A name that ends with `-` stands for all that go on behind it.
+/// Headers that change what an operation does, in a way that is not done here. A name that ends with `-` stands for all that begin with it.
 const NOT_IMPLEMENTED: [&str; 14] = [
     "x-amz-rename-source",
     "x-amz-rename-source-",
@@ -31,7 +31,7 @@ const NOT_IMPLEMENTED: [&str; 14] = [
 /// The header that gives an object its own retention, which no bucket here has.
 const OBJECT_LOCK: &str = "x-amz-object-lock-";
 
-/// Decides. What is no operation of S3, or none that is done here, is refused.
+/// Decides. Refuses a request that is not an operation of S3, or not one that is done here.
 pub fn decide(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Decided, S3Failure> {
     let query: Vec<(String, String)> =
         form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
@@ -61,7 +61,7 @@ fn is_listed(listed: &str, name: &str) -> bool {
     listed == name || (listed.ends_with('-') && name.starts_with(listed))
 }
 
-/// Conditions of writes: S3 takes `*` alone in `If-None-Match`, and an entity tag in `If-Match` (API reference of S3, `PutObject`).
+/// Conditions of writes: S3 takes only `*` in `If-None-Match`, and an entity tag in `If-Match` (API reference of S3, `PutObject`).
 fn conditions(headers: &HeaderMap) -> Result<(), S3Failure> {
     let value = |name: HeaderName| headers.get(name).map(|value| value.as_bytes() == b"*");
     if value(header::IF_NONE_MATCH) == Some(false) || value(header::IF_MATCH) == Some(true) {

@@ -195,7 +195,7 @@ impl Uploads {
         self.with(&input.bucket, &input.key, &input.upload_id, |upload| check_parts(upload, &wanted))??;
         let (if_match, if_none_match) = (input.if_match, input.if_none_match);
         let check = |current: Option<&Version>| writable(current, if_match.as_ref(), if_none_match.as_ref());
-        // A refused upload goes on being one.
+        // A refused completion leaves the upload as it is.
         check(current(aws, &input.bucket, &input.key).as_ref())?;
         // Nobody else completes it while the parts are put together.
         let Some(upload) = self.lock().remove(&input.upload_id) else { return Err(S3Failure::no_such_upload()) };

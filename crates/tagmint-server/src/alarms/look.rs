@@ -71,7 +71,7 @@ impl Lookout {
         if let Some((last, last_monotonic)) = self.last.replace((now, monotonic)) {
             let step = ClockStep::between(now, now.duration_since(last), monotonic.saturating_sub(last_monotonic));
             if step.is_some() {
-                // What is seen of the keys is to belong to the time that the clock shows. Why they cannot be read is an alarm of its own.
+                // The state of the keys must belong to the time that the clock shows. Its own alarm reports why they cannot be read.
                 let _ = self.app.tend_keys().await;
             }
             self.clock_step = step.or(self.clock_step);

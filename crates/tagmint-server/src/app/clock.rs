@@ -1,4 +1,4 @@
-//! What an issuer makes of its clock, and of a database that was restored to an earlier time.
+//! How an issuer follows its clock, and handles a database that was restored to an earlier time.
 
 use jiff::SignedDuration;
 use tagmint_core::{alarm::conditions::ClockStep, federation::Provider, key_schedule::clock::ClockJump};
@@ -49,7 +49,7 @@ impl App {
         self.clock_watch.step()
     }
 
-    /// What shows that the database was restored to an earlier state under this process. A database that cannot be read shows nothing.
+    /// Evidence that the database was restored to an earlier state under this process. A database that cannot be read gives no evidence.
     pub(crate) async fn ledger_rolled_back(&self) -> Option<String> {
         let error = self.ledger.check().await.err()?;
         matches!(error, LedgerError::RolledBack { .. } | LedgerError::HeadMissing { .. }).then(|| error.to_string())

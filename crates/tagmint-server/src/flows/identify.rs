@@ -60,7 +60,7 @@ pub enum IdentifyError {
 
 /// A CI token that has been used, and may not be used again.
 ///
-/// What is said of it is what is known: that it was used, not by whom. A client that repeats a request, a second step of a job and a
+/// The error states only what is known: that the token was used, not by whom. A client that repeats a request, a second step of a job and a
 /// thief look the same from here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the token was exchanged at {first_used_at}{}; {}", self.why(), self.what_to_do())]
@@ -316,7 +316,8 @@ impl Claimed {
     }
 }
 
-/// What a repetition has to have in common with the first use: the audience; where it is a repetition of the very request, the roles too.
+/// Hashes the properties that a repetition must share with the first use: the audience, and for a
+/// repetition of the very request the roles too.
 fn request_hash(grant: &Grant, reuse: Reuse) -> String {
     let same_roles = matches!(reuse, Reuse::Times { .. });
     let roles = grant.roles.iter().filter(|_| same_roles).map(ToString::to_string);

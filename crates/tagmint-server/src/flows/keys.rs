@@ -50,7 +50,7 @@ impl From<KeyChangeError<RotationError>> for KeysError {
     }
 }
 
-/// What was found about the clock.
+/// The findings about the clock.
 #[derive(Debug, Clone, Copy)]
 pub struct FollowedClock {
     /// The moment to which what is stored belongs now, by both clocks.

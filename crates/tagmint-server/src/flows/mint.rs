@@ -1,8 +1,8 @@
 //! Minting: authenticate, decide, build and check the claims, sign, record, release.
 //!
 //! The order is the product's promise. No token leaves without its row in the ledger. A refusal leaves a row too, or is counted where
-//! unidentified callers have used up theirs ([`refusals`]). A row may exist for a token that nobody got (the process ended in between); never
-//! the other way round.
+//! unidentified callers have used up theirs ([`refusals`]). A row may exist for a token that no client received (the process ended in
+//! between); never the other way round.
 
 use std::net::IpAddr;
 
@@ -142,7 +142,7 @@ impl MintError {
 #[derive(Debug)]
 struct Known {
     caller: Caller,
-    /// Whether the caller may be anybody: nobody was identified, or nothing was shown, or a CI platform vouches.
+    /// Whether the caller may be anybody: it was not identified, or presented nothing, or a CI platform vouches for it.
     anybody: bool,
     /// Whether a CI platform vouches for the caller.
     from_platform: bool,

@@ -16,7 +16,7 @@ use crate::{
     limits::{Omission, TooMany},
 };
 
-/// What a row says of the caller, as far as it is known.
+/// A row's details of the caller, as far as they are known.
 #[derive(Debug, Default)]
 pub(crate) struct Caller {
     pub credential: Option<String>,
@@ -28,16 +28,16 @@ pub(crate) struct Caller {
 /// A request that is refused.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    /// What was asked for: `mint`, `session`.
+    /// The kind of request: `mint`, `session`.
     pub what: &'static str,
     pub request_id: RequestId,
     pub route: &'static str,
     pub remote: IpAddr,
     pub at: Timestamp,
     pub caller: Caller,
-    /// Whether the caller may be anybody: nobody was identified, or by something that everybody can get without end.
+    /// Whether the caller may be anybody: it was not identified, or by something that everybody can get without end.
     pub anybody: bool,
-    /// What the log says of the caller beside that.
+    /// Further details of the caller for the log.
     pub about: Option<String>,
     pub code: &'static str,
     pub detail: String,
@@ -58,7 +58,7 @@ pub(crate) fn check_failed(app: &App, remote: IpAddr, now: Timestamp) -> Result<
     })
 }
 
-/// Writes a refusal's row. One of somebody who may be anybody is counted instead, where such callers have used up their rows.
+/// Writes a refusal's row. If the caller may be anybody and such callers have used up their rows, counts the refusal instead.
 pub(crate) async fn record(app: &App, refusal: Refusal) -> Result<(), Unrecorded> {
     let Refusal { what, request_id, route, remote, at, caller, anybody, about, code, detail } = refusal;
     // The words may quote what a stranger wrote, and a row is for ever.

@@ -34,7 +34,7 @@ pub struct OpenCommand {
     pub request_id: RequestId,
     /// The caller's address.
     pub remote: IpAddr,
-    /// What the session backend takes as proof.
+    /// The proof for the session backend.
     pub auth_token: SecretString,
 }
 
@@ -182,7 +182,7 @@ async fn try_open(
     Ok(OpenedSession { secret, id: session.id, subject: session.subject, expires_at: session.expires_at })
 }
 
-/// The session behind a credential. A bearer is not one. What proves nothing costs its address something.
+/// The session behind a credential. A bearer token is not one. A credential that proves nothing counts against its address.
 pub async fn current(
     app: &App,
     remote: IpAddr,

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::app::App;
 
-/// What a proxy was asked for: the common header, and the one of Azure's gateways.
+/// Headers with the host that a proxy was asked for: the common one, and the one of Azure's gateways.
 const FORWARDED_HOST: [&str; 2] = ["x-forwarded-host", "x-original-host"];
 
 /// Refuses what was sent to a name that is none of this issuer's (RFC 9110 §15.5.20).
@@ -75,7 +75,7 @@ fn host_of(authority: &str) -> Result<Option<String>, Unreadable> {
     Ok(Some(lower(authority.host())))
 }
 
-/// A host in lower case. What looks like a credential is redacted before its case is lost; it is no name of ours.
+/// A host in lower case. Text that looks like a credential is redacted before its case is lost; it is not a name of this issuer.
 fn lower(host: &str) -> String {
     match sanitize::redact(host) {
         Cow::Borrowed(host) => host.to_ascii_lowercase(),

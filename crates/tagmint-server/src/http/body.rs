@@ -66,7 +66,7 @@ impl<S: Send + Sync> FromRequest<S> for StrictForm {
             )));
         }
         let mut parameters = parameters(&body, &REPEATABLE).map_err(malformed)?;
-        // An empty token is one that is not good, to whoever asks about it.
+        // A request about an empty token gets the answer for a token that is not good.
         parameters.retain(|(name, value)| !value.is_empty() || name == "token");
         Ok(Self(parameters))
     }
@@ -98,7 +98,7 @@ fn misplaced_parameter(query: Option<&str>) -> Option<&'static str> {
     names.into_iter().find_map(|name| IN_BODY.into_iter().find(|known| *known == name))
 }
 
-/// What a body is that is no form data.
+/// Describes a body that is not form data.
 fn other_form(content_type: Option<&str>, body: &[u8]) -> Option<String> {
     let body = body.trim_ascii_start();
     if body.is_empty() || is_form(body) {

@@ -32,7 +32,7 @@ use crate::{
 /// Header that carries the request's id in every answer.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
-/// Routes that are never limited, beside the documents and the probes.
+/// Routes that are never limited, in addition to the documents and the probes.
 const FREE_ROUTES: [&str; 1] = ["/metrics"];
 
 /// What a handler knows about its request beside its content.

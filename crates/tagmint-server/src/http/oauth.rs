@@ -25,8 +25,8 @@ pub const TOKEN_PATH: &str = "/oauth2/token";
 
 /// The grant type of token exchange.
 pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-/// Token types (RFC 8693 §3). A minted token is each of these: a JWT, an ID token, and an access token to whoever takes it as a bearer token. So
-/// is the token of a platform; some clients cannot call it anything but an access token.
+/// Token types (RFC 8693 §3). A minted token is each of these: a JWT, an ID token, and an access token to a service that takes it as a
+/// bearer token. So is the token of a platform; some clients cannot call it anything but an access token.
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -127,8 +127,8 @@ impl Form {
         form
     }
 
-    /// What the token is to be for (RFC 8693 §2.1). Several targets in one token are refused: AWS takes one audience, and a token that is good at a
-    /// second place can be replayed from there.
+    /// The target of the token (RFC 8693 §2.1). Several targets in one token are refused: AWS takes one audience, and a token that is good
+    /// at a second place can be replayed from there.
     fn request(&mut self) -> Result<MintRequest, Problem> {
         let audience = one("audience", "a token has one audience", std::mem::take(&mut self.audiences))?;
         let role =

@@ -1,4 +1,4 @@
-//! `/oauth2/authorize`, which OpenID Connect Discovery 1.0 §3 requires every issuer to name. Nobody signs in here: the address says so.
+//! `/oauth2/authorize`, which OpenID Connect Discovery 1.0 §3 requires every issuer to name. This issuer has no sign-in.
 
 use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -10,7 +10,7 @@ use super::problem::{NO_SIGN_IN, Problem, ProblemDocument};
 /// Path of the authorization endpoint below the issuer.
 pub const AUTHORIZE_PATH: &str = "/oauth2/authorize";
 
-/// For people. Nothing of the request is repeated, and its `redirect_uri` is not followed: nobody has checked it.
+/// For people. Nothing of the request is repeated, and its `redirect_uri` is not followed: it was not checked.
 const PAGE: &str = "<!doctype html>
 <html lang=\"en\">
 <meta charset=\"utf-8\">

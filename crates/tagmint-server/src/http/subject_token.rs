@@ -1,12 +1,12 @@
-//! What went wrong on a credential's way into a request: a line break from a file, quotes from JSON, a variable that nobody expanded.
+//! Faults that a credential picked up on its way into a request: a line break from a file, quotes from JSON, an unexpanded variable.
 
 /// Words that a program writes where it has no value.
 const NO_VALUE: [&str; 6] = ["null", "undefined", "None", "nil", "[object Object]", "NULL"];
 /// Members under which platforms answer with a token.
 const MEMBERS: [&str; 5] = ["value", "id_token", "access_token", "token", "jwt"];
 
-/// What is odd about the text of a credential, and what to do about it: the end of a sentence whose subject is the credential. Nothing of the text is
-/// repeated.
+/// Describes an oddity in a credential's text, and its fix: the end of a sentence whose subject is the credential.
+/// Repeats nothing of the text.
 pub(super) fn oddity(text: &str) -> Option<String> {
     let say = |what: &str| Some(what.to_owned());
     if text.is_empty() {
@@ -75,7 +75,7 @@ pub(super) fn oddity(text: &str) -> Option<String> {
     inner(text)
 }
 
-/// What stands within a text that no token has.
+/// Describes a part within a text that no token has.
 fn inner(text: &str) -> Option<String> {
     if text.contains(['\n', '\r']) {
         return Some("holds a line break: join its lines".to_owned());

@@ -1,8 +1,8 @@
 //! How many refusals of unidentified callers get a row in the ledger, and what is known of those that get none.
 //!
 //! A stranger can be refused as often as he likes, from as many addresses as he has; the ledger is append-only, and a full disk stops every
-//! mint. So strangers' rows are bounded in total and by network, and end before the disk is full. What is beyond is counted, and
-//! each period gets one row that says how many.
+//! mint. So strangers' rows are bounded in total and by network, and end before the disk is full. Refusals beyond that are counted, and
+//! each period gets one row with their number.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -83,7 +83,7 @@ impl RefusalRows {
         }
     }
 
-    /// Takes a row for a refusal. The network pays first, so that one alone cannot use up everybody's.
+    /// Takes a row for a refusal. The network pays first, so that a single network cannot use up everybody's rows.
     pub(crate) fn take(&self, remote: IpAddr) -> Result<(), Omission> {
         if self.disk_is_low.load(Ordering::Relaxed) {
             return Err(Omission::Disk);
@@ -126,7 +126,7 @@ impl RefusalRows {
         first
     }
 
-    /// What was omitted since the last summary, and begins to count anew.
+    /// Takes the count of what was omitted since the last summary, and restarts it.
     pub(crate) fn summary(&self) -> Option<Omitted> {
         let Count { since, until, limits, networks } = self.omitted().take()?;
         let mut networks: Vec<(String, u64)> =
@@ -199,7 +199,7 @@ mod tests {
         for number in 3..1_000 {
             assert_eq!(rows.take(ip(&format!("2001:db8:{number:x}::1"))), Err(Omission::Rows));
         }
-        // What the total refused has cost the network nothing.
+        // A refusal by the total limit has cost the network nothing.
         tokio::time::advance(std::time::Duration::from_hours(2)).await;
         assert!(rows.take(ip("2001:db8:3::1")).is_ok() && rows.take(ip("2001:db8:3::1")).is_ok());
     }

@@ -56,7 +56,7 @@ pub(super) const MINT_FAILURES: &[&str] =
 /// Why a session is refused.
 pub(super) const SESSION_REFUSALS: &[&str] = &["auth_token_refused", "sessions_per_subject"];
 
-/// What becomes of a request for credentials of a role session.
+/// The outcomes of a request for credentials of a role session.
 pub(super) const ROLE_CREDENTIALS: &[&str] = &["assumed", "cached", "busy", "refused", "unavailable"];
 
 /// A label that is missing above would begin with its first event; a test that meets it fails.

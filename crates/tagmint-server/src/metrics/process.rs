@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs};
 /// Clock ticks a second in `/proc`: the kernel gives times to programs in this unit on every machine that Tagmint is built for.
 const TICKS: f64 = 100.0;
 
-/// What the kernel says of the process.
+/// The kernel's figures for the process.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Process {
     cpu_seconds: Option<f64>,
@@ -17,7 +17,7 @@ struct Process {
     most_files: Option<f64>,
 }
 
-/// The figures as Prometheus text. What the system does not tell is left out.
+/// The figures as Prometheus text. A figure that the system does not report is left out.
 pub(super) fn render() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let mut process = Process::parse(

@@ -152,7 +152,7 @@ impl Service<Request<Incoming>> for Requests {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let version = request.version();
         let asked = self.place.asked(version == Version::HTTP_2);
-        // In HTTP/2 nobody is told to go on: a client that has waited for long enough sends.
+        // In HTTP/2 the server sends no `100 Continue`: a client that has waited for long enough sends.
         let expects =
             || request.headers().get(EXPECT).is_some_and(|it| it.as_bytes().eq_ignore_ascii_case(b"100-continue"));
         let waits = version < Version::HTTP_2 && expects();
@@ -178,7 +178,7 @@ impl Service<Request<Incoming>> for Requests {
     }
 }
 
-/// A request's body, which says when it is here to the end. What nobody reads of it is read and thrown away.
+/// A request's body, which reports when it has arrived to the end. The part that its handler does not read is read and thrown away.
 struct Arriving {
     /// None when it was read to its end.
     body: Option<Incoming>,

@@ -1,4 +1,4 @@
-//! Bodies that nobody wants, because their request was answered before they had come.
+//! Bodies that are no longer wanted, because their request was answered before they had come.
 //!
 //! Where a socket is closed while its peer is still sending, the system answers with a reset, and the peer loses the answer that it has not read
 //! yet. So the rest of the body is read and thrown away, for a while, as nginx's lingering close does. The answer is on its way meanwhile.
@@ -13,7 +13,7 @@ use crate::connections::Place;
 
 /// The longest pause between two pieces (nginx's `lingering_timeout`).
 pub(crate) const PAUSE: Duration = Duration::from_secs(5);
-/// How long it goes on in all (nginx's `lingering_time`).
+/// The longest time that it takes in all (nginx's `lingering_time`).
 pub(crate) const WHOLE: Duration = Duration::from_secs(30);
 /// How much of one body is read.
 const MOST_BYTES: usize = 64 << 20;

@@ -10,8 +10,8 @@ use rustls::{
 use super::Certificate;
 
 impl Certificate {
-    /// What keeps clients, STS among them, from taking this certificate for `host` at `now`; empty where nothing does. Who issued it is
-    /// another question ([`Certificate::is_of_unknown_authority`]).
+    /// The reasons why clients, STS among them, do not take this certificate for `host` at `now`; empty if they take it. The
+    /// certificate's issuer is another question ([`Certificate::is_of_unknown_authority`]).
     pub fn faults(&self, host: &str, now: Timestamp) -> Vec<String> {
         let facts = self.facts();
         let mut faults = Vec::new();

@@ -35,7 +35,7 @@ pub enum FetchError {
     Keys {
         /// Where it came from: a URL, or a file.
         url: String,
-        /// What is wrong with it.
+        /// The fault in it.
         error: InvalidKeySet,
     },
     /// A file of the configuration cannot be used.
@@ -45,7 +45,7 @@ pub enum FetchError {
         key: &'static str,
         /// Where the file is.
         file: String,
-        /// What is wrong with it.
+        /// The fault in it.
         problem: String,
     },
     /// The source of keys did not come to an end, or ended in a panic.
@@ -91,7 +91,7 @@ impl HttpKeyFetcher {
         let url = discovery::url(issuer);
         let document = self.client.get_with(&url, authorization.clone()).await?;
         let uri = discovery::jwks_uri(&document, issuer)?;
-        // Whoever writes the document may name any host: the token is for the issuer's own.
+        // The author of the document may name any host: the token is for the issuer's own.
         let withheld = authorization.is_some() && !is_same_origin(uri.as_str(), &url);
         match self.keys(&uri, authorization.filter(|_| !withheld)).await {
             Err(FetchError::Document(DocumentError { url, problem: DocumentProblem::Unauthorized(status, _) }))
@@ -146,7 +146,7 @@ impl KeyFetcher for HttpKeyFetcher {
     }
 }
 
-/// Reads a key set that somebody else puts on this machine, and keeps there.
+/// Reads a key set that another program puts on this machine, and keeps there.
 #[derive(Debug, Clone)]
 pub struct FileKeyFetcher(PathBuf);
 

@@ -1,9 +1,9 @@
 //! The way of the oldest rows out of the database.
 //!
-//! Whoever archives reads the rows into a file, makes that durable and checks it; then [`Ledger::record_archive`] notes, sealed and in one
+//! The caller reads the rows into a file, makes that durable and checks it; then [`Ledger::record_archive`] notes, sealed and in one
 //! transaction, that these rows are archived; then [`Ledger::prune`] removes them, a few at a time, so that mints don't wait. Between
 //! any two of these steps the process may be killed: until the note nothing has changed, and after it the rows are in the file as well as,
-//! in part, in the database, which still verifies. Pruning goes on from there at the next call.
+//! in part, in the database, which still verifies. The next call continues pruning from there.
 
 use tagmint_core::{
     environment::Stamp,
@@ -28,7 +28,7 @@ const ARCHIVES: &str =
 const LAST: &str = "SELECT last_seq, last_hash FROM ledger_archives ORDER BY last_seq DESC LIMIT 1";
 const RECORD: &str = "INSERT INTO ledger_archives (first_seq, last_seq, last_hash, archived_at_ms, sha256, seal) \
      VALUES ($1, $2, $3, $4, $5, $6)";
-/// What the table's triggers say of an archive that does not continue the ones before, or whose rows are not here.
+/// The errors of the table's triggers for an archive that does not continue the ones before, or whose rows are not here.
 const OUT_OF_ORDER: [&str; 2] =
     ["the archive does not begin where the ledger does", "the archive does not end with a row of the ledger"];
 const OLDEST: &str = "SELECT coalesce(min(seq), 0) FROM ledger";
@@ -135,7 +135,7 @@ impl Ledger<'_> {
     }
 
     /// Removes the rows that are archived and still here; returns how many. Other writes may come in between, and it may be broken off at any
-    /// time. What sweeps ask for later, the prefixes that tokens were minted for, is kept.
+    /// time. It keeps the prefixes that tokens were minted for, which sweeps ask for later.
     pub async fn prune(self) -> Result<u64, StoreError> {
         let doing = "remove archived rows of the ledger";
         let engine = &self.store.inner.engine;

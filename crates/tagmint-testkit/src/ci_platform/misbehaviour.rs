@@ -51,7 +51,7 @@ pub enum Misbehaviour {
     Hang,
     /// 200 with these bytes.
     Body(Vec<u8>),
-    /// 403 to whoever does not send this as a bearer token, as a Kubernetes API server answers `system:anonymous`.
+    /// 403 to a client that does not send this as a bearer token, as a Kubernetes API server answers `system:anonymous`.
     WantsToken(String),
     /// A discovery document that names another issuer.
     OtherIssuer,

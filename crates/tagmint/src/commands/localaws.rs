@@ -110,7 +110,7 @@ pub async fn run(args: LocalawsArgs, config: Option<&Path>, output: Output) -> R
     }
 }
 
-/// What the options ask for, and behind them the configuration.
+/// The scope that the options ask for, and behind them the configuration.
 fn scope(args: &LocalawsArgs, config: Option<&Path>) -> Result<ScopeChoice, CliError> {
     let asked = ScopeChoice { account: args.account.clone(), region: args.region.clone(), partition: None };
     let Some(file) = config else { return Ok(asked) };

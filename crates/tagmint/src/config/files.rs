@@ -120,7 +120,7 @@ pub enum FileError {
     KeySet {
         /// Where.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The fault in it.
         source: InvalidKeySet,
     },
     /// A key set of which no key can be used.

@@ -1,7 +1,7 @@
-//! Whose claims a rule reads: a claim means something only together with the issuer that made it.
+//! The issuers of the claims that a rule reads: a claim means something only together with the issuer that made it.
 //!
 //! Two issuers of one kind have claims of the same names, and nothing keeps their values apart: GitHub Enterprise Server counts its
-//! repositories from 1 as github.com did, and whoever runs it chooses its names. A rule that reads claims must therefore be one issuer's, or
+//! repositories from 1 as github.com did, and its operator chooses its names. A rule that reads claims must therefore be one issuer's, or
 //! name all that it means.
 
 use super::{
@@ -44,8 +44,8 @@ fn fits(known: &Known, rule: &Rule, alternative: &Alternative<'_>) -> bool {
         })
 }
 
-/// Whether the rule decides by a claim, or puts one into the token. `sub` alone in the token's own subject is none: it says who the
-/// caller is, and every identity has one.
+/// Whether the rule decides by a claim, or puts one into the token. A token's own subject that reads only `sub` does not count: `sub`
+/// identifies the caller, and every identity has one.
 fn reads_claims(rule: &Rule) -> bool {
     let of_claims = |path: &Path| matches!(path, Path::Subject | Path::Attribute(_) | Path::Attributes);
     let in_expression = |expression: &Expression| mentioned(expression.tree()).iter().any(of_claims);

@@ -13,11 +13,11 @@ use crate::{
     provider::OidcProvider,
 };
 
-/// What a false condition adds to a statement's distance at most.
+/// The most that a false condition adds to a statement's distance.
 const FALSE: u32 = 15;
-/// What a key that the request lacks adds.
+/// The distance that a key adds if the request lacks it.
 const ABSENT: u32 = 10;
-/// What a pattern that admits more than one subject adds, where another statement names the subject itself.
+/// The distance that a pattern adds if it admits more than one subject and another statement names the subject itself.
 const WILD: u32 = 8;
 /// From how far on a subject counts as another project's, out of 100.
 const OTHER_PROJECT: u32 = 40;
@@ -53,7 +53,8 @@ pub(super) fn meant<'a>(
 ) -> Option<&'a StatementTrace> {
     let look = Look { policy, provider };
     let allows = || decision.statements.iter().filter(|trace| trace.effect == Effect::Allow);
-    // What goes along with the assuming is allowed beside it, unless a statement for this token allows it on conditions of its own.
+    // The action belongs in the statement that allows assuming the role, unless a statement for this token allows it
+    // on conditions of its own.
     if [TAG, SET_SOURCE_IDENTITY].contains(&action) {
         let own = allows().filter(|trace| {
             trace.action

@@ -1,4 +1,4 @@
-//! What to do about a statement whose principal is not the token's provider.
+//! Advice about a statement whose principal is not the token's provider.
 
 use super::{nearest::spelling, plain};
 use crate::{
@@ -32,7 +32,7 @@ pub(super) fn named(policy: &Policy, trace: &StatementTrace) -> Vec<String> {
     listed(policy, trace).into_iter().map(|(_, name)| name.to_owned()).collect()
 }
 
-/// What to write in the place of the principal.
+/// Advises what to write in the place of the principal.
 pub(super) fn advice(policy: &Policy, trace: &StatementTrace, at: &str, provider: &OidcProvider) -> Advice {
     let arn = provider.arn();
     let listed = listed(policy, trace);
@@ -125,7 +125,7 @@ fn other_partition<'a>(named: &'a str, arn: &'a str) -> Option<(&'a str, &'a str
     differs.then_some((named.partition, arn.partition))
 }
 
-/// Whether two providers' ARNs differ in the account alone.
+/// Whether two providers' ARNs differ only in the account.
 fn is_of_another_account(named: &str, arn: &str) -> bool {
     let (Some(named), Some(arn)) = (Arn::split(named), Arn::split(arn)) else { return false };
     named.account != arn.account && named.resource == arn.resource

@@ -1,4 +1,4 @@
-//! What clients say before AWS is asked, and what AWS says about credentials.
+//! Errors of clients before they ask AWS, and AWS's errors about credentials.
 
 use super::{Entry, Next, PLAIN};
 

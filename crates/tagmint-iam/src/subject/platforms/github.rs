@@ -103,7 +103,7 @@ pub(super) static GITHUB: Platform = Platform {
     edits,
 };
 
-/// What a customized template may hold. `repo` and `context` stand without their own names.
+/// The claims that a customized template may hold. `repo` and `context` stand without their own names.
 const CLAIMS: &[&str] = &[
     "repo:<owner>/<repo>",
     "repo:<owner>@<owner_id>/<repo>@<repo_id>",

@@ -29,7 +29,7 @@ impl fmt::Debug for WebhookSink {
 }
 
 impl WebhookSink {
-    /// A webhook at `url`. It follows no redirect. `ca_pem` is trusted beside the system's certificates.
+    /// A webhook at `url`. It follows no redirect. `ca_pem` is trusted in addition to the system's certificates.
     ///
     /// # Errors
     ///

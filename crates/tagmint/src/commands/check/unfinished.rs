@@ -1,11 +1,11 @@
-//! What an operator has still to fill in or decide: warnings of `tagmint check`, and errors where the configuration is strict.
+//! Settings that the operator must still fill in or decide: warnings of `tagmint check`, errors where the configuration is strict.
 
 use jiff::Timestamp;
 use tagmint_store::CredentialFilter;
 
 use crate::{compose, config::Config};
 
-/// Ids of the shipped configurations, with the attributes that they stand for. They are nobody's, or a stranger's.
+/// Ids of the shipped configurations, with the attributes that they stand for. They belong to no user, or to a stranger.
 const PLACEHOLDERS: &[(&str, &str)] =
     &[("repository_id", "456789"), ("repository_owner_id", "123456"), ("project_id", "20"), ("namespace_id", "72")];
 /// Accounts of AWS's documentation.

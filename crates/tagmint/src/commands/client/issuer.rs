@@ -164,7 +164,7 @@ fn retry(value: &str) -> String {
     }
 }
 
-/// What helps where a connection fails for this cause.
+/// Advice where a connection fails for this cause.
 pub(crate) fn hint(cause: &str) -> &'static str {
     if cause.contains("UnknownIssuer") || cause.contains("CaUsedAsEndEntity") || cause.contains("self-signed") {
         "; if the issuer has a private certificate authority, name its certificate with --ca-file FILE (or TAGMINT_CA_FILE)"

@@ -1,4 +1,4 @@
-//! What to run after STS refused a token: the exact commands.
+//! The exact commands to run after STS refused a token.
 
 use super::args::{IssuerArgs, RoleArgs, Wish, given};
 use crate::redact;

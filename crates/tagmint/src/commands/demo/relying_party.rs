@@ -27,7 +27,7 @@ pub(super) enum Refusal {
     /// The signature does not fit the token and the key.
     #[error("the signature is not good")]
     Signature,
-    /// It is for somebody else.
+    /// It is for another recipient.
     #[error("it is for another audience")]
     Audience,
     /// `exp` is over.

@@ -150,7 +150,7 @@ impl Known {
         let named = policies::providers(trust);
         let fits = |arn: &&&str| arn.ends_with(&format!(":oidc-provider/{issuer}"));
         let fitting = named.iter().find(fits);
-        // A provider that AWS knows by itself is not registered.
+        // A provider that is built into AWS is not registered.
         if fitting.is_none() && OidcProvider::built_in(issuer).is_some() && names_by_host(trust, issuer) {
             return;
         }

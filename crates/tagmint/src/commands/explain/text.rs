@@ -26,7 +26,7 @@ pub(super) fn render(explanation: &Explanation) -> String {
     parts.join("\n\n")
 }
 
-/// What to do about the first failed check, and about each further false condition: the decision that comes of them repeats their fixes.
+/// The fixes of the first failed check, and of each further false condition: the decision that comes of them repeats their fixes.
 fn fixes(explanation: &Explanation) -> Option<String> {
     let failed: Vec<&Check> = explanation.checks.iter().filter(|check| !check.passed).collect();
     let mut fixes: Vec<&str> = Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! The order is what makes it safe to be killed at any point: the ledger is verified; the file is written under another name, made durable,
 //! and gets its name; it is read back and checked; the database notes, sealed, that its rows are archived; the rows are removed. The same
-//! command goes on from wherever it was interrupted.
+//! command continues from wherever it was interrupted.
 
 mod checking;
 
@@ -100,7 +100,7 @@ enum Step {
     Recorded,
 }
 
-/// What is to be archived.
+/// An archive to be made.
 struct Job<'a> {
     store: &'a Store,
     stamp: &'a Stamp,
@@ -112,10 +112,10 @@ struct Job<'a> {
     out: &'a Path,
 }
 
-/// What was done.
+/// The outcome.
 #[derive(Debug)]
 struct Done {
-    /// What the file holds; none: no row is due.
+    /// The facts about the file; none: no row is due.
     facts: Option<ArchiveFacts>,
     /// Rows that were removed from the database.
     removed: u64,
@@ -274,7 +274,7 @@ impl Partial {
             Err(TryLockError::WouldBlock) => return Err(busy()),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        // Whoever had the lock before may have given the file its name: then it must not be touched.
+        // The previous holder of the lock may have given the file its name: then it must not be touched.
         let (opened, named) = (file.metadata().map_err(&failed)?, fs::metadata(&path));
         if named.is_ok_and(|named| (named.dev(), named.ino()) == (opened.dev(), opened.ino())) {
             file.set_len(0).map_err(&failed)?;

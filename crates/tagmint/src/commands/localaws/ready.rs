@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// boto3 and version 1 of the `aws` command read the second one alone.
+    /// boto3 and version 1 of the `aws` command read only the second one.
     #[test]
     fn the_region_is_told_to_every_client() {
         let told = ready(None).what_to_try();

@@ -35,7 +35,7 @@ impl Check<'_> {
                 }
                 Ok(proxy) => Some(Outbound::through(proxy, direct)),
                 Err(error) => {
-                    // What stands before an `@` is a password.
+                    // The text before an `@` is a password.
                     let shown =
                         if text.contains('@') { "the URL".to_owned() } else { format!("`{}`", shortened(text)) };
                     self.problem("outbound.proxy", format!("{shown}: {error}; `none` stands for no proxy"));
@@ -46,7 +46,7 @@ impl Check<'_> {
     }
 }
 
-/// What a proxy means for what the configuration says elsewhere.
+/// Warns of the effect of a proxy on other settings.
 pub(super) fn warning(raw: &RawConfig) -> Option<String> {
     let proxied = raw.outbound.proxy.as_deref().is_some_and(|proxy| proxy != "none");
     (proxied && !raw.provider.is_empty()).then(|| {
