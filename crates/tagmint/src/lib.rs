@@ -98,7 +98,13 @@ fn config_is_named(args: &[OsString]) -> bool {
 }
 
 /// `file` is the configuration; `named` the same where it was not left to the default.
-async fn dispatch(command: Command, file: &Path, named: Option<&Path>, output: Output) -> Result<(), CliError> {
+async fn dispatch(
+    command: Command,
+    file: &Path,
+    #[cfg_attr(not(feature = "localaws"), expect(unused_variables, reason = "only localaws runs without one"))]
+    named: Option<&Path>,
+    output: Output,
+) -> Result<(), CliError> {
     let quiet = || {
         logging::init_quiet(output.is_json());
         Config::load(file)
