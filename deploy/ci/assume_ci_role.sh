@@ -40,7 +40,7 @@ escape() { # What the runner's commands take as one line.
 }
 
 fail() { # EXIT_CODE WHAT WHAT_TO_DO…
-  local code=$1 what=$2
+  local code=$1 what=${2//[$'\r\n']/ }
   shift 2
   if [ -n "${GITHUB_ACTIONS:-}" ]; then printf '::error title=assume_ci_role::%s\n' "$(escape "$what")"; fi
   printf 'assume_ci_role: %s\n' "$what" >&2
