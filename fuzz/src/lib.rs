@@ -10,7 +10,7 @@
 //! | [`targets`] | the targets |
 //! | [`mutation`] | changed inputs, the same ones at every run |
 //! | [`world`] | one issuer, one role, one time, and a key that everybody knows |
-//! | [`reference`] | definitions without cleverness, to compare with |
+//! | [`mod@reference`] | definitions without cleverness, to compare with |
 
 pub mod mutation;
 pub mod reference;

@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`assume`] | a token for credentials of a role session |
-//! | [`client`] | signed calls of S3 and IAM |
+//! | `client` | signed calls of S3 and IAM |
 //! | [`connection`] | endpoints, region, roots, credentials: the clients |
 //! | [`failure`] | why a call did not do what was asked: refused, or not reached |
 //! | [`policies`] | a role's trust policy and policies, its OIDC provider, a bucket's policy |

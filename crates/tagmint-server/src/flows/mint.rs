@@ -1,7 +1,7 @@
 //! Minting: authenticate, decide, build and check the claims, sign, record, release.
 //!
 //! The order is the product's promise. No token leaves without its row in the ledger. A refusal leaves a row too, or is counted where
-//! unidentified callers have used up theirs ([`refusals`]). A row may exist for a token that no client received (the process ended in
+//! unidentified callers have used up theirs (see the module `refusals`). A row may exist for a token that no client received (the process ended in
 //! between); never the other way round.
 
 use std::net::IpAddr;
