@@ -102,16 +102,18 @@ fn build(workspace: &Workspace, mode: Mode) -> Result<Notes, Failure> {
 
 fn tests(workspace: &Workspace, mode: Mode) -> Result<Notes, Failure> {
     let mut command = cargo_workspace(workspace, &["nextest", "run"], mode == Mode::Full);
-    if mode == Mode::Full {
-        command.env("TAGMINT_E2E_PYTHON", python::interpreter(workspace));
-        command.env("TAGMINT_E2E_CLIENTS", npm::clients(workspace));
-        command.env(judge::DIRECTORY, judge::installed(workspace));
-        if let Some(plugins) = terraform::plugins() {
-            command.env(terraform::PLUGINS, plugins);
-        }
+    if mode == Mode::Fast {
+        process::run(command)?;
+        return Ok(Vec::new());
     }
-    process::run(command)?;
-    Ok(Vec::new())
+    command.env("TAGMINT_E2E_PYTHON", python::interpreter(workspace));
+    command.env("TAGMINT_E2E_CLIENTS", npm::clients(workspace));
+    command.env(judge::DIRECTORY, judge::installed(workspace));
+    if let Some(plugins) = terraform::plugins() {
+        command.env(terraform::PLUGINS, plugins);
+    }
+    // The steps after this one need these tools.
+    tools::ensure_during(workspace, &[tools::MACHETE, tools::DENY], || process::run(command))
 }
 
 fn docs(workspace: &Workspace, _: Mode) -> Result<Notes, Failure> {

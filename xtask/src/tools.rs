@@ -1,5 +1,7 @@
 //! Cargo's plug-ins that checks need, in the versions that the project was checked with.
 
+use std::thread;
+
 use crate::process::{self, Failure, Notes};
 use crate::workspace::Workspace;
 
@@ -22,6 +24,28 @@ pub(crate) const MACHETE: Tool = Tool { package: "cargo-machete", subcommand: "m
 /// Runs the tests, each in a process of its own.
 pub(crate) const NEXTEST: Tool = Tool { package: "cargo-nextest", subcommand: "nextest", version: "0.9.143" };
 
+/// The output of [`ensure_during`].
+const LOG: &str = "target/xtask/tools.log";
+
+/// Calls `chore`, and installs missing tools in the meantime. Tests leave a third of the processors' time to them.
+pub(crate) fn ensure_during(
+    workspace: &Workspace,
+    tools: &[Tool],
+    chore: impl FnOnce() -> Result<(), Failure>,
+) -> Result<Notes, Failure> {
+    thread::scope(|scope| {
+        let installed = scope.spawn(|| {
+            process::log_to(workspace.path(LOG), || {
+                tools.iter().map(|tool| tool.ensure(workspace)).collect::<Result<Vec<Notes>, Failure>>()
+            })
+        });
+        let done = chore();
+        let notes = installed.join().expect("tools return their failures");
+        done?;
+        Ok(notes?.concat())
+    })
+}
+
 impl Tool {
     /// Installs the tool for the user when it is missing. Another version that is there is used as
     /// it is, and mentioned.
@@ -38,7 +62,9 @@ impl Tool {
             });
         }
         println!("    {package} is missing: installing {version}, which takes some minutes once");
-        let mut install = workspace.cargo(&["install", "--locked", "--version", version, package]);
+        // At the lowest priority: tests may run at the same time.
+        let mut install = workspace.command("nice");
+        install.args(["-n", "19", "cargo", "install", "--locked", "--version", version, package]);
         // Its own directory: one in the project's would be thrown away with it.
         install.env_remove("CARGO_TARGET_DIR");
         process::run(install)?;
