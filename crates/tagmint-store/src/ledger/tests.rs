@@ -19,6 +19,14 @@ use crate::test_support::{TestDatabase, engine_tests};
 /// Longer than any test waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The fault that a verification finds, and the rows before it.
+async fn fault(store: &Store) -> (LedgerFault, u64) {
+    match store.ledger().verify(&master_key(1)).await.unwrap_err() {
+        VerifyError::Fault { fault, rows } => (fault, rows),
+        other => panic!("{other}"),
+    }
+}
+
 async fn writer(store: &Store) -> LedgerWriter {
     store.ledger_writer(master_key(1)).await.unwrap()
 }

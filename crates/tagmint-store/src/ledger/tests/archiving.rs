@@ -28,13 +28,6 @@ async fn report(store: &Store) -> VerifyReport {
     store.ledger().verify(&master_key(1)).await.unwrap()
 }
 
-async fn fault(store: &Store) -> (LedgerFault, u64) {
-    match store.ledger().verify(&master_key(1)).await.unwrap_err() {
-        VerifyError::Fault { fault, rows } => (fault, rows),
-        other => panic!("{other}"),
-    }
-}
-
 /// What a verification says of rows 4 to 6, after 1 to 3 were archived and `statements` run.
 async fn after(database: &TestDatabase, statements: &'static str) -> (LedgerFault, u64) {
     let store = database.open().await;

@@ -5,13 +5,6 @@ use sqlx::Connection as _;
 use super::*;
 use crate::LedgerError;
 
-async fn fault(store: &Store) -> (LedgerFault, u64) {
-    match store.ledger().verify(&master_key(1)).await.unwrap_err() {
-        VerifyError::Fault { fault, rows } => (fault, rows),
-        other => panic!("{other}"),
-    }
-}
-
 /// What a verification says after five rows were written and `statements` run.
 async fn after(database: &TestDatabase, statements: &'static str) -> (LedgerFault, u64) {
     let store = database.open().await;
