@@ -10,6 +10,7 @@
 //! | [`front`] | issuers on loopback under their real names |
 //! | [`keys`] | signing keys and key files that are made once per test binary |
 //! | [`ledger`] | ledger entries by number |
+//! | [`ports`] | ports that no other test takes |
 //!
 //! Modules that serve, connect or make certificates are behind the feature `servers`.
 
@@ -25,4 +26,5 @@ pub mod clock;
 pub mod front;
 pub mod keys;
 pub mod ledger;
+pub mod ports;
 pub mod random;

@@ -63,14 +63,9 @@ pub enum GuardError {
         /// The line as it was read.
         line: String,
     },
-    /// No port was free.
-    #[error("no free TCP port on 127.0.0.1 between {first} and {last}")]
-    NoFreePort {
-        /// The first port that was tried.
-        first: u16,
-        /// The last port that was tried.
-        last: u16,
-    },
+    /// No port could be reserved.
+    #[error("cannot reserve a port: {0}")]
+    NoPort(#[source] std::io::Error),
 }
 
 impl GuardError {

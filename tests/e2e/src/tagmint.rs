@@ -54,6 +54,8 @@ impl TagmintProcess {
             .tempdir()
             .map_err(|e| GuardError::io("make a temporary directory", e))?;
         let name = name(&command);
+        let args: Vec<_> = command.get_args().collect();
+        tagmint_testkit::ports::reserve_for_dev(&args).map_err(GuardError::NoPort)?;
         let stderr = dir.path().join("stderr");
         // Only a file that was checked to be there is started: the package is never named.
         let (mut daemon, stdout) = Daemon::spawn_piped(&name, &mut command, "tagmint", &stderr)?;

@@ -58,7 +58,7 @@ async fn no_token_is_delivered_without_its_row_though_the_issuer_is_killed_again
     let mut arrived = Vec::new();
     let mut config = String::new();
     for round in 0_u32..8 {
-        let issuer = TagmintProcess::start(["dev", "--dir", &dir_text, "--listen", "127.0.0.1:0", "--format", "json"])?;
+        let issuer = TagmintProcess::start(["dev", "--dir", &dir_text, "--format", "json"])?;
         config = issuer.field("config")?.to_owned();
         let client = client(Path::new(issuer.field("ca_file")?))?;
         let (url, session) = (issuer.field("issuer")?.to_owned(), issuer.field("session")?.to_owned());

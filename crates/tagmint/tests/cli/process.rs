@@ -67,6 +67,8 @@ impl Running {
         let stderr = folder.join("stderr");
         let file = File::options().create(true).append(true).open(&stderr).expect("a file for stderr");
         let mut command = tagmint(args);
+        let given: Vec<_> = command.get_args().collect();
+        tagmint_testkit::ports::reserve_for_dev(&given).expect("ports");
         command.args(["--format", "json"]).stdout(Stdio::piped()).stderr(file);
         let mut child = command.spawn().expect("the binary starts");
         let mut line = String::new();
