@@ -3,7 +3,6 @@
 pub mod condition;
 pub mod config;
 pub mod explain;
-pub mod federation;
 pub mod issued_secret;
 pub mod issuer_url;
 pub mod json;
@@ -19,3 +18,4 @@ pub mod rules;
 pub mod token;
 pub mod token_claims;
 pub mod token_mutated;
+pub mod trusted_issuer;

@@ -79,7 +79,6 @@ replay! {
     condition: "iam",
     config: "config",
     explain: "iam",
-    federation: "jwt",
     issued_secret: "",
     issuer_url: "config",
     json: "jwt",
@@ -95,6 +94,7 @@ replay! {
     token: "jwt",
     token_claims: "jwt",
     token_mutated: "jwt",
+    trusted_issuer: "jwt",
 }
 
 #[test]

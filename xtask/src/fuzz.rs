@@ -34,7 +34,7 @@ const FLAGS: &[&str] = &[
 
 /// Words that libFuzzer puts into inputs, and the targets that they are for.
 const DICTIONARIES: &[(&str, &[&str])] = &[
-    ("jwt", &["federation", "json", "jwks", "minted_token", "token", "token_claims", "token_mutated"]),
+    ("jwt", &["json", "jwks", "minted_token", "token", "token_claims", "token_mutated", "trusted_issuer"]),
     ("iam", &["condition", "explain", "localaws_seed", "names", "pattern", "policy", "provider"]),
     ("config", &["config", "issuer_url", "rules"]),
     ("http", &["localaws_request"]),

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    federation::{ProviderName, TokenUseId},
     id::{BearerId, SessionId},
     rules::{RuleName, TagScope},
+    trusted_issuer::{TokenUseId, TrustedIssuerName},
 };
 
 /// How an identity proved itself. Rules see it as `identity.source`.
@@ -76,7 +76,7 @@ pub struct VerifiedIdentity {
     /// How it proved itself.
     pub source: IdentitySource,
     /// The provider that vouches for it. None for a session and a bearer. Rules see it as `identity.provider`, empty for none.
-    pub provider: Option<ProviderName>,
+    pub provider: Option<TrustedIssuerName>,
     /// Its name within the source: a wallet address, a bearer's name, the `sub` of a CI job's token.
     pub subject: String,
     /// What else the source vouches for. Rules see it as `identity.attributes`.

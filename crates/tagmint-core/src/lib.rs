@@ -15,7 +15,7 @@
 //! | [`tags`], [`claims`] | session tags and token claims that cannot hold what AWS refuses |
 //! | [`signing_key`], [`key_schedule`], [`jwk`] | signing keys, their lifecycle, their published form |
 //! | [`jws`], [`json`] | making and checking tokens |
-//! | [`federation`] | tokens of CI platforms and other issuers, verified |
+//! | [`trusted_issuer`] | tokens of CI platforms and other issuers, verified |
 //! | [`renewal`] | when a certificate is renewed, and an attempt repeated |
 //! | [`witness`] | who fetched the key set, and what a waiting key may conclude from it |
 //! | [`ledger`] | the record of every mint and refusal, and its hash chain |
@@ -27,7 +27,6 @@ pub mod alarm;
 pub mod claims;
 pub mod clock;
 pub mod environment;
-pub mod federation;
 pub mod id;
 pub mod identity;
 pub mod isolation;
@@ -47,4 +46,5 @@ pub mod sealing;
 pub mod signing_key;
 pub mod sweep;
 pub mod tags;
+pub mod trusted_issuer;
 pub mod witness;

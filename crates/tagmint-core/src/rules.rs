@@ -50,7 +50,7 @@ pub use self::{
     denial::{Denial, DenialReason},
     lint::{RuleWarning, WarningId},
     outline::{Piece, RuleOutline, Shape, TagOutline, TagValues},
-    providers::Providers,
+    providers::TrustedIssuers,
     scope::{InvalidScope, TagScope},
     unbound::UnboundTag,
 };

@@ -11,11 +11,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde_json::json;
 use tagmint_core::{
-    federation::{KeySet, Provider, ProviderKind, ProviderName, UnverifiedToken, UpstreamAlgorithm, UpstreamIssuer},
     identity::VerifiedIdentity,
     jwk::{Jwk, JwkSet},
-    rules::{Denial, Grant, MintRequest, Providers, RuleConfig, RuleSet},
+    rules::{Denial, Grant, MintRequest, RuleConfig, RuleSet, TrustedIssuers},
     signing_key::{Algorithm, Signer as _},
+    trusted_issuer::{
+        IssuerKind, KeySet, TokenAlgorithm, TrustedIssuer, TrustedIssuerName, TrustedIssuerUrl, UnverifiedToken,
+    },
 };
 use tagmint_testkit::{
     ci_claims::{self as claims, ClaimSet},
@@ -24,16 +26,16 @@ use tagmint_testkit::{
 
 const EXAMPLE: &str = include_str!("../../../deploy/examples/ci-rules.toml");
 
-fn provider(name: &str, kind: ProviderKind) -> Provider {
-    let name = ProviderName::parse(name).unwrap();
-    let issuer = UpstreamIssuer::parse(kind.default_issuer().unwrap()).unwrap();
-    let mut provider = Provider::new(name, kind, issuer, vec![claims::AUDIENCE.to_owned()]);
-    provider.algorithms = vec![UpstreamAlgorithm::Es256];
+fn provider(name: &str, kind: IssuerKind) -> TrustedIssuer {
+    let name = TrustedIssuerName::parse(name).unwrap();
+    let issuer = TrustedIssuerUrl::parse(kind.default_issuer().unwrap()).unwrap();
+    let mut provider = TrustedIssuer::new(name, kind, issuer, vec![claims::AUDIENCE.to_owned()]);
+    provider.algorithms = vec![TokenAlgorithm::Es256];
     provider
 }
 
-fn providers() -> [Provider; 2] {
-    [provider("github", ProviderKind::GithubActions), provider("gitlab", ProviderKind::Gitlab)]
+fn providers() -> [TrustedIssuer; 2] {
+    [provider("github", IssuerKind::GithubActions), provider("gitlab", IssuerKind::Gitlab)]
 }
 
 fn rules(text: &str) -> RuleSet {
@@ -41,7 +43,7 @@ fn rules(text: &str) -> RuleSet {
     struct File {
         rule: Vec<RuleConfig>,
     }
-    let providers: Providers = providers().iter().collect();
+    let providers: TrustedIssuers = providers().iter().collect();
     let configs = toml::from_str::<File>(text).unwrap().rule;
     RuleSet::compile(&configs, &providers).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }

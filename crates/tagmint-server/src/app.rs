@@ -19,11 +19,11 @@ use tagmint_core::{
     alarm::{Alarm, conditions::CertificateLife},
     clock::Clock,
     environment::Environment,
-    federation::Reuse,
     key_schedule::{KeyPhase, KeyRing},
     random::Random,
     rules::RuleSet,
     sealing::MasterKey,
+    trusted_issuer::Reuse,
 };
 use tagmint_store::{LedgerWriter, Store};
 use tokio::time::Instant;

@@ -15,7 +15,7 @@ use std::{
 use jiff::SignedDuration;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use tagmint_core::{federation::ProviderName, key_schedule::KeyPhase};
+use tagmint_core::{key_schedule::KeyPhase, trusted_issuer::TrustedIssuerName};
 
 use crate::{
     acme::CertificateHealth,
@@ -423,18 +423,18 @@ impl Figures {
     }
 
     /// A CI token that may be reused came from a further network.
-    pub fn token_elsewhere(&self, provider: &ProviderName, result: &'static str) {
+    pub fn token_elsewhere(&self, provider: &TrustedIssuerName, result: &'static str) {
         self.networks(provider, result).increment(1);
     }
 
     /// Makes the count of a provider's tokens from further networks known, as 0.
-    pub fn expect_token_elsewhere(&self, provider: &ProviderName) {
+    pub fn expect_token_elsewhere(&self, provider: &TrustedIssuerName) {
         for result in ["allowed", "refused"] {
             self.networks(provider, result).increment(0);
         }
     }
 
-    fn networks(&self, provider: &ProviderName, result: &'static str) -> Counter {
+    fn networks(&self, provider: &TrustedIssuerName, result: &'static str) -> Counter {
         let labels = vec![Label::new("provider", provider.to_string()), Label::from_static_parts("result", result)];
         self.metrics.recorder.register_counter(&labelled("tagmint_ci_token_networks_total", labels), &METADATA)
     }

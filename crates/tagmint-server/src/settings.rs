@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 use tagmint_core::{
     claims::OptionalClaims,
     environment::Stamp,
-    federation::discovery::JwksUri,
     key_schedule::RotationPolicy,
     outbound::Outbound,
+    trusted_issuer::discovery::JwksUri,
     witness::{Networks, Recognition},
 };
 

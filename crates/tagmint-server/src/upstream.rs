@@ -23,8 +23,8 @@ use std::{fmt, sync::Arc};
 use futures::future;
 use tagmint_core::{
     clock::Clock,
-    federation::{FederationError, Provider, ProviderName, UnverifiedToken, UpstreamToken},
     random::Random,
+    trusted_issuer::{TokenError, TrustedIssuer, TrustedIssuerName, UnverifiedToken, VerifiedToken},
 };
 
 pub use self::keys::{KeyHealth, NoKeys};
@@ -43,7 +43,7 @@ use crate::settings::{KeySource, UpstreamSettings};
 )]
 pub struct NoClient {
     /// The provider.
-    pub provider: ProviderName,
+    pub provider: TrustedIssuerName,
     /// What the TLS library says.
     pub source: reqwest::Error,
 }
@@ -53,7 +53,7 @@ pub struct NoClient {
 pub enum UpstreamError {
     /// The token itself is not good.
     #[error(transparent)]
-    Token(#[from] FederationError),
+    Token(#[from] TokenError),
     /// Its issuer is no provider's. Cut short, for the log.
     #[error("no provider has the token's issuer `{0}`; compare it with `issuer` of the providers in the configuration")]
     UnknownIssuer(String),
@@ -61,7 +61,7 @@ pub enum UpstreamError {
     #[error("the keys of provider `{provider}` {reason}")]
     Keys {
         /// The provider.
-        provider: ProviderName,
+        provider: TrustedIssuerName,
         /// What is wrong with its keys.
         reason: NoKeys,
     },
@@ -81,7 +81,7 @@ const SKIPPED_SHOWN: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderHealth {
     /// The provider.
-    pub provider: ProviderName,
+    pub provider: TrustedIssuerName,
     /// Its keys.
     pub keys: KeyHealth,
 }
@@ -124,22 +124,22 @@ pub struct Upstreams {
 
 #[derive(Debug)]
 struct Entry {
-    provider: Provider,
+    provider: TrustedIssuer,
     keys: Arc<UpstreamKeys>,
 }
 
 impl Upstreams {
-    /// Providers whose keys are fetched from the platforms. Nothing is fetched yet: a platform that is down keeps no issuer from starting.
+    /// TrustedIssuers whose keys are fetched from the platforms. Nothing is fetched yet: a platform that is down keeps no issuer from starting.
     ///
     /// # Errors
     ///
     /// When no TLS client can be made for one of them.
     pub fn new(
-        providers: Vec<(Provider, UpstreamSettings)>,
+        providers: Vec<(TrustedIssuer, UpstreamSettings)>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Arc<Self>, NoClient> {
-        let with_client = |(provider, settings): (Provider, UpstreamSettings)| {
+        let with_client = |(provider, settings): (TrustedIssuer, UpstreamSettings)| {
             if let KeySource::File(file) = &settings.source {
                 let fetcher: Arc<dyn KeyFetcher> = Arc::new(FileKeyFetcher::new(file.clone()));
                 return Ok((provider, settings, fetcher));
@@ -156,9 +156,9 @@ impl Upstreams {
         Ok(Self::with_fetchers(providers, clock, random))
     }
 
-    /// Providers with their sources of keys. Those that have the issuer and the settings in common share the keys and the first one's source.
+    /// TrustedIssuers with their sources of keys. Those that have the issuer and the settings in common share the keys and the first one's source.
     pub fn with_fetchers(
-        providers: Vec<(Provider, UpstreamSettings, Arc<dyn KeyFetcher>)>,
+        providers: Vec<(TrustedIssuer, UpstreamSettings, Arc<dyn KeyFetcher>)>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Arc<Self> {
@@ -183,19 +183,19 @@ impl Upstreams {
     }
 
     /// The providers, in the order of the configuration.
-    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+    pub fn providers(&self) -> impl Iterator<Item = &TrustedIssuer> {
         self.entries.iter().map(|entry| &entry.provider)
     }
 
     /// The provider of this name.
-    pub fn provider(&self, name: &ProviderName) -> Option<&Provider> {
+    pub fn provider(&self, name: &TrustedIssuerName) -> Option<&TrustedIssuer> {
         self.entries.iter().map(|entry| &entry.provider).find(|provider| provider.name == *name)
     }
 
     /// Verifies a CI token. Its single use is not looked at here.
     ///
     /// What can be refused without a key is refused before anything is fetched.
-    pub async fn authenticate(&self, token: &str) -> Result<UpstreamToken, UpstreamError> {
+    pub async fn authenticate(&self, token: &str) -> Result<VerifiedToken, UpstreamError> {
         let token = UnverifiedToken::parse(token)?;
         let mut verdict = UpstreamError::UnknownIssuer(token.issuer().chars().take(100).collect());
         for entry in self.entries.iter().filter(|entry| entry.provider.issuer.as_str() == token.issuer()) {
@@ -213,11 +213,11 @@ impl Upstreams {
         Err(verdict)
     }
 
-    async fn verify(&self, token: &UnverifiedToken, entry: &Entry) -> Result<UpstreamToken, UpstreamError> {
+    async fn verify(&self, token: &UnverifiedToken, entry: &Entry) -> Result<VerifiedToken, UpstreamError> {
         let Entry { provider, keys } = entry;
         let algorithm = token.algorithm();
         if !provider.algorithms.contains(&algorithm) {
-            return Err(FederationError::AlgorithmNotAllowed { provider: provider.name.clone(), algorithm }.into());
+            return Err(TokenError::AlgorithmNotAllowed { provider: provider.name.clone(), algorithm }.into());
         }
         let no_keys = |reason| UpstreamError::Keys { provider: provider.name.clone(), reason };
         let seen = keys.usable().await.map_err(no_keys)?;
@@ -250,7 +250,7 @@ impl Upstreams {
 }
 
 fn may_be_anothers(error: &UpstreamError) -> bool {
-    use FederationError::{AlgorithmNotAllowed, Audience};
+    use TokenError::{AlgorithmNotAllowed, Audience};
     error.is_outage() || matches!(error, UpstreamError::Token(Audience(_) | AlgorithmNotAllowed { .. }))
 }
 

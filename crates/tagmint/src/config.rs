@@ -17,7 +17,8 @@ use std::{
 
 use tagmint_aws::render::{BucketSettings, RoleSettings};
 use tagmint_core::{
-    alarm::book::NoticePolicy, environment::Environment, federation::Provider, outbound::Outbound, rules::RuleSet,
+    alarm::book::NoticePolicy, environment::Environment, outbound::Outbound, rules::RuleSet,
+    trusted_issuer::TrustedIssuer,
 };
 use tagmint_server::settings::{KeySource, Settings};
 
@@ -52,7 +53,7 @@ pub struct Config {
     /// How STS is asked, where roles are assumed on callers' behalf.
     pub aws: Option<AwsConfig>,
     /// The platforms whose tokens are accepted.
-    pub providers: Vec<ProviderConfig>,
+    pub providers: Vec<TrustedIssuerConfig>,
     /// AWS's list of its networks, by which STS's fetches are told from others'.
     pub witness_networks: Option<PathBuf>,
     /// When alarms are told.
@@ -194,9 +195,9 @@ pub struct AwsConfig {
 
 /// A platform whose tokens are accepted, and how its keys are fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProviderConfig {
+pub struct TrustedIssuerConfig {
     /// What its tokens must be.
-    pub provider: Provider,
+    pub provider: TrustedIssuer,
     /// Where its keys come from.
     pub source: KeySource,
     /// The bearer token that is shown where they are fetched.

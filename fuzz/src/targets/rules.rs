@@ -8,9 +8,9 @@ use crate::sections;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tagmint_core::{
-    federation::{ProviderKind, ProviderName},
     identity::{CredentialId, IdentitySource, VerifiedIdentity},
-    rules::{Denial, Grant, MintRequest, Providers, RuleConfig, RuleSet, TagScope},
+    rules::{Denial, Grant, MintRequest, RuleConfig, RuleSet, TagScope, TrustedIssuers},
+    trusted_issuer::{IssuerKind, TrustedIssuerName},
 };
 
 /// The stack that a worker thread has, on which requests are decided, in bytes.
@@ -51,8 +51,8 @@ pub fn run(data: &[u8]) {
     };
     let attributes: Map<String, Value> = serde_json::from_str(attributes).unwrap_or_default();
     let asked: Asked = serde_json::from_str(request).unwrap_or_default();
-    let provider = asked.ci.as_deref().and_then(|kind| ProviderName::parse(kind).ok());
-    let kind = asked.ci.as_deref().and_then(|kind| kind.parse::<ProviderKind>().ok());
+    let provider = asked.ci.as_deref().and_then(|kind| TrustedIssuerName::parse(kind).ok());
+    let kind = asked.ci.as_deref().and_then(|kind| kind.parse::<IssuerKind>().ok());
     // How a job's token is named is of no interest to the rules.
     let (source, credential) = if asked.bearer {
         (IdentitySource::Bearer, CredentialId::Bearer("brr_01K5N0000000000000000000AB".parse().expect("an id")))
@@ -60,7 +60,7 @@ pub fn run(data: &[u8]) {
         (IdentitySource::Session, CredentialId::Session("ses_01K5N0000000000000000000AB".parse().expect("an id")))
     };
     let subject = asked.subject.unwrap_or_else(|| "0xabc".to_owned());
-    let source = kind.map_or(source, ProviderKind::source);
+    let source = kind.map_or(source, IssuerKind::source);
     let scope = TagScope::default();
     let identity = VerifiedIdentity { source, provider, subject, attributes, credential, only_rule: None, scope };
     let request = MintRequest {
@@ -79,9 +79,9 @@ pub fn run(data: &[u8]) {
 }
 
 /// A platform of each kind, under the kind's name.
-fn providers() -> Providers {
-    let kinds = [ProviderKind::GithubActions, ProviderKind::Gitlab, ProviderKind::Oidc];
-    kinds.into_iter().map(|kind| (ProviderName::parse(kind.as_str()).expect("a name"), kind)).collect()
+fn providers() -> TrustedIssuers {
+    let kinds = [IssuerKind::GithubActions, IssuerKind::Gitlab, IssuerKind::Oidc];
+    kinds.into_iter().map(|kind| (TrustedIssuerName::parse(kind.as_str()).expect("a name"), kind)).collect()
 }
 
 fn decide_on_a_worker(rules: &RuleSet, identity: &VerifiedIdentity, request: &MintRequest) -> Result<Grant, Denial> {

@@ -18,7 +18,7 @@ use super::{
     expression::{ExpressionError, shortened},
     functions, limits,
 };
-use crate::federation::ProviderName;
+use crate::trusted_issuer::TrustedIssuerName;
 
 /// The compiled regular expressions of a rule set, by their text.
 pub(super) type Regexes = HashMap<String, Regex>;
@@ -172,7 +172,7 @@ impl<'a> Checker<'a> {
             let size = match select.field.as_str() {
                 "subject" => Size::text(limits::MAX_IDENTITY_SUBJECT as u64),
                 "source" => Size::text(16),
-                "provider" => Size::text(ProviderName::MAX_LEN as u64),
+                "provider" => Size::text(TrustedIssuerName::MAX_LEN as u64),
                 "attributes" => {
                     Size { values: limits::MAX_ATTRIBUTE_VALUES as u64, bytes: limits::MAX_ATTRIBUTE_BYTES as u64 }
                 }

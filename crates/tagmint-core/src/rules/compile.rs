@@ -9,15 +9,15 @@ use super::{
     context,
     expression::{Expression, shortened},
     limits, lint,
-    providers::{self, Providers},
+    providers::{self, TrustedIssuers},
     rule::{Choice, FromText, Rule, Tag, TagSource, Text},
     template::Template,
 };
 use crate::{
     claims::Lifetime,
-    federation::ProviderName,
     identity::IdentitySource,
     tags::{TagKey, TagValue},
+    trusted_issuer::TrustedIssuerName,
 };
 
 /// What is wrong with one field of one rule.
@@ -39,7 +39,7 @@ fn rule_label(name: Option<&str>) -> String {
 impl RuleSet {
     /// Compiles and checks rules, which may name these providers. All errors are reported at once, in the
     /// order of the rules. What is allowed, but hardly meant, is in [`warnings`](Self::warnings) afterwards.
-    pub fn compile(rules: &[RuleConfig], providers: &Providers) -> Result<Self, Vec<RuleError>> {
+    pub fn compile(rules: &[RuleConfig], providers: &TrustedIssuers) -> Result<Self, Vec<RuleError>> {
         let set_error = |message: String| vec![RuleError { path: "rule".to_owned(), rule: None, message }];
         // Parsing nests as deep as the text does, so it gets a stack of its own.
         thread::scope(|scope| {
@@ -54,7 +54,7 @@ impl RuleSet {
     }
 }
 
-fn compile(configs: &[RuleConfig], providers: &Providers) -> Result<RuleSet, Vec<RuleError>> {
+fn compile(configs: &[RuleConfig], providers: &TrustedIssuers) -> Result<RuleSet, Vec<RuleError>> {
     let mut compiler =
         Compiler { providers, at: Default::default(), regexes: Regexes::new(), steps: 0, errors: Vec::new() };
     if configs.len() > limits::MAX_RULES {
@@ -93,7 +93,7 @@ fn compile(configs: &[RuleConfig], providers: &Providers) -> Result<RuleSet, Vec
 }
 
 struct Compiler<'a> {
-    providers: &'a Providers,
+    providers: &'a TrustedIssuers,
     /// Index and name of the rule at hand.
     at: (usize, String),
     regexes: Regexes,
@@ -180,7 +180,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn providers(&mut self, names: &[String]) -> Option<Vec<ProviderName>> {
+    fn providers(&mut self, names: &[String]) -> Option<Vec<TrustedIssuerName>> {
         if names.is_empty() {
             self.fail("provider", "empty; name a `[[provider]]`, or leave it out");
             return None;
@@ -210,7 +210,7 @@ impl Compiler<'_> {
     }
 
     /// A provider that `source` excludes could never be the identity's.
-    fn sources_of_providers(&mut self, sources: &[IdentitySource], providers: &[ProviderName]) {
+    fn sources_of_providers(&mut self, sources: &[IdentitySource], providers: &[TrustedIssuerName]) {
         for (index, name) in providers.iter().enumerate() {
             let source = self.providers.find(name.as_str()).map(|(_, kind)| kind.source());
             if let Some(source) = source.filter(|source| !sources.contains(source)) {

@@ -13,7 +13,7 @@ use cel::{
 use serde_json::{Map, Value};
 
 use super::{check::Regexes, functions, limits};
-use crate::{federation::ProviderName, identity::VerifiedIdentity};
+use crate::{identity::VerifiedIdentity, trusted_issuer::TrustedIssuerName};
 
 /// The functions of the rule language. `matches` looks its expressions up in `regexes`: CEL's own
 /// compiles them at every call.
@@ -49,7 +49,10 @@ pub(super) fn scope<'r>(root: &'r Context<'static, 'static>, identity: &'r Verif
     let mut scope: Context<'r, 'r> = root.new_inner_scope();
     scope.add_variable_as_val("identity.subject", text(&identity.subject));
     scope.add_variable_as_val("identity.source", text(identity.source.as_str()));
-    scope.add_variable_as_val("identity.provider", text(identity.provider.as_ref().map_or("", ProviderName::as_str)));
+    scope.add_variable_as_val(
+        "identity.provider",
+        text(identity.provider.as_ref().map_or("", TrustedIssuerName::as_str)),
+    );
     scope.add_variable_as_val("identity.attributes", object(&identity.attributes));
     scope
 }

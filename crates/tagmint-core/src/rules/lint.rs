@@ -33,7 +33,7 @@ use self::{
     alternatives::{Alternative, alternatives},
     platform::Platform,
 };
-use super::{RuleError, RuleName, providers::Providers, rule::Rule};
+use super::{RuleError, RuleName, providers::TrustedIssuers, rule::Rule};
 
 /// What a warning is about: a stable name, for people to look up and for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -134,7 +134,7 @@ impl From<&RuleWarning> for RuleError {
 }
 
 /// The warnings about `rules`. To be called on a thread with [`super::limits::COMPILE_STACK`].
-pub(super) fn warnings(rules: &[Rule], providers: &Providers) -> Vec<RuleWarning> {
+pub(super) fn warnings(rules: &[Rule], providers: &TrustedIssuers) -> Vec<RuleWarning> {
     let mut warnings = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         let mut found = Found { rule, index, warnings: &mut warnings };
@@ -170,12 +170,13 @@ pub(super) fn warnings(rules: &[Rule], providers: &Providers) -> Vec<RuleWarning
 
 /// The platforms whose identities `rule` may take, as far as its `source` and `provider` say. A rule that says
 /// neither may take those of every configured provider.
-fn platforms(rule: &Rule, providers: &Providers) -> Vec<Platform> {
+fn platforms(rule: &Rule, providers: &TrustedIssuers) -> Vec<Platform> {
     let named = |platform: &Platform| {
         let kind = platform.kind();
         let by_source = rule.sources.as_ref().map(|sources| sources.contains(&kind.source()));
-        let of_kind =
-            |name: &crate::federation::ProviderName| providers.find(name.as_str()).is_some_and(|it| it.1 == kind);
+        let of_kind = |name: &crate::trusted_issuer::TrustedIssuerName| {
+            providers.find(name.as_str()).is_some_and(|it| it.1 == kind)
+        };
         let by_provider = rule.providers.as_ref().map(|names| names.iter().any(of_kind));
         match (by_source, by_provider) {
             (None, None) => providers.kinds().any(|it| it == kind),

@@ -164,7 +164,7 @@ fn tag(tag: &Tag) -> TagOutline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{Providers, RuleConfig};
+    use crate::rules::{RuleConfig, TrustedIssuers};
 
     #[test]
     fn what_is_fixed_and_what_is_open_is_told() {
@@ -182,7 +182,7 @@ mod tests {
             must = { matches = 'value.startsWith("x")', required = true }
         "#;
         let config: RuleConfig = toml::from_str(text).unwrap();
-        let rules = RuleSet::compile(&[config], &Providers::default()).unwrap();
+        let rules = RuleSet::compile(&[config], &TrustedIssuers::default()).unwrap();
         let outline = rules.outlines().next().unwrap();
         let piece = |text: &str| Piece::Text(text.to_owned());
         assert_eq!(outline.name.as_str(), "ci");
@@ -206,7 +206,7 @@ mod tests {
         let longest = |lines: &str| {
             let text = format!("name = \"r\"\nsource = [\"open\"]\nsubject = \"open:x\"\naudiences = [\"a\"]\n{lines}");
             let config: RuleConfig = toml::from_str(&text).unwrap();
-            let rules = RuleSet::compile(&[config], &Providers::default()).unwrap();
+            let rules = RuleSet::compile(&[config], &TrustedIssuers::default()).unwrap();
             let outline = rules.outlines().next().unwrap();
             assert!(outline.is_open());
             outline.longest_lifetime.map(Lifetime::seconds)

@@ -1,19 +1,19 @@
 //! The providers that rules may name.
 
-use crate::federation::{Provider, ProviderKind, ProviderName, UpstreamIssuer};
+use crate::trusted_issuer::{IssuerKind, TrustedIssuer, TrustedIssuerName, TrustedIssuerUrl};
 
 /// The configured providers as far as rules are concerned with them, in their order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Providers {
+pub struct TrustedIssuers {
     known: Vec<Known>,
 }
 
 /// A configured provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Known {
-    pub(super) name: ProviderName,
-    pub(super) kind: ProviderKind,
-    issuer: Option<UpstreamIssuer>,
+    pub(super) name: TrustedIssuerName,
+    pub(super) kind: IssuerKind,
+    issuer: Option<TrustedIssuerUrl>,
     /// The claims that the configuration lists for it.
     claims: Option<Vec<String>>,
 }
@@ -21,24 +21,24 @@ pub(super) struct Known {
 impl Known {
     /// The text that distinguishes its issuer from others': the URL, or its name where no URL is known.
     pub(super) fn issuer(&self) -> &str {
-        self.issuer.as_ref().map_or(self.name.as_str(), UpstreamIssuer::as_str)
+        self.issuer.as_ref().map_or(self.name.as_str(), TrustedIssuerUrl::as_str)
     }
 
     /// Whether its identities may have this attribute.
     pub(super) fn may_have(&self, name: &str) -> bool {
         let listed = self.claims.as_ref().map(|claims| claims.iter().any(|claim| claim == name));
         match self.kind {
-            ProviderKind::Oidc => listed.unwrap_or(true),
-            ProviderKind::GithubActions | ProviderKind::Gitlab => {
+            IssuerKind::Oidc => listed.unwrap_or(true),
+            IssuerKind::GithubActions | IssuerKind::Gitlab => {
                 self.kind.attributes().any(|known| known == name)
-                    || (self.kind == ProviderKind::GithubActions && name.starts_with("repo_property_"))
+                    || (self.kind == IssuerKind::GithubActions && name.starts_with("repo_property_"))
                     || listed.unwrap_or(false)
             }
         }
     }
 }
 
-impl Providers {
+impl TrustedIssuers {
     /// No provider: identities come from sessions and bearers alone.
     pub const fn none() -> Self {
         Self { known: Vec::new() }
@@ -50,12 +50,12 @@ impl Providers {
     }
 
     /// The provider of this name.
-    pub(super) fn find(&self, name: &str) -> Option<(&ProviderName, ProviderKind)> {
+    pub(super) fn find(&self, name: &str) -> Option<(&TrustedIssuerName, IssuerKind)> {
         self.known.iter().find(|known| known.name.as_str() == name).map(|known| (&known.name, known.kind))
     }
 
     /// The kinds, each as often as there are providers of it.
-    pub(super) fn kinds(&self) -> impl Iterator<Item = ProviderKind> {
+    pub(super) fn kinds(&self) -> impl Iterator<Item = IssuerKind> {
         self.known.iter().map(|known| known.kind)
     }
 
@@ -80,16 +80,16 @@ pub(super) fn in_words<'a>(providers: impl IntoIterator<Item = &'a Known>) -> St
     names.join(", ")
 }
 
-impl FromIterator<(ProviderName, ProviderKind)> for Providers {
-    fn from_iter<T: IntoIterator<Item = (ProviderName, ProviderKind)>>(providers: T) -> Self {
+impl FromIterator<(TrustedIssuerName, IssuerKind)> for TrustedIssuers {
+    fn from_iter<T: IntoIterator<Item = (TrustedIssuerName, IssuerKind)>>(providers: T) -> Self {
         let known = |(name, kind)| Known { name, kind, issuer: None, claims: None };
         Self { known: providers.into_iter().map(known).collect() }
     }
 }
 
-impl<'a> FromIterator<&'a Provider> for Providers {
-    fn from_iter<T: IntoIterator<Item = &'a Provider>>(providers: T) -> Self {
-        let known = |provider: &Provider| Known {
+impl<'a> FromIterator<&'a TrustedIssuer> for TrustedIssuers {
+    fn from_iter<T: IntoIterator<Item = &'a TrustedIssuer>>(providers: T) -> Self {
+        let known = |provider: &TrustedIssuer| Known {
             name: provider.name.clone(),
             kind: provider.kind,
             issuer: Some(provider.issuer.clone()),

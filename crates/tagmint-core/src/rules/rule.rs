@@ -3,9 +3,9 @@
 use super::{RuleName, expression::Expression, template::Template};
 use crate::{
     claims::{Audience, InvalidClaim, Lifetime, RoleArn, Subject},
-    federation::ProviderName,
     identity::IdentitySource,
     tags::TagKey,
+    trusted_issuer::TrustedIssuerName,
 };
 
 /// A compiled rule.
@@ -15,7 +15,7 @@ pub(super) struct Rule {
     /// None: any source.
     pub(super) sources: Option<Vec<IdentitySource>>,
     /// None: any provider, or none.
-    pub(super) providers: Option<Vec<ProviderName>>,
+    pub(super) providers: Option<Vec<TrustedIssuerName>>,
     /// None: true.
     pub(super) when: Option<Expression>,
     pub(super) subject: Text<Subject>,

@@ -27,7 +27,7 @@ pub(super) fn parse(text: &str) -> Vec<RuleConfig> {
 }
 
 pub(super) fn compiled(text: &str) -> RuleSet {
-    RuleSet::compile(&parse(text), &Providers::none()).unwrap_or_else(|errors| panic!("{errors:#?}"))
+    RuleSet::compile(&parse(text), &TrustedIssuers::none()).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }
 
 /// A rule with the given lines added; `when` is true unless a line says otherwise.
@@ -45,7 +45,7 @@ pub(super) fn rule_text(lines: &str) -> String {
 
 /// The errors of one rule, as shown.
 pub(super) fn errors_of(lines: &str) -> Vec<String> {
-    let errors = RuleSet::compile(&parse(&rule_text(lines)), &Providers::none()).err().unwrap_or_default();
+    let errors = RuleSet::compile(&parse(&rule_text(lines)), &TrustedIssuers::none()).err().unwrap_or_default();
     errors.iter().map(ToString::to_string).collect()
 }
 

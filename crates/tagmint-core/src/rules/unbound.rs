@@ -113,7 +113,7 @@ fn collect<'a>(node: &'a IdedExpr, literals: &mut Vec<&'a str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{Providers, RuleConfig};
+    use crate::rules::{RuleConfig, TrustedIssuers};
 
     fn unbound(condition: &str) -> Option<String> {
         #[derive(serde::Deserialize)]
@@ -124,7 +124,7 @@ mod tests {
             "[[rule]]\nname = \"open\"\nsource = [\"open\"]\nsubject = \"open:anonymous\"\naudiences = [\"sts.amazonaws.com\"]\n\
              [rule.tags]\nshared = {{ matches = '{condition}', required = true }}\n"
         );
-        let rules = RuleSet::compile(&toml::from_str::<File>(&text).unwrap().rule, &Providers::default())
+        let rules = RuleSet::compile(&toml::from_str::<File>(&text).unwrap().rule, &TrustedIssuers::default())
             .unwrap_or_else(|error| panic!("{condition}: {error:?}"));
         rules.unbound_tags(0, &VerifiedIdentity::anonymous()).pop().map(|tag| tag.example)
     }

@@ -1,7 +1,7 @@
 //! How an issuer follows its clock, and handles a database that was restored to an earlier time.
 
 use jiff::SignedDuration;
-use tagmint_core::{alarm::conditions::ClockStep, federation::Provider, key_schedule::clock::ClockJump};
+use tagmint_core::{alarm::conditions::ClockStep, key_schedule::clock::ClockJump, trusted_issuer::TrustedIssuer};
 use tagmint_store::LedgerError;
 
 use super::App;
@@ -13,7 +13,7 @@ const SESSIONS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
 const USED_TOKENS_KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// For how much longer than a used token was good after its first use the clock must have run without being set before the token is forgotten.
 /// By how much a clock was ahead at the first use, the token seems to be good for less: by its age at most, which a provider's `max_age` limits.
-const USED_TOKENS_DOUBT: SignedDuration = Provider::DEFAULT_MAX_AGE;
+const USED_TOKENS_DOUBT: SignedDuration = TrustedIssuer::DEFAULT_MAX_AGE;
 /// For how long the clock must have run without being set before old records of fetches are deleted.
 const FETCHES_DOUBT: SignedDuration = SignedDuration::from_mins(50);
 

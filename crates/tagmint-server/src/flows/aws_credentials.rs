@@ -11,9 +11,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 use tagmint_core::{
-    federation::Reuse,
     id::RequestId,
     rules::{Grant, MintRequest},
+    trusted_issuer::Reuse,
 };
 
 use super::{

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tagmint_core::{
     environment::Environment,
-    federation::{FederationError, ProviderName, Reuse, UpstreamToken},
     identity::{IdentitySource, VerifiedIdentity},
     rules::Grant,
+    trusted_issuer::{Reuse, TokenError, TrustedIssuerName, VerifiedToken},
 };
 use tagmint_store::{Allowance, Claim, Exhausted, StoreError, TokenUse};
 
@@ -66,7 +66,7 @@ pub enum IdentifyError {
 #[error("the token was exchanged at {first_used_at}{}; {}", self.why(), self.what_to_do())]
 pub struct Spent {
     /// Its provider.
-    pub provider: ProviderName,
+    pub provider: TrustedIssuerName,
     /// How often the provider allows it.
     pub reuse: Reuse,
     /// When it was used first.
@@ -126,10 +126,8 @@ impl IdentifyError {
             Self::CiTokenNotTaken => "ci_token_not_taken",
             Self::CiTokenWanted => "ci_token_wanted",
             Self::CiToken(UpstreamError::UnknownIssuer(_)) => "ci_token_unknown_issuer",
-            Self::CiToken(UpstreamError::Token(FederationError::Expired(_) | FederationError::TooOld(_))) => {
-                "ci_token_expired"
-            }
-            Self::CiToken(UpstreamError::Token(FederationError::Audience(_) | FederationError::AudienceList(_))) => {
+            Self::CiToken(UpstreamError::Token(TokenError::Expired(_) | TokenError::TooOld(_))) => "ci_token_expired",
+            Self::CiToken(UpstreamError::Token(TokenError::Audience(_) | TokenError::AudienceList(_))) => {
                 "ci_token_audience"
             }
             Self::CiToken(_) => "ci_token_invalid",
@@ -156,7 +154,7 @@ pub struct Identified {
 /// A verified CI token before its use is claimed.
 #[derive(Debug)]
 pub struct CiTokenUse {
-    provider: ProviderName,
+    provider: TrustedIssuerName,
     hash: String,
     keep_until: Timestamp,
     reuse: Reuse,
@@ -221,7 +219,7 @@ async fn ci_token(app: &App, token: &SecretString) -> Result<Identified, Identif
     Ok(Identified { ci_token: Some(token_use(app, &verified)), identity: verified.into_identity() })
 }
 
-fn token_use(app: &App, token: &UpstreamToken) -> CiTokenUse {
+fn token_use(app: &App, token: &VerifiedToken) -> CiTokenUse {
     CiTokenUse {
         provider: token.provider().clone(),
         hash: hex(token.use_id().hash()),

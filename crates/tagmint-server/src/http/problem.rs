@@ -12,7 +12,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use tagmint_core::{federation::FederationError, id::RequestId, rules::DenialReason, sanitize};
+use tagmint_core::{id::RequestId, rules::DenialReason, sanitize, trusted_issuer::TokenError};
 
 pub use self::catalogue::*;
 use crate::{
@@ -248,9 +248,9 @@ impl From<IdentifyError> for Problem {
             IdentifyError::CiTokenNotTaken => Self::new(&CI_TOKEN_NOT_TAKEN),
             IdentifyError::CiTokenWanted => Self::new(&CI_TOKEN_WANTED),
             IdentifyError::Spent(_) => Self::new(&CI_TOKEN_SPENT).detail(text),
-            IdentifyError::CiToken(UpstreamError::Token(
-                FederationError::Audience(_) | FederationError::AudienceList(_),
-            )) => Self::new(&CI_TOKEN_AUDIENCE).detail(text),
+            IdentifyError::CiToken(UpstreamError::Token(TokenError::Audience(_) | TokenError::AudienceList(_))) => {
+                Self::new(&CI_TOKEN_AUDIENCE).detail(text)
+            }
             IdentifyError::CiToken(_) => Self::new(&CI_TOKEN_INVALID).detail(text),
             IdentifyError::UpstreamOutage(_) => {
                 Self::new(&PROVIDER_UNAVAILABLE).retry_after(Duration::from_secs(5)).log_as(&text)

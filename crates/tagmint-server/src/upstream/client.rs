@@ -14,7 +14,7 @@ use reqwest::{
     redirect,
 };
 
-use tagmint_core::{federation::MAX_DOCUMENT_LEN, outbound::Outbound};
+use tagmint_core::{outbound::Outbound, trusted_issuer::MAX_DOCUMENT_LEN};
 
 use super::address::{self, ForbiddenAddress};
 use crate::{outbound, settings::UpstreamSettings};

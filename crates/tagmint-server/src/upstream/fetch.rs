@@ -9,8 +9,8 @@ use std::{
 use futures::future::BoxFuture;
 use http::HeaderValue;
 use reqwest::Url;
-use tagmint_core::federation::{
-    InvalidKeySet, KeySet, MAX_DOCUMENT_LEN, UpstreamIssuer,
+use tagmint_core::trusted_issuer::{
+    InvalidKeySet, KeySet, MAX_DOCUMENT_LEN, TrustedIssuerUrl,
     discovery::{self, InvalidDiscovery, JwksUri},
 };
 use zeroize::Zeroizing;
@@ -56,7 +56,7 @@ pub enum FetchError {
 /// Where keys come from. A seam: the platform is another program.
 pub trait KeyFetcher: Send + Sync + fmt::Debug {
     /// The keys that `issuer` publishes now.
-    fn fetch<'a>(&'a self, issuer: &'a UpstreamIssuer) -> BoxFuture<'a, Result<KeySet, FetchError>>;
+    fn fetch<'a>(&'a self, issuer: &'a TrustedIssuerUrl) -> BoxFuture<'a, Result<KeySet, FetchError>>;
 }
 
 /// Asks the issuer itself: its discovery document (OpenID Connect Discovery 1.0 §4), and the key set that this names. Or asks for the key
@@ -83,7 +83,7 @@ impl HttpKeyFetcher {
         Self { client, jwks_uri, bearer_token_file: settings.bearer_token_file.clone() }
     }
 
-    async fn ask(&self, issuer: &UpstreamIssuer) -> Result<KeySet, FetchError> {
+    async fn ask(&self, issuer: &TrustedIssuerUrl) -> Result<KeySet, FetchError> {
         let authorization = self.authorization().await?;
         if let Some(uri) = &self.jwks_uri {
             return self.keys(uri, authorization).await;
@@ -141,7 +141,7 @@ fn is_same_origin(one: &str, other: &str) -> bool {
 }
 
 impl KeyFetcher for HttpKeyFetcher {
-    fn fetch<'a>(&'a self, issuer: &'a UpstreamIssuer) -> BoxFuture<'a, Result<KeySet, FetchError>> {
+    fn fetch<'a>(&'a self, issuer: &'a TrustedIssuerUrl) -> BoxFuture<'a, Result<KeySet, FetchError>> {
         Box::pin(self.ask(issuer))
     }
 }
@@ -158,7 +158,7 @@ impl FileKeyFetcher {
 }
 
 impl KeyFetcher for FileKeyFetcher {
-    fn fetch<'a>(&'a self, _: &'a UpstreamIssuer) -> BoxFuture<'a, Result<KeySet, FetchError>> {
+    fn fetch<'a>(&'a self, _: &'a TrustedIssuerUrl) -> BoxFuture<'a, Result<KeySet, FetchError>> {
         Box::pin(async {
             let document = read("jwks_file", &self.0, MAX_DOCUMENT_LEN).await?;
             KeySet::parse(&document).map_err(|error| FetchError::Keys { url: self.0.display().to_string(), error })

@@ -8,8 +8,8 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tagmint_core::{
     clock::Clock,
-    federation::{KeySet, PassedOver, UpstreamIssuer},
     random::Random,
+    trusted_issuer::{KeySet, PassedOver, TrustedIssuerUrl},
 };
 use tokio::{sync::watch, time};
 
@@ -70,7 +70,7 @@ pub struct KeyHealth {
 /// An issuer's keys. One fetch is under way at a time, and everybody who needs it waits for that one.
 #[derive(Debug)]
 pub(super) struct UpstreamKeys {
-    pub(super) issuer: UpstreamIssuer,
+    pub(super) issuer: TrustedIssuerUrl,
     pub(super) settings: UpstreamSettings,
     fetcher: Arc<dyn KeyFetcher>,
     clock: Arc<dyn Clock>,
@@ -101,7 +101,7 @@ struct Fetched {
 
 impl UpstreamKeys {
     pub(super) fn new(
-        issuer: UpstreamIssuer,
+        issuer: TrustedIssuerUrl,
         settings: UpstreamSettings,
         fetcher: Arc<dyn KeyFetcher>,
         clock: Arc<dyn Clock>,
@@ -267,7 +267,7 @@ impl Drop for Fetch {
 }
 
 /// Logs what a fetch brought, where it differs from what was there: a key set is fetched every few minutes and changes twice a year.
-fn tell(issuer: &UpstreamIssuer, keys: &KeySet, before: Option<&KeySet>) {
+fn tell(issuer: &TrustedIssuerUrl, keys: &KeySet, before: Option<&KeySet>) {
     let same = before.is_some_and(|before| before.kids().eq(keys.kids()) && before.passed_over() == keys.passed_over());
     if same {
         return;

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tagmint_core::{
     clock::Clock,
-    federation::{Provider, ProviderKind, Reuse},
+    trusted_issuer::{IssuerKind, Reuse, TrustedIssuer},
 };
 use tagmint_server::{settings::StsLimits, sts::StsError};
 use tagmint_store::LedgerQuery;
@@ -321,10 +321,10 @@ async fn an_answer_that_takes_too_long_is_refused_in_the_sdks_form() {
 }
 
 /// An issuer that takes the tokens of a CI platform.
-async fn with_jobs(change: impl FnOnce(&mut Provider)) -> (TestIssuer, CiPlatform) {
+async fn with_jobs(change: impl FnOnce(&mut TrustedIssuer)) -> (TestIssuer, CiPlatform) {
     let clock = MockClock::default();
     let github = CiPlatform::start(Arc::new(clock.clone())).await;
-    let mut first = provider("github", ProviderKind::GithubActions, &github);
+    let mut first = provider("github", IssuerKind::GithubActions, &github);
     change(&mut first.0);
     let setup = Setup { rules: JOBS, providers: vec![first], ..Setup::default() };
     (TestIssuer::start_in(setup, Arc::new(tempfile::tempdir().unwrap()), clock).await.unwrap(), github)

@@ -8,7 +8,7 @@ use axum::{
 };
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
-use tagmint_core::federation::{Provider, ProviderKind, ProviderName, Reuse, UpstreamIssuer};
+use tagmint_core::trusted_issuer::{IssuerKind, Reuse, TrustedIssuer, TrustedIssuerName, TrustedIssuerUrl};
 use tagmint_server::settings::{Limits, Rate, UpstreamSettings};
 use tagmint_store::LedgerQuery;
 use tagmint_testkit::{ci_claims, ci_platform::CiPlatform, clock::MockClock};
@@ -54,9 +54,9 @@ pub(crate) struct Stage {
     pub(crate) issuer: TestIssuer,
 }
 
-pub(crate) fn provider(name: &str, kind: ProviderKind, platform: &CiPlatform) -> (Provider, UpstreamSettings) {
-    let issuer = UpstreamIssuer::parse(platform.issuer()).unwrap();
-    let provider = Provider::new(ProviderName::parse(name).unwrap(), kind, issuer, vec![AUDIENCE.to_owned()]);
+pub(crate) fn provider(name: &str, kind: IssuerKind, platform: &CiPlatform) -> (TrustedIssuer, UpstreamSettings) {
+    let issuer = TrustedIssuerUrl::parse(platform.issuer()).unwrap();
+    let provider = TrustedIssuer::new(TrustedIssuerName::parse(name).unwrap(), kind, issuer, vec![AUDIENCE.to_owned()]);
     let settings = UpstreamSettings {
         ca_pem: Some(platform.ca_pem().as_bytes().to_vec()),
         allow_private_addresses: true,
@@ -70,13 +70,13 @@ impl Stage {
         Self::with(|_| {}).await
     }
 
-    pub(crate) async fn with(change: impl FnOnce(&mut Provider)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut TrustedIssuer)) -> Self {
         let clock = MockClock::default();
         let github = CiPlatform::start(Arc::new(clock.clone())).await;
         let gitlab = CiPlatform::start(Arc::new(clock.clone())).await;
-        let mut first = provider("github", ProviderKind::GithubActions, &github);
+        let mut first = provider("github", IssuerKind::GithubActions, &github);
         change(&mut first.0);
-        let providers = vec![first, provider("gitlab", ProviderKind::Gitlab, &gitlab)];
+        let providers = vec![first, provider("gitlab", IssuerKind::Gitlab, &gitlab)];
         let setup = Setup { rules: RULES, providers, ..Setup::default() };
         let issuer = TestIssuer::start_in(setup, Arc::new(tempfile::tempdir().unwrap()), clock).await.unwrap();
         Self { github, gitlab, issuer }
@@ -219,10 +219,8 @@ async fn a_token_is_exchanged_once() {
     assert_eq!(kind(&by_another_route), "ci-token-spent");
     // Until it has expired, and after a restart.
     let Stage { github, gitlab, issuer } = stage;
-    let providers = vec![
-        provider("github", ProviderKind::GithubActions, &github),
-        provider("gitlab", ProviderKind::Gitlab, &gitlab),
-    ];
+    let providers =
+        vec![provider("github", IssuerKind::GithubActions, &github), provider("gitlab", IssuerKind::Gitlab, &gitlab)];
     let setup = Setup { rules: RULES, providers, ..Setup::default() };
     let second = TestIssuer::start_in(setup, Arc::clone(&issuer.dir), issuer.clock.clone()).await.unwrap();
     let stage = Stage { github, gitlab, issuer: second };
@@ -233,8 +231,8 @@ async fn a_token_is_exchanged_once() {
 async fn of_200_exchanges_of_one_token_on_two_nodes_one_succeeds() {
     let stage = Stage::new().await;
     let providers = vec![
-        provider("github", ProviderKind::GithubActions, &stage.github),
-        provider("gitlab", ProviderKind::Gitlab, &stage.gitlab),
+        provider("github", IssuerKind::GithubActions, &stage.github),
+        provider("gitlab", IssuerKind::Gitlab, &stage.gitlab),
     ];
     let setup = Setup { rules: RULES, providers, ..Setup::default() };
     let node = TestIssuer::start_in(setup, Arc::clone(&stage.issuer.dir), stage.issuer.clock.clone()).await.unwrap();
@@ -331,7 +329,7 @@ async fn what_strangers_jobs_are_refused_does_not_fill_the_ledger() {
         failed_per_address: Rate { per_second: 1, burst: 5 },
         ..Limits::default()
     };
-    let providers = vec![provider("github", ProviderKind::GithubActions, &github)];
+    let providers = vec![provider("github", IssuerKind::GithubActions, &github)];
     let rules = r#"
 [[rule]]
 name = "main"

@@ -8,7 +8,7 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
-use tagmint_core::federation::ProviderKind;
+use tagmint_core::trusted_issuer::IssuerKind;
 use tagmint_testkit::{ci_claims, ci_platform::CiPlatform, clock::MockClock};
 
 use crate::{
@@ -42,7 +42,7 @@ impl Stage {
     async fn new() -> Self {
         let clock = MockClock::default();
         let github = CiPlatform::start(Arc::new(clock.clone())).await;
-        let providers = vec![provider("github", ProviderKind::GithubActions, &github)];
+        let providers = vec![provider("github", IssuerKind::GithubActions, &github)];
         let setup = Setup { rules: RULES, providers, ..Setup::default() };
         let issuer = TestIssuer::start_in(setup, Arc::new(tempfile::tempdir().unwrap()), clock).await.unwrap();
         Self { github, issuer }

@@ -15,7 +15,6 @@ use serde_json::{Map, Value, json};
 use tagmint_core::{
     clock::Clock,
     environment::{Environment, Stamp},
-    federation::Provider,
     id::BearerId,
     issued_secret::{IssuedSecret, SecretKind},
     issuer::IssuerUrl,
@@ -23,8 +22,9 @@ use tagmint_core::{
     jws::{Expected, VerifiedToken, VerifyError, verify},
     key_schedule::RotationPolicy,
     random::{Random, SystemRandom},
-    rules::{Providers, RuleConfig, RuleName, RuleSet, TagScope},
+    rules::{RuleConfig, RuleName, RuleSet, TagScope, TrustedIssuers},
     signing_key::Algorithm,
+    trusted_issuer::TrustedIssuer,
     witness::Networks,
 };
 use tagmint_server::{
@@ -159,7 +159,7 @@ pub struct Setup {
     /// The rules, in TOML.
     pub rules: &'static str,
     /// The CI platforms whose tokens are taken.
-    pub providers: Vec<(Provider, UpstreamSettings)>,
+    pub providers: Vec<(TrustedIssuer, UpstreamSettings)>,
     pub trusted_proxies: Networks,
     pub witness: WitnessSettings,
     /// How long a new key waits for STS to fetch it.
@@ -338,7 +338,7 @@ fn rules(setup: &Setup) -> RuleSet {
     struct File {
         rule: Vec<RuleConfig>,
     }
-    let providers: Providers = setup.providers.iter().map(|(provider, _)| provider).collect();
+    let providers: TrustedIssuers = setup.providers.iter().map(|(provider, _)| provider).collect();
     RuleSet::compile(&toml::from_str::<File>(setup.rules).unwrap().rule, &providers).unwrap()
 }
 

@@ -11,8 +11,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use secrecy::SecretString;
 use serde_json::json;
 use tagmint_core::{
-    federation::UpstreamIssuer,
     outbound::{NoProxy, Outbound, ProxyUrl},
+    trusted_issuer::TrustedIssuerUrl,
 };
 use tagmint_server::{
     alarms::sinks::{AlarmSink, WebhookSink},
@@ -65,7 +65,7 @@ fn through(front: &Front, direct: &[&str]) -> Outbound {
 async fn fetch(settings: &UpstreamSettings, says: Option<&str>) -> Result<usize, String> {
     let resolver = Arc::new(Says(says.map(|address| address.parse().unwrap())));
     let client = GuardedClient::with(settings, FetchLimits::default(), resolver).unwrap();
-    let issuer = UpstreamIssuer::parse(ISSUER).unwrap();
+    let issuer = TrustedIssuerUrl::parse(ISSUER).unwrap();
     let keys = HttpKeyFetcher::new(client).fetch(&issuer).await;
     keys.map(|keys| keys.len()).map_err(|error| error.to_string())
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use axum::http::StatusCode;
 use jiff::SignedDuration;
-use tagmint_core::federation::Reuse;
+use tagmint_core::trusted_issuer::Reuse;
 use tagmint_server::client_address::Peer;
 
 use crate::{

@@ -6,10 +6,10 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use tagmint_core::{
-    federation::{FederationError, Provider, ProviderKind, ProviderName, UpstreamAlgorithm, UpstreamIssuer},
     jwk::Jwk,
     random::SystemRandom,
     signing_key::{Algorithm, Signer},
+    trusted_issuer::{IssuerKind, TokenAlgorithm, TokenError, TrustedIssuer, TrustedIssuerName, TrustedIssuerUrl},
 };
 use tagmint_server::{
     metrics::{Figures, Metrics},
@@ -24,10 +24,10 @@ use tagmint_testkit::{
 pub const AUDIENCE: &str = "https://broker.example";
 const INTERVAL: Duration = Duration::from_secs(30);
 
-pub fn provider(name: &str, platform: &CiPlatform) -> Provider {
-    let issuer = UpstreamIssuer::parse(platform.issuer()).unwrap();
-    let name = ProviderName::parse(name).unwrap();
-    Provider::new(name, ProviderKind::Oidc, issuer, vec![AUDIENCE.to_owned()])
+pub fn provider(name: &str, platform: &CiPlatform) -> TrustedIssuer {
+    let issuer = TrustedIssuerUrl::parse(platform.issuer()).unwrap();
+    let name = TrustedIssuerName::parse(name).unwrap();
+    TrustedIssuer::new(name, IssuerKind::Oidc, issuer, vec![AUDIENCE.to_owned()])
 }
 
 pub fn settings(platform: &CiPlatform) -> UpstreamSettings {
@@ -73,7 +73,7 @@ impl Stage {
     }
 }
 
-fn start(clock: &MockClock, providers: Vec<(Provider, UpstreamSettings)>) -> Arc<Upstreams> {
+fn start(clock: &MockClock, providers: Vec<(TrustedIssuer, UpstreamSettings)>) -> Arc<Upstreams> {
     tagmint_server::tls::install_provider();
     Upstreams::new(providers, Arc::new(clock.clone()), Arc::new(SystemRandom)).unwrap()
 }
@@ -102,7 +102,7 @@ async fn a_github_jobs_token_says_which_job_it_is() {
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let platform = CiPlatform::start_at(listen, path, Arc::new(clock.clone())).await;
     assert!(platform.issuer().ends_with(path));
-    let github = Provider { kind: ProviderKind::GithubActions, ..provider("ghes", &platform) };
+    let github = TrustedIssuer { kind: IssuerKind::GithubActions, ..provider("ghes", &platform) };
     let upstreams = start(&clock, vec![(github, settings(&platform))]);
     let (first, second) = (platform.job_token(AUDIENCE), platform.job_token(AUDIENCE));
     let first = upstreams.authenticate(&first).await.unwrap();
@@ -131,7 +131,7 @@ async fn a_flood_of_unknown_keys_costs_one_fetch() {
         .map(|number| unknown_kid(&stage.platform, odd.get(number).map_or(&format!("kid-{number}"), |odd| *odd)))
         .collect();
     for verdict in futures::future::join_all(tokens.iter().map(|token| stage.upstreams.authenticate(token))).await {
-        assert!(matches!(verdict, Err(UpstreamError::Token(FederationError::UnknownKey(_)))), "{verdict:?}");
+        assert!(matches!(verdict, Err(UpstreamError::Token(TokenError::UnknownKey(_)))), "{verdict:?}");
     }
     assert_eq!(fetches(&stage.platform), (2, 2));
     for token in &tokens {
@@ -200,7 +200,7 @@ async fn a_withdrawn_keys_tokens_are_refused_after_a_refresh() {
     };
     tokio::time::timeout(Duration::from_mins(1), refused).await.expect("refused within the stated time");
     let verdict = upstreams.authenticate(&stolen).await;
-    assert!(matches!(verdict, Err(UpstreamError::Token(FederationError::UnknownKey(_)))), "{verdict:?}");
+    assert!(matches!(verdict, Err(UpstreamError::Token(TokenError::UnknownKey(_)))), "{verdict:?}");
     upstreams.authenticate(&platform.token(&claims())).await.unwrap();
     keeper.abort();
 }
@@ -212,7 +212,7 @@ async fn a_key_that_was_never_published_is_worth_nothing() {
     let kid = stage.platform.signing_key();
     stage.platform.sign_with_unpublished_key();
     let verdict = stage.upstreams.authenticate(&stage.platform.token(&claims())).await;
-    assert!(matches!(verdict, Err(UpstreamError::Token(FederationError::UnknownKey(_)))), "{verdict:?}");
+    assert!(matches!(verdict, Err(UpstreamError::Token(TokenError::UnknownKey(_)))), "{verdict:?}");
     // Under the name of the published key: of another algorithm, then of the same one.
     let named = |alg: &str| {
         let kid = kid.kid().to_string();
@@ -231,10 +231,10 @@ async fn providers_of_one_issuer_share_its_keys_and_are_told_apart_by_audience()
     let platform = CiPlatform::start(Arc::new(clock.clone())).await;
     let named = |name: &str, audience: &str, settings: UpstreamSettings| {
         let audiences = vec![audience.to_owned()];
-        (Provider { audiences, ..provider(name, &platform) }, settings)
+        (TrustedIssuer { audiences, ..provider(name, &platform) }, settings)
     };
     let mut only_es = named("second", "https://two.example", settings(&platform));
-    only_es.0.algorithms = vec![UpstreamAlgorithm::Es256];
+    only_es.0.algorithms = vec![TokenAlgorithm::Es256];
     let apart = UpstreamSettings { refresh: Duration::from_hours(1), ..settings(&platform) };
     let upstreams = start(
         &clock,
@@ -259,7 +259,7 @@ async fn providers_of_one_issuer_share_its_keys_and_are_told_apart_by_audience()
         let mut claims = claims();
         claims.insert("aud".to_owned(), json!(audience));
         let verdict = upstreams.authenticate(&platform.token(&claims)).await;
-        assert!(matches!(verdict, Err(UpstreamError::Token(FederationError::Audience(_)))), "{verdict:?}");
+        assert!(matches!(verdict, Err(UpstreamError::Token(TokenError::Audience(_)))), "{verdict:?}");
     }
 }
 

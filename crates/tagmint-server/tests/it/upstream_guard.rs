@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tagmint_core::{
     clock::Clock,
-    federation::{Provider, UpstreamIssuer, discovery::InvalidDiscovery},
     random::SystemRandom,
+    trusted_issuer::{TrustedIssuer, TrustedIssuerUrl, discovery::InvalidDiscovery},
 };
 use tagmint_server::{
     settings::UpstreamSettings,
@@ -59,8 +59,8 @@ fn fetcher(settings: &UpstreamSettings) -> Arc<HttpKeyFetcher> {
     Arc::new(HttpKeyFetcher::new(client(settings, says(&["127.0.0.1"]))))
 }
 
-fn issuer(text: &str) -> UpstreamIssuer {
-    UpstreamIssuer::parse(text).unwrap()
+fn issuer(text: &str) -> TrustedIssuerUrl {
+    TrustedIssuerUrl::parse(text).unwrap()
 }
 
 async fn platform() -> CiPlatform {
@@ -253,7 +253,7 @@ async fn good_keys_stay_in_use_whatever_the_upstream_does_until_they_are_too_old
     let platform = CiPlatform::start(Arc::new(clock.clone())).await;
     let settings = settings(&platform);
     let interval = SignedDuration::try_from(settings.unknown_key_interval).unwrap();
-    let of = |provider: Provider| (provider, settings.clone(), fetcher(&settings) as Arc<dyn KeyFetcher>);
+    let of = |provider: TrustedIssuer| (provider, settings.clone(), fetcher(&settings) as Arc<dyn KeyFetcher>);
     let upstreams =
         Upstreams::with_fetchers(vec![of(provider("ci", &platform))], Arc::new(clock.clone()), Arc::new(SystemRandom));
     let fetched_at = clock.now();

@@ -5,9 +5,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tagmint_core::{
-    federation::{FederationError, KeySet, Provider, UpstreamIssuer, discovery::JwksUri},
     jwk::Jwk,
     random::SystemRandom,
+    trusted_issuer::{KeySet, TokenError, TrustedIssuer, TrustedIssuerUrl, discovery::JwksUri},
 };
 use tagmint_server::{
     settings::{KeySource, UpstreamSettings},
@@ -33,8 +33,8 @@ fn fetcher(settings: &UpstreamSettings) -> HttpKeyFetcher {
     HttpKeyFetcher::by(GuardedClient::new(settings).unwrap(), settings)
 }
 
-fn issuer(platform: &CiPlatform) -> UpstreamIssuer {
-    UpstreamIssuer::parse(platform.issuer()).unwrap()
+fn issuer(platform: &CiPlatform) -> TrustedIssuerUrl {
+    TrustedIssuerUrl::parse(platform.issuer()).unwrap()
 }
 
 fn key_set(platform: &CiPlatform) -> Value {
@@ -66,7 +66,7 @@ async fn keys_of_a_file_verify_tokens_and_follow_the_file() {
     platform.rotate(tagmint_core::signing_key::Algorithm::Rs256);
     let token = platform.token(&claims());
     let refused = upstreams.authenticate(&token).await.unwrap_err();
-    assert!(matches!(refused, UpstreamError::Token(FederationError::UnknownKey(_))), "{refused}");
+    assert!(matches!(refused, UpstreamError::Token(TokenError::UnknownKey(_))), "{refused}");
     write(&file, key_set(&platform).to_string());
     clock.advance(SignedDuration::from_secs(1));
     upstreams.authenticate(&token).await.unwrap();
@@ -88,7 +88,7 @@ async fn keys_of_a_file_verify_tokens_and_follow_the_file() {
 async fn a_file_is_bounded_and_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("jwks.json");
-    let issuer = UpstreamIssuer::parse("https://kubernetes.default.svc").unwrap();
+    let issuer = TrustedIssuerUrl::parse("https://kubernetes.default.svc").unwrap();
     let fetch = || async { FileKeyFetcher::new(file.clone()).fetch(&issuer).await };
     assert!(matches!(fetch().await, Err(FetchError::File { key: "jwks_file", .. })), "it is not there");
     write(&file, "\u{feff}{\"keys\":[]}");
@@ -105,8 +105,8 @@ async fn keys_at_an_address_of_their_own_need_no_discovery() {
     platform.misbehave(Document::Discovery, Misbehaviour::Status(404));
     let uri = JwksUri::parse(&format!("{}/.well-known/jwks", platform.issuer())).unwrap();
     let settings = UpstreamSettings { source: KeySource::Uri(uri), ..settings(&platform) };
-    let name = UpstreamIssuer::parse("https://kubernetes.default.svc").unwrap();
-    let provider = Provider { issuer: name.clone(), ..provider("cluster", &platform) };
+    let name = TrustedIssuerUrl::parse("https://kubernetes.default.svc").unwrap();
+    let provider = TrustedIssuer { issuer: name.clone(), ..provider("cluster", &platform) };
     tagmint_server::tls::install_provider();
     let clock = Arc::new(MockClock::default());
     let upstreams = Upstreams::new(vec![(provider, settings)], clock, Arc::new(SystemRandom)).unwrap();
@@ -198,9 +198,10 @@ async fn a_file_that_changes_is_known_within_seconds() {
     let clock = MockClock::default();
     write(&file, "{\"keys\":[]}");
     let settings = UpstreamSettings { source: KeySource::File(file.clone()), ..UpstreamSettings::default() };
-    let issuer = UpstreamIssuer::parse("https://cluster.example").unwrap();
-    let name = tagmint_core::federation::ProviderName::parse("cluster").unwrap();
-    let provider = Provider::new(name, tagmint_core::federation::ProviderKind::Oidc, issuer, vec!["a".to_owned()]);
+    let issuer = TrustedIssuerUrl::parse("https://cluster.example").unwrap();
+    let name = tagmint_core::trusted_issuer::TrustedIssuerName::parse("cluster").unwrap();
+    let provider =
+        TrustedIssuer::new(name, tagmint_core::trusted_issuer::IssuerKind::Oidc, issuer, vec!["a".to_owned()]);
     let upstreams = Upstreams::new(vec![(provider, settings)], Arc::new(clock), Arc::new(SystemRandom)).unwrap();
     let keeper = tokio::spawn(Arc::clone(&upstreams).keep_fresh());
     let keys = || upstreams.health()[0].keys.keys;

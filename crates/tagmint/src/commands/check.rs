@@ -9,15 +9,15 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tagmint_core::{
     clock::{Clock as _, SystemClock},
-    federation::Provider,
     sealing::MasterKey,
+    trusted_issuer::TrustedIssuer,
 };
 use tagmint_store::{LedgerError, LedgerQuery, Store, StoreError};
 
 use crate::{
     compose,
     config::{
-        Config, ProviderConfig, Tls,
+        Config, Tls, TrustedIssuerConfig,
         files::{self, FileState},
     },
     durations,
@@ -133,14 +133,14 @@ fn state(what: &'static str, file: String, found: Result<&str, CliError>) -> Fil
     FileState { what, file, ok, state: found.map_or_else(|error| error.to_string(), str::to_owned) }
 }
 
-fn provider_as_json(config: &ProviderConfig) -> Value {
-    let Provider { name, kind, issuer, audiences, .. } = &config.provider;
+fn provider_as_json(config: &TrustedIssuerConfig) -> Value {
+    let TrustedIssuer { name, kind, issuer, audiences, .. } = &config.provider;
     json!({"name": name, "kind": kind.as_str(), "issuer": issuer.as_str(), "audiences": audiences})
 }
 
 /// "github (https://…), gitlab (https://…)".
 fn provider_names(config: &Config) -> String {
-    let shown = |config: &ProviderConfig| format!("{} ({})", config.provider.name, config.provider.issuer);
+    let shown = |config: &TrustedIssuerConfig| format!("{} ({})", config.provider.name, config.provider.issuer);
     let all: Vec<String> = config.providers.iter().map(shown).collect();
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }

@@ -18,8 +18,8 @@ use rustls::{
 use secrecy::SecretString;
 use serde::Serialize;
 use tagmint_core::{
-    federation::InvalidKeySet,
     sealing::{MasterKey, SealingError},
+    trusted_issuer::InvalidKeySet,
     witness::{InvalidRanges, Networks},
 };
 use tagmint_server::tls::TlsError;

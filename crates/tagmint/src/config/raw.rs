@@ -19,7 +19,7 @@ pub use self::aws::{RawAws, RawBucket, RawMode, RawRole};
 pub use self::isolation::RawIsolation;
 pub use self::open_mint::RawOpenMint;
 pub use self::outbound::RawOutbound;
-pub use self::provider::{RawProvider, RawProviderKind, RawReuse, RawReuseFrom};
+pub use self::provider::{RawProviderKind, RawReuse, RawReuseFrom, RawTrustedIssuer};
 pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
 pub use self::witness::RawWitness;
 
@@ -108,7 +108,7 @@ pub struct RawConfig {
     pub strict: bool,
     /// The platforms whose ID tokens are accepted, such as GitHub and GitLab.
     #[serde(default)]
-    pub provider: Vec<RawProvider>,
+    pub provider: Vec<RawTrustedIssuer>,
     /// The rules, in the order in which they are tried. No rule, no token.
     #[serde(default)]
     pub rule: Vec<RuleConfig>,

@@ -25,7 +25,7 @@ use tagmint_core::{
 use tagmint_server::settings::{Settings, StsLimits};
 
 use super::{
-    Config, Log, ProviderConfig, RuleNote,
+    Config, Log, RuleNote, TrustedIssuerConfig,
     problem::{ConfigProblem, shortened},
     raw::{DurationText, PathText, RawConfig, RawEnvironment, RawLogFormat, RawTlsMode},
 };
@@ -116,7 +116,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
 }
 
 /// What is allowed, but hardly meant.
-fn warnings(raw: &RawConfig, settings: &Settings, providers: &[ProviderConfig], rules: &RuleSet) -> Vec<String> {
+fn warnings(raw: &RawConfig, settings: &Settings, providers: &[TrustedIssuerConfig], rules: &RuleSet) -> Vec<String> {
     let mut warnings = Vec::new();
     if raw.rule.is_empty() {
         warnings.push("there is no [[rule]]: no rule, no token".to_owned());

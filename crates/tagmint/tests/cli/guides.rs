@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use clap::{Parser, error::ErrorKind};
 use serde_json::Value;
 use tagmint::{cli::Cli, config::Config, config::SecretSource};
-use tagmint_core::rules::{Providers, RuleConfig, RuleSet};
+use tagmint_core::rules::{RuleConfig, RuleSet, TrustedIssuers};
 use tagmint_server::http::problem;
 
 /// What stands in the guides for a value of the reader's.
@@ -149,7 +149,7 @@ fn the_read_only_rule_of_the_guide_is_one() {
     let rules = blocks(&text, "toml").into_iter().filter(|block| block.contains("[[rule]]"));
     let [rule] = rules.collect::<Vec<_>>().try_into().expect("one block of rules");
     let rules: File = toml::from_str(&rule).expect("TOML");
-    let rules = RuleSet::compile(&rules.rule, &Providers::none()).expect("rules");
+    let rules = RuleSet::compile(&rules.rule, &TrustedIssuers::none()).expect("rules");
     assert_eq!(rules.names().map(ToString::to_string).collect::<Vec<_>>(), ["ci-read"]);
     let [policy] = blocks(&text, "json").try_into().expect("one policy");
     let policy: Value = serde_json::from_str(&policy).expect("JSON");

@@ -243,7 +243,7 @@ sts_endpoint = "{sts}"
     )
 }
 
-/// Providers, roles and the bucket.
+/// TrustedIssuers, roles and the bucket.
 ///
 /// `ci` takes Tagmint's tokens as docs/github.md has it; `deploy` lacks `sts:TagSession`, so that STS refuses them; `direct-github` and
 /// `direct-gitlab` take the platforms' own for `main`.

@@ -10,14 +10,14 @@ use super::{
 };
 use crate::rules::{
     expression::Expression,
-    providers::{Known, Providers},
+    providers::{Known, TrustedIssuers},
     rule::{Choice, Rule, TagSource, Text},
     template::{Part, Template},
 };
 
 /// The providers of several issuers whose tokens pass one and the same alternative of a rule that names none of them; empty where the rule
 /// can tell its issuers apart, and where it reads no claim at all (then `nothing-bound` is said of it).
-pub(in crate::rules) fn confused<'p>(rule: &Rule, providers: &'p Providers) -> Vec<&'p Known> {
+pub(in crate::rules) fn confused<'p>(rule: &Rule, providers: &'p TrustedIssuers) -> Vec<&'p Known> {
     if rule.providers.is_some() || !reads_claims(rule) {
         return Vec::new();
     }

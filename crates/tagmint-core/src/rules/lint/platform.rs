@@ -8,7 +8,7 @@ use super::{
     alternatives::{Alternative, Test},
     paths::Path,
 };
-use crate::{federation::ProviderKind, rules::providers::Providers};
+use crate::{rules::providers::TrustedIssuers, trusted_issuer::IssuerKind};
 
 /// A platform whose identities a rule may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +24,11 @@ const REFS: &[&str] = &["ref", "branch", "tag", "ref_path", "head_ref", "base_re
 impl Platform {
     pub(super) const ALL: [Self; 3] = [Self::Github, Self::Gitlab, Self::Oidc];
 
-    pub(super) const fn kind(self) -> ProviderKind {
+    pub(super) const fn kind(self) -> IssuerKind {
         match self {
-            Self::Github => ProviderKind::GithubActions,
-            Self::Gitlab => ProviderKind::Gitlab,
-            Self::Oidc => ProviderKind::Oidc,
+            Self::Github => IssuerKind::GithubActions,
+            Self::Gitlab => IssuerKind::Gitlab,
+            Self::Oidc => IssuerKind::Oidc,
         }
     }
 
@@ -43,7 +43,7 @@ impl Platform {
 
     /// Whether an identity of this platform can be one that `alternative` takes. A rule that names its sources
     /// or providers (`explicit`) means them; another one means a platform only where it asks for no attribute that this one does not have.
-    pub(super) fn may_take(self, alternative: &Alternative<'_>, providers: &Providers, explicit: bool) -> bool {
+    pub(super) fn may_take(self, alternative: &Alternative<'_>, providers: &TrustedIssuers, explicit: bool) -> bool {
         alternative.all().all(|(path, test)| match path {
             Path::Source => test.admits(self.kind().as_str()),
             Path::Provider => match test {

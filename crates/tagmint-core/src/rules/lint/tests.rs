@@ -2,17 +2,16 @@ mod parts;
 mod soundness;
 
 use crate::{
-    federation::{ProviderKind, ProviderName},
     rules::{
-        Providers, RuleError, RuleSet, WarningId,
+        RuleError, RuleSet, TrustedIssuers, WarningId,
         tests::{parse, rule_text},
     },
+    trusted_issuer::{IssuerKind, TrustedIssuerName},
 };
 
-fn providers() -> Providers {
-    let named = |(name, kind)| (ProviderName::parse(name).unwrap(), kind);
-    let kinds =
-        [("github", ProviderKind::GithubActions), ("gitlab", ProviderKind::Gitlab), ("cluster", ProviderKind::Oidc)];
+fn providers() -> TrustedIssuers {
+    let named = |(name, kind)| (TrustedIssuerName::parse(name).unwrap(), kind);
+    let kinds = [("github", IssuerKind::GithubActions), ("gitlab", IssuerKind::Gitlab), ("cluster", IssuerKind::Oidc)];
     kinds.into_iter().map(named).collect()
 }
 
@@ -325,7 +324,7 @@ fn only_platforms_that_a_rule_takes_are_looked_at() {
     assert_eq!(warned("when = 'true'"), ["when nothing-bound", "when pull-request-target"]);
     assert_eq!(compiled("when = 'true'").warnings().len(), 4);
     assert_eq!(warned("provider = ['gitlab']"), ["when nothing-bound"]);
-    let alone = RuleSet::compile(&parse(&rule_text("when = 'true'")), &Providers::none()).unwrap();
+    let alone = RuleSet::compile(&parse(&rule_text("when = 'true'")), &TrustedIssuers::none()).unwrap();
     assert!(alone.warnings().is_empty());
 }
 

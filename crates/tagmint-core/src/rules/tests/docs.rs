@@ -1,5 +1,5 @@
 use super::*;
-use crate::federation::{ProviderKind, ProviderName};
+use crate::trusted_issuer::{IssuerKind, TrustedIssuerName};
 
 const PAGE: &str = include_str!("../../../../../docs/rules.md");
 
@@ -11,8 +11,8 @@ fn examples() -> Vec<&'static str> {
 
 /// The page's rules where one provider of each platform is configured.
 fn compiled_beside_platforms(text: &str) -> RuleSet {
-    let providers: Providers = [("github", ProviderKind::GithubActions), ("gitlab", ProviderKind::Gitlab)]
-        .map(|(name, kind)| (ProviderName::parse(name).unwrap(), kind))
+    let providers: TrustedIssuers = [("github", IssuerKind::GithubActions), ("gitlab", IssuerKind::Gitlab)]
+        .map(|(name, kind)| (TrustedIssuerName::parse(name).unwrap(), kind))
         .into_iter()
         .collect();
     RuleSet::compile(&parse(text), &providers).unwrap_or_else(|errors| panic!("{errors:#?}"))
@@ -74,10 +74,9 @@ fn the_examples_have_no_warnings() {
 #[test]
 fn every_attribute_of_a_platform_is_listed() {
     let section = |title: &str| PAGE.split(title).nth(1).unwrap().split("\n##").next().unwrap();
-    for (kind, title) in [
-        (ProviderKind::GithubActions, "### What a GitHub job has"),
-        (ProviderKind::Gitlab, "### What a GitLab job has"),
-    ] {
+    for (kind, title) in
+        [(IssuerKind::GithubActions, "### What a GitHub job has"), (IssuerKind::Gitlab, "### What a GitLab job has")]
+    {
         for name in kind.attributes() {
             assert!(section(title).contains(&format!("`{name}`")), "docs/rules.md has no `{name}` in \"{title}\"");
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::federation::{ProviderKind, ProviderName};
+use crate::trusted_issuer::{IssuerKind, TrustedIssuerName};
 
 /// The one error of a rule with these lines.
 fn error_of(lines: &str) -> String {
@@ -149,7 +149,7 @@ fn all_errors_are_reported_at_once() {
         rule_text(""),
         rule_text("when = '1 +'")
     );
-    let errors = RuleSet::compile(&parse(&text), &Providers::none()).unwrap_err();
+    let errors = RuleSet::compile(&parse(&text), &TrustedIssuers::none()).unwrap_err();
     let paths: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
     assert_eq!(
         paths,
@@ -168,19 +168,19 @@ fn all_errors_are_reported_at_once() {
 
 #[test]
 fn names_are_unique_and_rules_are_few() {
-    let twice = RuleSet::compile(&parse(&rule_text("").repeat(2)), &Providers::none()).unwrap_err();
+    let twice = RuleSet::compile(&parse(&rule_text("").repeat(2)), &TrustedIssuers::none()).unwrap_err();
     assert_eq!(twice.len(), 1);
     assert!(twice[0].to_string().contains("rule[1].name (rule `r`): rule[0] has the same name"));
     let rules = |count: usize, lines: &str| -> Vec<RuleConfig> {
         let one = &parse(&rule_text(lines))[0];
         (0..count).map(|i| RuleConfig { name: format!("r{i}"), ..one.clone() }).collect()
     };
-    assert!(RuleSet::compile(&rules(200, ""), &Providers::none()).is_ok());
-    let many = RuleSet::compile(&rules(201, ""), &Providers::none()).unwrap_err();
+    assert!(RuleSet::compile(&rules(200, ""), &TrustedIssuers::none()).is_ok());
+    let many = RuleSet::compile(&rules(201, ""), &TrustedIssuers::none()).unwrap_err();
     assert_eq!(many[0].to_string(), "rule: 201 rules; 200 are allowed");
     let dear = "when = 'identity.attributes.a.all(x, x.matches(\"^a\") && x.matches(\"b$\"))'";
-    assert!(RuleSet::compile(&rules(5, dear), &Providers::none()).is_ok());
-    let together = RuleSet::compile(&rules(100, dear), &Providers::none()).unwrap_err();
+    assert!(RuleSet::compile(&rules(5, dear), &TrustedIssuers::none()).is_ok());
+    let together = RuleSet::compile(&rules(100, dear), &TrustedIssuers::none()).unwrap_err();
     assert!(together[0].to_string().contains("all expressions together"), "{together:?}");
 }
 
@@ -196,8 +196,8 @@ fn rule_names_are_plain() {
 
 #[test]
 fn rules_name_providers_that_are_there_and_that_their_source_admits() {
-    let providers: Providers = [("hub", ProviderKind::GithubActions), ("lab", ProviderKind::Gitlab)]
-        .map(|(name, kind)| (ProviderName::parse(name).unwrap(), kind))
+    let providers: TrustedIssuers = [("hub", IssuerKind::GithubActions), ("lab", IssuerKind::Gitlab)]
+        .map(|(name, kind)| (TrustedIssuerName::parse(name).unwrap(), kind))
         .into_iter()
         .collect();
     let message = |lines: &str| {
@@ -222,17 +222,17 @@ fn rules_name_providers_that_are_there_and_that_their_source_admits() {
 /// Two issuers of a kind, and one of another: what a rule must say that reads claims.
 #[test]
 fn a_rule_that_reads_claims_is_one_issuers() {
-    use crate::federation::{Provider, UpstreamIssuer};
-    let provider = |name: &str, kind, issuer: &str, claims: Option<&[&str]>| Provider {
+    use crate::trusted_issuer::{TrustedIssuer, TrustedIssuerUrl};
+    let provider = |name: &str, kind, issuer: &str, claims: Option<&[&str]>| TrustedIssuer {
         claims: claims.map(|claims| claims.iter().map(|claim| (*claim).to_owned()).collect()),
-        ..Provider::new(
-            ProviderName::parse(name).unwrap(),
+        ..TrustedIssuer::new(
+            TrustedIssuerName::parse(name).unwrap(),
             kind,
-            UpstreamIssuer::parse(issuer).unwrap(),
+            TrustedIssuerUrl::parse(issuer).unwrap(),
             vec![name.to_owned()],
         )
     };
-    let (github, gitlab, oidc) = (ProviderKind::GithubActions, ProviderKind::Gitlab, ProviderKind::Oidc);
+    let (github, gitlab, oidc) = (IssuerKind::GithubActions, IssuerKind::Gitlab, IssuerKind::Oidc);
     let hub = provider("hub", github, "https://token.actions.githubusercontent.com", None);
     let again = provider("hub-two", github, "https://token.actions.githubusercontent.com", None);
     let ghes = provider("ghes", github, "https://github.corp.example/_services/token", None);
@@ -247,7 +247,7 @@ fn a_rule_that_reads_claims_is_one_issuers() {
     let team = "when = 'identity.attributes.team == \"blue\"'";
     let subject = "when = 'identity.subject == \"system:serviceaccount:a:b\"'";
     let tag = "tags.prefix = '${identity.attributes.repository_id}'";
-    let cases: &[(&str, &[&Provider], &[&str])] = &[
+    let cases: &[(&str, &[&TrustedIssuer], &[&str])] = &[
         // Two of a kind.
         (repository, &[&hub, &ghes], &["hub", "ghes"]),
         (
@@ -307,7 +307,7 @@ fn a_rule_that_reads_claims_is_one_issuers() {
         ("when = 'true'", &[&hub, &ghes], &[]),
     ];
     for (lines, configured, expected) in cases {
-        let providers: Providers = configured.iter().copied().collect();
+        let providers: TrustedIssuers = configured.iter().copied().collect();
         let errors = RuleSet::compile(&parse(&rule_text(lines)), &providers).err().unwrap_or_default();
         let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
         match expected {

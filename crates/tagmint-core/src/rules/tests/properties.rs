@@ -109,7 +109,7 @@ proptest! {
     #[test]
     fn any_text_anywhere_is_decided_or_refused(text in celish()) {
         for config in rules_with(&text) {
-            match RuleSet::compile(std::slice::from_ref(&config), &Providers::none()) {
+            match RuleSet::compile(std::slice::from_ref(&config), &TrustedIssuers::none()) {
                 Ok(set) => {
                     let request = request_with_tags(&[("t", "x")]);
                     for request in [&request, &MintRequest::default()] {

@@ -138,7 +138,7 @@ fn conditions_that_are_not_true_or_false_refuse() {
 
 #[test]
 fn no_rule_no_token() {
-    let none = RuleSet::compile(&[], &Providers::none()).unwrap();
+    let none = RuleSet::compile(&[], &TrustedIssuers::none()).unwrap();
     assert!(none.is_empty());
     let denial = none.decide(&identity(), &MintRequest::default()).unwrap_err();
     assert_eq!(denial, Denial { rule: None, reason: DenialReason::NoRule });

@@ -27,7 +27,7 @@ struct Script {
 }
 
 impl KeyFetcher for Script {
-    fn fetch<'a>(&'a self, _: &'a UpstreamIssuer) -> BoxFuture<'a, Result<KeySet, FetchError>> {
+    fn fetch<'a>(&'a self, _: &'a TrustedIssuerUrl) -> BoxFuture<'a, Result<KeySet, FetchError>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let answer = self.answer.lock().unwrap().clone();
         Box::pin(async move {
@@ -62,7 +62,7 @@ impl Stage {
     fn with(answer: Answer, settings: UpstreamSettings) -> Self {
         let script = Arc::new(Script { answer: Mutex::new(answer), asked: AtomicUsize::new(0) });
         let clock = MockClock::default();
-        let issuer = UpstreamIssuer::parse("https://ci.example").unwrap();
+        let issuer = TrustedIssuerUrl::parse("https://ci.example").unwrap();
         let fetcher: Arc<dyn KeyFetcher> = Arc::clone(&script) as _;
         let keys = UpstreamKeys::new(issuer, settings, fetcher, Arc::new(clock.clone()));
         Self { script, clock, keys }

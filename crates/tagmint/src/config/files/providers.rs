@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use tagmint_core::{
-    federation::{KeySet, Provider},
     outbound::Outbound,
+    trusted_issuer::{KeySet, TrustedIssuer},
 };
 use tagmint_server::settings::{KeySource, UpstreamSettings};
 use zeroize::Zeroizing;
 
 use super::{Config, FileError, ca_bundle, read};
-use crate::config::ProviderConfig;
+use crate::config::TrustedIssuerConfig;
 
 /// A provider's certificates, in messages.
 const CA: &str = "a provider's CA file";
@@ -20,7 +20,7 @@ pub(super) const KEYS: &str = "a provider's key set";
 pub(super) const TOKEN: &str = "a provider's bearer token file";
 
 /// Looks at the files of a provider: which, where, and what was found.
-pub(super) fn inspect(provider: &ProviderConfig) -> Vec<(&'static str, PathBuf, Result<String, FileError>)> {
+pub(super) fn inspect(provider: &TrustedIssuerConfig) -> Vec<(&'static str, PathBuf, Result<String, FileError>)> {
     let mut all = Vec::new();
     if let Some(file) = &provider.ca_file {
         all.push(("provider CA", file.clone(), ca_bundle(CA, file).map(|_| "holds certificates".to_owned())));
@@ -35,8 +35,8 @@ pub(super) fn inspect(provider: &ProviderConfig) -> Vec<(&'static str, PathBuf, 
 }
 
 /// The providers, with how their keys are fetched through this proxy: the files that they name are read.
-pub fn upstreams(config: &Config, outbound: &Outbound) -> Result<Vec<(Provider, UpstreamSettings)>, FileError> {
-    let upstream = |config: &ProviderConfig| {
+pub fn upstreams(config: &Config, outbound: &Outbound) -> Result<Vec<(TrustedIssuer, UpstreamSettings)>, FileError> {
+    let upstream = |config: &TrustedIssuerConfig| {
         if let KeySource::File(file) = &config.source {
             jwks(file)?;
         }

@@ -8,7 +8,7 @@ use super::{DurationText, PathText};
 /// A platform whose ID tokens prove an identity: CI jobs get tokens for theirs, without a stored secret.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RawProvider {
+pub struct RawTrustedIssuer {
     /// The provider's name in rules (`provider`, `identity.provider`) and in the ledger: 1 to 64 characters of `a-z`, `0-9` and
     /// `-`, unique.
     pub name: String,

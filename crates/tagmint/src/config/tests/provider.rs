@@ -1,8 +1,8 @@
 //! `[[provider]]` and `strict`.
 
 use tagmint_core::{
-    federation::{ProviderKind, Reuse, UpstreamAlgorithm},
     outbound::Outbound,
+    trusted_issuer::{IssuerKind, Reuse, TokenAlgorithm},
 };
 
 use jiff::SignedDuration;
@@ -16,7 +16,7 @@ fn with(lines: &str) -> Result<Config, ConfigError> {
 }
 
 /// The only provider of that configuration.
-fn only(lines: &str) -> ProviderConfig {
+fn only(lines: &str) -> TrustedIssuerConfig {
     let config = with(lines).unwrap_or_else(|error| panic!("{error}"));
     let [provider] = config.providers.try_into().unwrap();
     provider
@@ -26,10 +26,10 @@ const GITHUB: &str = "name = \"github\"\nkind = \"github-actions\"\naudiences = 
 
 #[test]
 fn a_kind_brings_its_defaults() {
-    let ProviderConfig { provider, refresh, stale_after, unknown_key_interval, .. } = only(GITHUB);
+    let TrustedIssuerConfig { provider, refresh, stale_after, unknown_key_interval, .. } = only(GITHUB);
     assert_eq!(provider.issuer.as_str(), "https://token.actions.githubusercontent.com");
-    assert_eq!((provider.name.as_str(), provider.kind), ("github", ProviderKind::GithubActions));
-    assert_eq!(provider.algorithms, [UpstreamAlgorithm::Rs256]);
+    assert_eq!((provider.name.as_str(), provider.kind), ("github", IssuerKind::GithubActions));
+    assert_eq!(provider.algorithms, [TokenAlgorithm::Rs256]);
     assert_eq!((provider.leeway.as_secs(), provider.max_age.unwrap().as_hours()), (60, 6));
     assert_eq!((provider.reuse, provider.audience_list, provider.claims), (Reuse::ONCE, false, None));
     let defaults = tagmint_server::settings::UpstreamSettings::default();
@@ -40,7 +40,7 @@ fn a_kind_brings_its_defaults() {
     let gitlab = only("name = \"g\"\nkind = \"gitlab\"\naudiences = [\"a\"]");
     assert_eq!(gitlab.provider.issuer.as_str(), "https://gitlab.com");
     let oidc = only("name = \"k\"\nkind = \"oidc\"\nissuer = \"https://k.example/\"\naudiences = [\"a\"]");
-    assert_eq!(oidc.provider.algorithms, [UpstreamAlgorithm::Rs256, UpstreamAlgorithm::Es256]);
+    assert_eq!(oidc.provider.algorithms, [TokenAlgorithm::Rs256, TokenAlgorithm::Es256]);
     assert_eq!(oidc.provider.issuer.as_str(), "https://k.example/");
 }
 
@@ -56,7 +56,7 @@ fn every_key_is_taken() {
     let found = &config.providers[0];
     assert_eq!(found.ca_file, Some(folder.path().join("ca.pem")));
     assert!(found.allow_private_addresses && found.provider.audience_list);
-    assert_eq!(found.provider.algorithms, [UpstreamAlgorithm::Rs256, UpstreamAlgorithm::Es512]);
+    assert_eq!(found.provider.algorithms, [TokenAlgorithm::Rs256, TokenAlgorithm::Es512]);
     assert_eq!(found.provider.reuse, Reuse::Times { uses: 3, within: SignedDuration::from_secs(20) });
     assert_eq!(found.provider.claims.as_deref(), Some(["environment_node_id".to_owned()].as_slice()));
     assert!(found.provider.leeway.is_zero());
@@ -276,7 +276,7 @@ fn the_guides_providers_are_good() {
     let names: Vec<&str> = config.providers.iter().map(|config| config.provider.name.as_str()).collect();
     assert_eq!(names, ["github", "ghes", "gitlab", "cluster"]);
     let others = guide.split("```toml\n").skip(2).filter_map(|rest| rest.split("```").next());
-    let others: Vec<ProviderConfig> = others
+    let others: Vec<TrustedIssuerConfig> = others
         .flat_map(|block| parse(&format!("{GOOD}{block}")).unwrap_or_else(|error| panic!("{error}")).providers)
         .collect();
     let names: Vec<&str> = others.iter().map(|config| config.provider.name.as_str()).collect();
@@ -318,7 +318,7 @@ fn the_examples_providers_are_good_and_complete() {
         assert_eq!(kinds, ["github-actions", "gitlab"], "{name}");
         assert!(text.contains("\nstrict = "), "{name}");
         let schema = schema();
-        for key in schema.pointer("/$defs/RawProvider/properties").unwrap().as_object().unwrap().keys() {
+        for key in schema.pointer("/$defs/RawTrustedIssuer/properties").unwrap().as_object().unwrap().keys() {
             let there = shown.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")));
             assert!(there, "{name} does not show `provider.{key}`");
         }

@@ -9,7 +9,9 @@ use std::{
 use jiff::SignedDuration;
 use tagmint_core::{
     environment::Environment,
-    federation::{Provider, ProviderKind, ProviderName, Reuse, UpstreamAlgorithm, UpstreamIssuer, discovery::JwksUri},
+    trusted_issuer::{
+        IssuerKind, Reuse, TokenAlgorithm, TrustedIssuer, TrustedIssuerName, TrustedIssuerUrl, discovery::JwksUri,
+    },
 };
 use tagmint_server::{
     settings::KeySource,
@@ -18,9 +20,9 @@ use tagmint_server::{
 
 use super::{Check, DAY, HOUR, MINUTE, SECOND};
 use crate::config::{
-    ProviderConfig,
+    TrustedIssuerConfig,
     problem::shortened,
-    raw::{DurationText, RawProvider, RawProviderKind, RawReuse, RawReuseFrom},
+    raw::{DurationText, RawProviderKind, RawReuse, RawReuseFrom, RawTrustedIssuer},
 };
 
 /// The most providers.
@@ -36,14 +38,14 @@ const REUSE_PER_MINUTE: u32 = 6;
 impl Check<'_> {
     pub(super) fn providers(
         &mut self,
-        raw: &[RawProvider],
+        raw: &[RawTrustedIssuer],
         own_issuer: &str,
         environment: Environment,
-    ) -> Vec<ProviderConfig> {
+    ) -> Vec<TrustedIssuerConfig> {
         if raw.len() > MAX_PROVIDERS {
             self.problem("provider", format!("{} providers; {MAX_PROVIDERS} are allowed", raw.len()));
         }
-        let mut known: Vec<ProviderConfig> = Vec::new();
+        let mut known: Vec<TrustedIssuerConfig> = Vec::new();
         for (index, raw) in raw.iter().enumerate() {
             let at = |key: &str| format!("provider[{index}].{key}");
             let Some(config) = self.provider(raw, &at, environment) else { continue };
@@ -78,16 +80,16 @@ impl Check<'_> {
 
     fn provider(
         &mut self,
-        raw: &RawProvider,
+        raw: &RawTrustedIssuer,
         at: &dyn Fn(&str) -> String,
         environment: Environment,
-    ) -> Option<ProviderConfig> {
+    ) -> Option<TrustedIssuerConfig> {
         let kind = match raw.kind {
-            RawProviderKind::GithubActions => ProviderKind::GithubActions,
-            RawProviderKind::Gitlab => ProviderKind::Gitlab,
-            RawProviderKind::Oidc => ProviderKind::Oidc,
+            RawProviderKind::GithubActions => IssuerKind::GithubActions,
+            RawProviderKind::Gitlab => IssuerKind::Gitlab,
+            RawProviderKind::Oidc => IssuerKind::Oidc,
         };
-        let name = ProviderName::parse(&raw.name);
+        let name = TrustedIssuerName::parse(&raw.name);
         if let Err(error) = &name {
             self.problem(&at("name"), format!("`{}`: {error}", shortened(&raw.name)));
         }
@@ -96,7 +98,7 @@ impl Check<'_> {
         self.audiences(raw, at);
         let algorithms = self.algorithms(raw, kind, at);
         self.listed_claims(raw, kind, at);
-        let leeway = self.duration(&at("leeway"), &raw.leeway, (SignedDuration::ZERO, Provider::MAX_LEEWAY));
+        let leeway = self.duration(&at("leeway"), &raw.leeway, (SignedDuration::ZERO, TrustedIssuer::MAX_LEEWAY));
         let max_age = self.duration(&at("max_age"), &raw.max_age, (MINUTE, DAY * 30));
         let reuse = self.reuse(raw, at);
         let mut time = |key: &str, text: &DurationText, most: SignedDuration| -> Duration {
@@ -112,16 +114,16 @@ impl Check<'_> {
             );
         }
         let (audiences, claims) = (raw.audiences.clone(), raw.claims.clone());
-        let provider = Provider {
+        let provider = TrustedIssuer {
             audience_list: raw.audience_list,
             algorithms,
             leeway,
             max_age: Some(max_age),
             claims,
             reuse,
-            ..Provider::new(name.ok()?, kind, issuer?, audiences)
+            ..TrustedIssuer::new(name.ok()?, kind, issuer?, audiences)
         };
-        Some(ProviderConfig {
+        Some(TrustedIssuerConfig {
             provider,
             source: source?,
             bearer_token_file: raw.bearer_token_file.as_ref().map(|file| self.path(file)),
@@ -135,16 +137,16 @@ impl Check<'_> {
 
     fn upstream_issuer(
         &mut self,
-        raw: &RawProvider,
-        kind: ProviderKind,
+        raw: &RawTrustedIssuer,
+        kind: IssuerKind,
         at: &dyn Fn(&str) -> String,
         environment: Environment,
-    ) -> Option<UpstreamIssuer> {
+    ) -> Option<TrustedIssuerUrl> {
         let Some(text) = raw.issuer.as_deref().or(kind.default_issuer()) else {
             self.problem(&at("issuer"), "is missing; the kind `oidc` has no issuer of its own");
             return None;
         };
-        let issuer = match UpstreamIssuer::parse(text) {
+        let issuer = match TrustedIssuerUrl::parse(text) {
             Ok(issuer) => issuer,
             Err(error) => {
                 // What follows an `@` or `?` may be a secret.
@@ -172,7 +174,7 @@ impl Check<'_> {
     /// Where the keys come from: one place.
     fn key_source(
         &mut self,
-        raw: &RawProvider,
+        raw: &RawTrustedIssuer,
         at: &dyn Fn(&str) -> String,
         environment: Environment,
     ) -> Option<KeySource> {
@@ -209,7 +211,7 @@ impl Check<'_> {
         Some(KeySource::File(self.path(file)))
     }
 
-    fn audiences(&mut self, raw: &RawProvider, at: &dyn Fn(&str) -> String) {
+    fn audiences(&mut self, raw: &RawTrustedIssuer, at: &dyn Fn(&str) -> String) {
         let (most, longest) = MAX_AUDIENCES;
         if raw.audiences.is_empty() || raw.audiences.len() > most {
             self.problem(
@@ -235,17 +237,17 @@ impl Check<'_> {
 
     fn algorithms(
         &mut self,
-        raw: &RawProvider,
-        kind: ProviderKind,
+        raw: &RawTrustedIssuer,
+        kind: IssuerKind,
         at: &dyn Fn(&str) -> String,
-    ) -> Vec<UpstreamAlgorithm> {
+    ) -> Vec<TokenAlgorithm> {
         let Some(names) = &raw.algorithms else { return kind.default_algorithms().to_vec() };
         if names.is_empty() {
             self.problem(&at("algorithms"), "empty; no token could be verified. Leave it out for the kind's default");
         }
         let mut algorithms = Vec::new();
         for (index, name) in names.iter().enumerate() {
-            match name.parse::<UpstreamAlgorithm>() {
+            match name.parse::<TokenAlgorithm>() {
                 Ok(algorithm) => algorithms.push(algorithm),
                 Err(error) => self.problem(&at(&format!("algorithms[{index}]")), error.to_string()),
             }
@@ -253,7 +255,7 @@ impl Check<'_> {
         algorithms
     }
 
-    fn listed_claims(&mut self, raw: &RawProvider, kind: ProviderKind, at: &dyn Fn(&str) -> String) {
+    fn listed_claims(&mut self, raw: &RawTrustedIssuer, kind: IssuerKind, at: &dyn Fn(&str) -> String) {
         let names = raw.claims.as_deref().unwrap_or_default();
         let (most, longest) = MAX_CLAIMS;
         if names.len() > most {
@@ -266,13 +268,13 @@ impl Check<'_> {
                     &path,
                     format!("`{}` is not a claim's name: 1 to {longest} characters are", shortened(name)),
                 );
-            } else if Provider::derived_names(kind).contains(&name.as_str()) {
+            } else if TrustedIssuer::derived_names(kind).contains(&name.as_str()) {
                 self.problem(&path, format!("`{name}` is made from other claims for the kind `{kind}`; remove it"));
             }
         }
     }
 
-    fn reuse(&mut self, raw: &RawProvider, at: &dyn Fn(&str) -> String) -> Reuse {
+    fn reuse(&mut self, raw: &RawTrustedIssuer, at: &dyn Fn(&str) -> String) -> Reuse {
         if let Some(RawReuse::UntilExpiry) = raw.reuse {
             for (key, given) in [("uses", raw.uses != 1), ("uses_within", raw.uses_within.is_some())] {
                 if given {
@@ -327,9 +329,9 @@ impl Check<'_> {
 }
 
 /// What is allowed, but hardly meant.
-pub(super) fn warnings(providers: &[ProviderConfig], environment: Environment) -> impl Iterator<Item = String> {
+pub(super) fn warnings(providers: &[TrustedIssuerConfig], environment: Environment) -> impl Iterator<Item = String> {
     providers.iter().flat_map(move |config| {
-        let Provider { name, issuer, audiences, .. } = &config.provider;
+        let TrustedIssuer { name, issuer, audiences, .. } = &config.provider;
         let aws = audiences.iter().any(|audience| audience == "sts.amazonaws.com").then(|| {
             format!(
                 "the provider `{name}` takes the audience `sts.amazonaws.com`: whoever gets hold of such a token can try it at AWS \

@@ -2,8 +2,8 @@
 
 use tagmint_core::{
     environment::Environment,
-    federation::Provider,
-    rules::{Providers, RuleConfig, RuleError, RuleSet},
+    rules::{RuleConfig, RuleError, RuleSet, TrustedIssuers},
+    trusted_issuer::TrustedIssuer,
 };
 
 use super::{
@@ -17,9 +17,9 @@ impl Check<'_> {
     pub(super) fn rules<'p>(
         &mut self,
         raw: &RawConfig,
-        providers: impl IntoIterator<Item = &'p Provider>,
+        providers: impl IntoIterator<Item = &'p TrustedIssuer>,
     ) -> Option<RuleSet> {
-        let providers: Providers = providers.into_iter().collect();
+        let providers: TrustedIssuers = providers.into_iter().collect();
         let configured = self.with_account(raw);
         let errors = match RuleSet::compile(&configured, &providers) {
             Ok(rules) if raw.strict && !rules.warnings().is_empty() => {

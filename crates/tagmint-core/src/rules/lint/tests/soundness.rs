@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use crate::rules::{
-    MintRequest, Providers, RuleSet,
+    MintRequest, RuleSet, TrustedIssuers,
     lint::{
         alternatives::{Test, alternatives},
         paths::Path,
@@ -94,7 +94,7 @@ proptest! {
 
     #[test]
     fn every_identity_that_is_taken_is_in_an_alternative(when in condition()) {
-        let Ok(set) = RuleSet::compile(&parse(&rule_text(&format!("when = '{when}'"))), &Providers::none()) else {
+        let Ok(set) = RuleSet::compile(&parse(&rule_text(&format!("when = '{when}'"))), &TrustedIssuers::none()) else {
             // Too deep for a rule.
             return Ok(());
         };

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use tagmint_aws::render::{Names, SetUp};
 use tagmint_core::{
     claims::Claims,
-    federation::ProviderName,
     identity::{CredentialId, IdentitySource, VerifiedIdentity},
     rules::{Grant, MintRequest, TagScope},
+    trusted_issuer::TrustedIssuerName,
 };
 use tagmint_iam::{
     context::Context,
@@ -177,7 +177,7 @@ impl Aws {
 fn identity(source: IdentitySource, provider: Option<&str>, subject: &str, attributes: Value) -> VerifiedIdentity {
     VerifiedIdentity {
         source,
-        provider: provider.map(|name| ProviderName::parse(name).unwrap()),
+        provider: provider.map(|name| TrustedIssuerName::parse(name).unwrap()),
         subject: subject.to_owned(),
         attributes: attributes.as_object().cloned().unwrap_or_default(),
         credential: CredentialId::Session("ses_01K00000000000000000000000".parse().unwrap()),

@@ -15,7 +15,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    FederationError,
+    TokenError,
     claims::{Reader, number_in_ref},
 };
 
@@ -64,7 +64,7 @@ pub(super) fn attributes(
     claims: &Map<String, Value>,
     subject: &str,
     further: Option<&[String]>,
-) -> Result<Map<String, Value>, FederationError> {
+) -> Result<Map<String, Value>, TokenError> {
     let mut reader = Reader::new(claims);
     for name in ["project_path", "namespace_path"] {
         reader.required(name)?;
@@ -91,13 +91,13 @@ pub(super) fn attributes(
 }
 
 /// Checks that subject and claims agree.
-fn check(reader: &Reader<'_>, subject: &str) -> Result<(), FederationError> {
+fn check(reader: &Reader<'_>, subject: &str) -> Result<(), TokenError> {
     let mut parts = subject.split(':');
     while let (Some(name), Some(value)) = (parts.next(), parts.next()) {
         // What comes after a part that is not known here may be out of step.
         let Some(claim) = ["project_path", "ref_type", "ref"].into_iter().find(|known| *known == name) else { break };
         if reader.text(claim)? != Some(value) {
-            return Err(FederationError::Contradiction { first: "sub", second: claim });
+            return Err(TokenError::Contradiction { first: "sub", second: claim });
         }
     }
     Ok(())

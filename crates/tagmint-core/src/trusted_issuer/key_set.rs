@@ -7,7 +7,7 @@ use std::fmt;
 use aws_lc_rs::signature::ParsedPublicKey;
 use serde_json::Value;
 
-use super::{MAX_DOCUMENT_LEN, UpstreamAlgorithm};
+use super::{MAX_DOCUMENT_LEN, TokenAlgorithm};
 use crate::{json, jwk::BadSignature};
 
 /// Why a document is no key set.
@@ -44,7 +44,7 @@ struct Key {
     /// What makes two keys the same: type and numbers.
     material: Vec<u8>,
     /// The key, prepared for each algorithm that it is for.
-    prepared: Vec<(UpstreamAlgorithm, ParsedPublicKey)>,
+    prepared: Vec<(TokenAlgorithm, ParsedPublicKey)>,
 }
 
 /// An entry of a key set that is not used.
@@ -146,7 +146,7 @@ impl KeySet {
     ///
     /// A token with a `kid` is of the keys with that `kid`, or of those without any, whose id is unknown. A token without `kid` may be of
     /// any key. All of them are the issuer's own, so trying several gives nothing away.
-    pub(super) fn find(&self, kid: Option<&str>, algorithm: UpstreamAlgorithm) -> Vec<PreparedKey<'_>> {
+    pub(super) fn find(&self, kid: Option<&str>, algorithm: TokenAlgorithm) -> Vec<PreparedKey<'_>> {
         let known = kid.is_some_and(|kid| self.contains(kid));
         let named = self.keys.iter().filter(|key| match kid {
             Some(_) if known => key.kid.as_deref() == kid,

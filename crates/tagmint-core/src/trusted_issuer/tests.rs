@@ -40,22 +40,22 @@ fn keys() -> KeySet {
     set_of(&[jwk(&RSA), jwk(&EC)])
 }
 
-fn provider(kind: ProviderKind) -> Provider {
+fn provider(kind: IssuerKind) -> TrustedIssuer {
     let issuer = match kind {
-        ProviderKind::Oidc => "https://issuer.example",
+        IssuerKind::Oidc => "https://issuer.example",
         known => known.default_issuer().unwrap(),
     };
-    let issuer = UpstreamIssuer::parse(issuer).unwrap();
+    let issuer = TrustedIssuerUrl::parse(issuer).unwrap();
     let audiences = vec![ci_claims::AUDIENCE.to_owned(), "second".to_owned()];
-    Provider::new(ProviderName::parse(kind.as_str()).unwrap(), kind, issuer, audiences)
+    TrustedIssuer::new(TrustedIssuerName::parse(kind.as_str()).unwrap(), kind, issuer, audiences)
 }
 
-fn github() -> Provider {
-    provider(ProviderKind::GithubActions)
+fn github() -> TrustedIssuer {
+    provider(IssuerKind::GithubActions)
 }
 
-fn oidc() -> Provider {
-    provider(ProviderKind::Oidc)
+fn oidc() -> TrustedIssuer {
+    provider(IssuerKind::Oidc)
 }
 
 /// The fewest claims that a token of the generic kind may have.
@@ -83,10 +83,10 @@ fn token(claims: &Map<String, Value>) -> String {
     forge(&RSA, &header(&RSA).to_string(), &Value::from(claims.clone()).to_string())
 }
 
-fn verify_at(token: &str, provider: &Provider, now: i64) -> Result<UpstreamToken, FederationError> {
+fn verify_at(token: &str, provider: &TrustedIssuer, now: i64) -> Result<VerifiedToken, TokenError> {
     UnverifiedToken::parse(token)?.verify(provider, &keys(), Timestamp::from_second(now).unwrap())
 }
 
-fn verify(token: &str, provider: &Provider) -> Result<UpstreamToken, FederationError> {
+fn verify(token: &str, provider: &TrustedIssuer) -> Result<VerifiedToken, TokenError> {
     verify_at(token, provider, NOW)
 }

@@ -5,10 +5,10 @@ use super::*;
 /// The verdict on the good claims after one was set, or removed with None.
 fn with_raw(
     claims: Map<String, Value>,
-    provider: &Provider,
+    provider: &TrustedIssuer,
     name: &str,
     json: Option<&str>,
-) -> Result<UpstreamToken, FederationError> {
+) -> Result<VerifiedToken, TokenError> {
     let mut claims = claims;
     claims.shift_remove(name);
     let payload = Value::from(claims).to_string();
@@ -19,8 +19,8 @@ fn with_raw(
     verify(&forge(&RSA, &header(&RSA).to_string(), &payload), provider)
 }
 
-fn claim_refused(verdict: &Result<UpstreamToken, FederationError>, name: &str) -> bool {
-    matches!(verdict, Err(FederationError::Claim { claim, .. }) if claim == name)
+fn claim_refused(verdict: &Result<VerifiedToken, TokenError>, name: &str) -> bool {
+    matches!(verdict, Err(TokenError::Claim { claim, .. }) if claim == name)
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn times_are_whole_numbers() {
         let verdict = with_raw(ci_claims::github_push(), &github(), name, None);
         assert!(claim_refused(&verdict, name), "{name} missing: {verdict:?}");
         let verdict = with_raw(ci_claims::github_push(), &github(), name, Some("1e400"));
-        assert!(matches!(verdict, Err(FederationError::Malformed(_))), "{name} = 1e400: {verdict:?}");
+        assert!(matches!(verdict, Err(TokenError::Malformed(_))), "{name} = 1e400: {verdict:?}");
     }
     let verdict = with_raw(ci_claims::github_push(), &github(), "exp", Some("9223372036854775807"));
     assert!(claim_refused(&verdict, "exp"), "{verdict:?}");
@@ -63,36 +63,36 @@ fn times_are_held_to_the_clock_with_the_leeway() {
     let text = token(&ci_claims::github_push());
     let (issued, expires) = (ci_claims::ISSUED_AT, ci_claims::ISSUED_AT + 300);
     for leeway in [0, 60, 300] {
-        let provider = Provider { leeway: jiff::SignedDuration::from_secs(leeway), ..github() };
+        let provider = TrustedIssuer { leeway: jiff::SignedDuration::from_secs(leeway), ..github() };
         assert!(verify_at(&text, &provider, expires + leeway - 1).is_ok());
-        assert_eq!(verify_at(&text, &provider, expires + leeway), Err(FederationError::Expired(expires)));
+        assert_eq!(verify_at(&text, &provider, expires + leeway), Err(TokenError::Expired(expires)));
         assert!(verify_at(&text, &provider, issued - leeway).is_ok());
         let early = verify_at(&text, &provider, issued - leeway - 1);
-        assert_eq!(early, Err(FederationError::Future { claim: "iat", at: issued }));
+        assert_eq!(early, Err(TokenError::Future { claim: "iat", at: issued }));
         assert!(
             verify_at(&text, &provider, expires + leeway - 1).unwrap().remember_until().as_second() >= expires + leeway
         );
     }
     // More than the greatest leeway cannot be had.
-    let provider = Provider { leeway: jiff::SignedDuration::from_hours(5), ..github() };
-    assert_eq!(verify_at(&text, &provider, expires + 300), Err(FederationError::Expired(expires)));
+    let provider = TrustedIssuer { leeway: jiff::SignedDuration::from_hours(5), ..github() };
+    assert_eq!(verify_at(&text, &provider, expires + 300), Err(TokenError::Expired(expires)));
     let later = ci_claims::with(ci_claims::github_push(), json!({"nbf": NOW + 61}));
-    assert_eq!(verify(&token(&later), &github()), Err(FederationError::Future { claim: "nbf", at: NOW + 61 }));
+    assert_eq!(verify(&token(&later), &github()), Err(TokenError::Future { claim: "nbf", at: NOW + 61 }));
 }
 
 #[test]
 fn an_old_token_is_refused_though_it_has_not_expired() {
     let claims = ci_claims::issued(ci_claims::gitlab_branch(), "id", NOW, 86_400);
-    let hour = Provider { max_age: Some(jiff::SignedDuration::from_hours(1)), ..provider(ProviderKind::Gitlab) };
+    let hour = TrustedIssuer { max_age: Some(jiff::SignedDuration::from_hours(1)), ..provider(IssuerKind::Gitlab) };
     assert!(verify_at(&token(&claims), &hour, NOW + 3_659).is_ok());
-    assert_eq!(verify_at(&token(&claims), &hour, NOW + 3_660), Err(FederationError::TooOld(NOW)));
-    let any = Provider { max_age: None, ..hour };
+    assert_eq!(verify_at(&token(&claims), &hour, NOW + 3_660), Err(TokenError::TooOld(NOW)));
+    let any = TrustedIssuer { max_age: None, ..hour };
     assert!(verify_at(&token(&claims), &any, NOW + 86_400).is_ok());
 }
 
 #[test]
 fn the_audience_is_one_and_ours() {
-    let with = |provider: &Provider, json: Option<&str>| with_raw(ci_claims::github_push(), provider, "aud", json);
+    let with = |provider: &TrustedIssuer, json: Option<&str>| with_raw(ci_claims::github_push(), provider, "aud", json);
     assert_eq!(with(&github(), Some("\"second\"")).unwrap().audience(), "second");
     for json in [
         "\"https://Broker.example.org\"",
@@ -104,23 +104,23 @@ fn the_audience_is_one_and_ours() {
         "\"https://github.com/octo-org\"",
         "\"\"",
     ] {
-        assert_eq!(with(&github(), Some(json)), Err(FederationError::Audience(github().name)), "{json}");
+        assert_eq!(with(&github(), Some(json)), Err(TokenError::Audience(github().name)), "{json}");
     }
     for json in ["null", "1", "{}", "true"] {
         assert!(claim_refused(&with(&github(), Some(json)), "aud"), "{json}");
     }
     assert!(claim_refused(&with(&github(), None), "aud"));
-    let lists = Provider { audience_list: true, ..github() };
+    let lists = TrustedIssuer { audience_list: true, ..github() };
     for (json, len) in
         [("[]", 0), ("[\"second\",\"second\"]", 2), ("[\"second\",\"other\"]", 2), ("[[\"second\"]]", 1), ("[null]", 1)]
     {
-        assert_eq!(with(&github(), Some(json)), Err(FederationError::AudienceList(len)), "{json}");
-        assert_eq!(with(&lists, Some(json)), Err(FederationError::AudienceList(len)), "{json}");
+        assert_eq!(with(&github(), Some(json)), Err(TokenError::AudienceList(len)), "{json}");
+        assert_eq!(with(&lists, Some(json)), Err(TokenError::AudienceList(len)), "{json}");
     }
     // A list of one is a list, unless the provider is known to write it.
-    assert_eq!(with(&github(), Some("[\"second\"]")), Err(FederationError::AudienceList(1)));
+    assert_eq!(with(&github(), Some("[\"second\"]")), Err(TokenError::AudienceList(1)));
     assert_eq!(with(&lists, Some("[\"second\"]")).unwrap().audience(), "second");
-    assert_eq!(with(&lists, Some("[\"Second\"]")), Err(FederationError::Audience(lists.name.clone())));
+    assert_eq!(with(&lists, Some("[\"Second\"]")), Err(TokenError::Audience(lists.name.clone())));
 }
 
 #[test]
@@ -133,9 +133,9 @@ fn the_issuer_is_the_providers_byte_for_byte() {
         "https://gitlab.com",
     ] {
         let claims = ci_claims::at(ci_claims::github_push(), issuer, ci_claims::AUDIENCE);
-        assert_eq!(verify(&token(&claims), &github()), Err(FederationError::Issuer(github().name)), "{issuer}");
+        assert_eq!(verify(&token(&claims), &github()), Err(TokenError::Issuer(github().name)), "{issuer}");
         if issuer != "https://gitlab.com" && issuer.starts_with("https") {
-            let provider = Provider { issuer: UpstreamIssuer::parse(issuer).unwrap(), ..github() };
+            let provider = TrustedIssuer { issuer: TrustedIssuerUrl::parse(issuer).unwrap(), ..github() };
             assert!(verify(&token(&claims), &provider).is_ok(), "{issuer}");
         }
     }
@@ -153,13 +153,14 @@ fn a_subject_is_there_and_plain() {
 
 #[test]
 fn uses_are_counted_by_provider_and_token() {
-    let id =
-        |claims: &Map<String, Value>, provider: &Provider| verify(&token(claims), provider).unwrap().use_id().clone();
+    let id = |claims: &Map<String, Value>, provider: &TrustedIssuer| {
+        verify(&token(claims), provider).unwrap().use_id().clone()
+    };
     let named = |jti: &str| ci_claims::with(oidc_claims(), json!({"jti": jti}));
     let first = id(&named("1"), &oidc());
     assert_eq!(first, id(&ci_claims::with(named("1"), json!({"extra": true})), &oidc()));
     assert_ne!(first, id(&named("2"), &oidc()));
-    let other = Provider { name: ProviderName::parse("other").unwrap(), ..oidc() };
+    let other = TrustedIssuer { name: TrustedIssuerName::parse("other").unwrap(), ..oidc() };
     let elsewhere = id(&named("1"), &other);
     assert!(first != elsewhere && first.hash() == elsewhere.hash());
     assert!(elsewhere.to_string().starts_with("other/6b86b273ff34fce1"), "{elsewhere}");

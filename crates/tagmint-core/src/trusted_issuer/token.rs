@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    FederationError, KeySet, Provider, ProviderKind, ProviderName, UpstreamAlgorithm, github, gitlab, key_set, oidc,
-    provider::UpstreamIssuer,
+    IssuerKind, KeySet, TokenAlgorithm, TokenError, TrustedIssuer, TrustedIssuerName, github, gitlab,
+    issuer::TrustedIssuerUrl, key_set, oidc,
 };
 use crate::{
     identity::{CredentialId, VerifiedIdentity},
@@ -22,7 +22,7 @@ use crate::{
 pub struct UnverifiedToken {
     issuer: String,
     kid: Option<String>,
-    algorithm: UpstreamAlgorithm,
+    algorithm: TokenAlgorithm,
     message: String,
     signature: Vec<u8>,
     claims: Map<String, Value>,
@@ -41,11 +41,11 @@ const MAX_JTI_LEN: usize = 1024;
 
 impl UnverifiedToken {
     /// Reads a token's form. What is refused here needs no key to be refused: nothing was fetched for it.
-    pub fn parse(token: &str) -> Result<Self, FederationError> {
+    pub fn parse(token: &str) -> Result<Self, TokenError> {
         let compact = Compact::read(token)?;
         let alg = compact.header_text("alg");
         plain("alg", alg)?;
-        let algorithm = alg.parse().map_err(|_| FederationError::Algorithm(alg.chars().take(20).collect()))?;
+        let algorithm = alg.parse().map_err(|_| TokenError::Algorithm(alg.chars().take(20).collect()))?;
         plain("kid", compact.header_text("kid"))?;
         // Optional (RFC 7515 §4.1.4): a token without it may be of any of the issuer's keys.
         let kid = match compact.header.get("kid") {
@@ -55,14 +55,14 @@ impl UnverifiedToken {
             Some(_) => {
                 let most = KeySet::MAX_KID_LEN;
                 let why = format!("its header's `kid` is not a string of 1 to {most} bytes without control characters");
-                return Err(FederationError::Malformed(why));
+                return Err(TokenError::Malformed(why));
             }
         };
         let signature = compact.signature()?;
         let claims = compact.payload()?;
         let issuer = claims.get("iss").and_then(Value::as_str).unwrap_or_default();
-        if issuer.is_empty() || issuer.len() > UpstreamIssuer::MAX_LEN {
-            return Err(FederationError::Malformed("its `iss` is missing, empty or too long".to_owned()));
+        if issuer.is_empty() || issuer.len() > TrustedIssuerUrl::MAX_LEN {
+            return Err(TokenError::Malformed("its `iss` is missing, empty or too long".to_owned()));
         }
         plain("iss", issuer)?;
         Ok(Self { issuer: issuer.to_owned(), kid, algorithm, message: compact.message.to_owned(), signature, claims })
@@ -79,105 +79,105 @@ impl UnverifiedToken {
     }
 
     /// The algorithm that it claims to be signed with.
-    pub const fn algorithm(&self) -> UpstreamAlgorithm {
+    pub const fn algorithm(&self) -> TokenAlgorithm {
         self.algorithm
     }
 
     /// Verifies it as a token of `provider`: issuer, algorithm, signature, audience, times, and that its claims agree with each other.
     ///
-    /// Where several providers have one issuer, their audiences tell them apart: [`FederationError::Audience`] means that the token is
+    /// Where several providers have one issuer, their audiences tell them apart: [`TokenError::Audience`] means that the token is
     /// genuine, and not for this one.
-    pub fn verify(&self, provider: &Provider, keys: &KeySet, now: Timestamp) -> Result<UpstreamToken, FederationError> {
+    pub fn verify(&self, provider: &TrustedIssuer, keys: &KeySet, now: Timestamp) -> Result<VerifiedToken, TokenError> {
         if self.issuer != provider.issuer.as_str() {
-            return Err(FederationError::Issuer(provider.name.clone()));
+            return Err(TokenError::Issuer(provider.name.clone()));
         }
         let algorithm = self.algorithm;
         if !provider.algorithms.contains(&algorithm) {
-            return Err(FederationError::AlgorithmNotAllowed { provider: provider.name.clone(), algorithm });
+            return Err(TokenError::AlgorithmNotAllowed { provider: provider.name.clone(), algorithm });
         }
         self.check_signature(keys)?;
         let audience = self.audience(provider)?;
         let expires_at = self.expires_at(provider, now)?;
         let remember_until = expires_at
-            .checked_add(Provider::MAX_LEEWAY)
-            .map_err(|_| FederationError::claim("exp", "lies too far in the future"))?;
+            .checked_add(TrustedIssuer::MAX_LEEWAY)
+            .map_err(|_| TokenError::claim("exp", "lies too far in the future"))?;
         let subject = self.text("sub", MAX_SUBJECT_LEN)?.to_owned();
         let use_id = self.use_id(provider)?;
         let attributes = match provider.kind {
-            ProviderKind::GithubActions => github::attributes(&self.claims, &subject, provider.claims.as_deref()),
-            ProviderKind::Gitlab => gitlab::attributes(&self.claims, &subject, provider.claims.as_deref()),
-            ProviderKind::Oidc => Ok(oidc::attributes(&self.claims, provider.claims.as_deref())),
+            IssuerKind::GithubActions => github::attributes(&self.claims, &subject, provider.claims.as_deref()),
+            IssuerKind::Gitlab => gitlab::attributes(&self.claims, &subject, provider.claims.as_deref()),
+            IssuerKind::Oidc => Ok(oidc::attributes(&self.claims, provider.claims.as_deref())),
         }?;
         let kind = provider.kind;
-        Ok(UpstreamToken { kind, use_id, subject, audience, expires_at, remember_until, attributes })
+        Ok(VerifiedToken { kind, use_id, subject, audience, expires_at, remember_until, attributes })
     }
 
-    fn check_signature(&self, keys: &KeySet) -> Result<(), FederationError> {
+    fn check_signature(&self, keys: &KeySet) -> Result<(), TokenError> {
         let algorithm = self.algorithm;
         let kid = self.kid.as_deref();
         let candidates = keys.find(kid, algorithm);
         if candidates.iter().any(|key| key.verify(self.message.as_bytes(), &self.signature).is_ok()) {
             return Ok(());
         }
-        let Some(kid) = kid else { return Err(FederationError::NoKeyOf { algorithm, tried: candidates.len() }) };
+        let Some(kid) = kid else { return Err(TokenError::NoKeyOf { algorithm, tried: candidates.len() }) };
         let shown: String = kid.chars().take(64).collect();
         Err(match (keys.contains(kid), candidates.is_empty()) {
-            (true, false) => FederationError::Signature,
-            (true, true) => FederationError::KeyAlgorithm { kid: shown, algorithm },
+            (true, false) => TokenError::Signature,
+            (true, true) => TokenError::KeyAlgorithm { kid: shown, algorithm },
             (false, _) => match keys.passed_over().iter().find(|entry| entry.kid.as_deref() == Some(kid)) {
-                Some(entry) => FederationError::KeyPassedOver { kid: shown, reason: entry.reason.clone() },
-                None => FederationError::UnknownKey(shown),
+                Some(entry) => TokenError::KeyPassedOver { kid: shown, reason: entry.reason.clone() },
+                None => TokenError::UnknownKey(shown),
             },
         })
     }
 
     /// The one audience, which must mean us.
-    fn audience(&self, provider: &Provider) -> Result<String, FederationError> {
+    fn audience(&self, provider: &TrustedIssuer) -> Result<String, TokenError> {
         let audience = match self.claims.get("aud") {
             Some(Value::String(audience)) => audience,
             Some(Value::Array(audiences)) => match audiences.as_slice() {
                 [Value::String(audience)] if provider.audience_list => audience,
-                _ => return Err(FederationError::AudienceList(audiences.len())),
+                _ => return Err(TokenError::AudienceList(audiences.len())),
             },
-            _ => return Err(FederationError::claim("aud", "is missing or not a text")),
+            _ => return Err(TokenError::claim("aud", "is missing or not a text")),
         };
         if provider.audiences.contains(audience) {
             Ok(audience.clone())
         } else {
-            Err(FederationError::Audience(provider.name.clone()))
+            Err(TokenError::Audience(provider.name.clone()))
         }
     }
 
     /// Checks `exp`, `iat`, `nbf` and the age, and gives `exp`. GitHub and GitLab always write all three; other issuers may leave `nbf` out.
-    fn expires_at(&self, provider: &Provider, now: Timestamp) -> Result<Timestamp, FederationError> {
+    fn expires_at(&self, provider: &TrustedIssuer, now: Timestamp) -> Result<Timestamp, TokenError> {
         let time = |name: &'static str| {
             seconds(&self.claims, name)
-                .ok_or_else(|| FederationError::claim(name, "is missing or not a whole number of seconds"))
+                .ok_or_else(|| TokenError::claim(name, "is missing or not a whole number of seconds"))
         };
         let now = now.as_second();
-        let leeway = provider.leeway.min(Provider::MAX_LEEWAY).as_secs().max(0);
+        let leeway = provider.leeway.min(TrustedIssuer::MAX_LEEWAY).as_secs().max(0);
         let (expires, issued) = (time("exp")?, time("iat")?);
         if expires.saturating_add(leeway) <= now {
-            return Err(FederationError::Expired(expires));
+            return Err(TokenError::Expired(expires));
         }
         let begins =
-            if provider.kind == ProviderKind::Oidc && !self.claims.contains_key("nbf") { issued } else { time("nbf")? };
+            if provider.kind == IssuerKind::Oidc && !self.claims.contains_key("nbf") { issued } else { time("nbf")? };
         for (claim, at) in [("iat", issued), ("nbf", begins)] {
             if at > now.saturating_add(leeway) {
-                return Err(FederationError::Future { claim, at });
+                return Err(TokenError::Future { claim, at });
             }
         }
         if let Some(max_age) = provider.max_age
             && issued.saturating_add(max_age.as_secs()).saturating_add(leeway) <= now
         {
-            return Err(FederationError::TooOld(issued));
+            return Err(TokenError::TooOld(issued));
         }
-        Timestamp::from_second(expires).map_err(|_| FederationError::claim("exp", "lies too far in the future"))
+        Timestamp::from_second(expires).map_err(|_| TokenError::claim("exp", "lies too far in the future"))
     }
 
     /// What tells this token from all others of its provider: `jti`, or where there is none what was signed. Not the signature: an ECDSA
     /// signature can be changed into another valid one by anybody, and the token would count as new.
-    fn use_id(&self, provider: &Provider) -> Result<TokenUseId, FederationError> {
+    fn use_id(&self, provider: &TrustedIssuer) -> Result<TokenUseId, TokenError> {
         let number = self.claims.get("jti").filter(|jti| jti.is_u64()).map(ToString::to_string);
         let named = match &number {
             Some(number) => number,
@@ -189,18 +189,18 @@ impl UnverifiedToken {
         Ok(TokenUseId { provider: provider.name.clone(), hash })
     }
 
-    fn text(&self, name: &'static str, most: usize) -> Result<&str, FederationError> {
+    fn text(&self, name: &'static str, most: usize) -> Result<&str, TokenError> {
         let text = self.claims.get(name).and_then(Value::as_str).unwrap_or_default();
         let good = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
-        if good { Ok(text) } else { Err(FederationError::claim(name, "is missing, empty, too long or not plain text")) }
+        if good { Ok(text) } else { Err(TokenError::claim(name, "is missing, empty, too long or not plain text")) }
     }
 }
 
 /// Refuses a text of an unverified token that no log shows as it is: it would move a terminal's cursor, or forge a line.
-fn plain(name: &str, text: &str) -> Result<(), FederationError> {
+fn plain(name: &str, text: &str) -> Result<(), TokenError> {
     let Some(character) = first_invisible(text) else { return Ok(()) };
     let code = u32::from(character);
-    Err(FederationError::Malformed(format!("its `{name}` holds U+{code:04X}, a control or invisible character")))
+    Err(TokenError::Malformed(format!("its `{name}` holds U+{code:04X}, a control or invisible character")))
 }
 
 /// What a token's uses are counted under: its provider, and SHA-256 of its `jti` (of what was signed, where it has none).
@@ -208,13 +208,13 @@ fn plain(name: &str, text: &str) -> Result<(), FederationError> {
 /// Displayed as `PROVIDER/HASH` with the first 16 hex digits of the hash, as the ledger keeps it: `printf %s JTI | sha256sum` finds it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct TokenUseId {
-    provider: ProviderName,
+    provider: TrustedIssuerName,
     hash: [u8; 32],
 }
 
 impl TokenUseId {
     /// The provider.
-    pub const fn provider(&self) -> &ProviderName {
+    pub const fn provider(&self) -> &TrustedIssuerName {
         &self.provider
     }
 
@@ -239,8 +239,8 @@ impl fmt::Debug for TokenUseId {
 
 /// A token that has been verified. Only [`UnverifiedToken::verify`] makes one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct UpstreamToken {
-    kind: ProviderKind,
+pub struct VerifiedToken {
+    kind: IssuerKind,
     use_id: TokenUseId,
     subject: String,
     audience: String,
@@ -249,14 +249,14 @@ pub struct UpstreamToken {
     attributes: Map<String, Value>,
 }
 
-impl UpstreamToken {
+impl VerifiedToken {
     /// The provider that issued it.
-    pub const fn provider(&self) -> &ProviderName {
+    pub const fn provider(&self) -> &TrustedIssuerName {
         self.use_id.provider()
     }
 
     /// The kind of that provider.
-    pub const fn kind(&self) -> ProviderKind {
+    pub const fn kind(&self) -> IssuerKind {
         self.kind
     }
 

@@ -10,28 +10,28 @@ use std::{
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use super::UpstreamAlgorithm;
+use super::TokenAlgorithm;
 use crate::identity::IdentitySource;
 
 /// A provider's name: 1 to 64 characters of `a-z`, `0-9` and `-`. Rules see it as `identity.provider`, the ledger keeps it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
-pub struct ProviderName(Arc<str>);
+pub struct TrustedIssuerName(Arc<str>);
 
 /// The text cannot be a provider's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a provider's name has 1 to {} characters of `a-z`, `0-9` and `-`", ProviderName::MAX_LEN)]
-pub struct InvalidProviderName;
+#[error("a provider's name has 1 to {} characters of `a-z`, `0-9` and `-`", TrustedIssuerName::MAX_LEN)]
+pub struct InvalidTrustedIssuerName;
 
-impl ProviderName {
+impl TrustedIssuerName {
     /// The most characters.
     pub const MAX_LEN: usize = 64;
 
     /// Checks a name.
-    pub fn parse(text: &str) -> Result<Self, InvalidProviderName> {
+    pub fn parse(text: &str) -> Result<Self, InvalidTrustedIssuerName> {
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let good = (1..=Self::MAX_LEN).contains(&text.len()) && text.bytes().all(allowed);
-        if good { Ok(Self(text.into())) } else { Err(InvalidProviderName) }
+        if good { Ok(Self(text.into())) } else { Err(InvalidTrustedIssuerName) }
     }
 
     /// The name's text.
@@ -40,35 +40,35 @@ impl ProviderName {
     }
 }
 
-impl FromStr for ProviderName {
-    type Err = InvalidProviderName;
+impl FromStr for TrustedIssuerName {
+    type Err = InvalidTrustedIssuerName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::parse(text)
     }
 }
 
-impl fmt::Display for ProviderName {
+impl fmt::Display for TrustedIssuerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for ProviderName {
+impl fmt::Debug for TrustedIssuerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
 }
 
-impl From<ProviderName> for String {
-    fn from(name: ProviderName) -> Self {
+impl From<TrustedIssuerName> for String {
+    fn from(name: TrustedIssuerName) -> Self {
         name.0.as_ref().to_owned()
     }
 }
 
 /// What kind of platform it is: which claims its tokens have, and what they mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ProviderKind {
+pub enum IssuerKind {
     /// GitHub Actions, also of GitHub Enterprise: `github-actions`.
     GithubActions,
     /// GitLab CI, of gitlab.com or an instance: `gitlab`.
@@ -80,9 +80,9 @@ pub enum ProviderKind {
 /// The text names no kind of provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a kind of provider: use `github-actions`, `gitlab` or `oidc`")]
-pub struct UnknownProviderKind(pub String);
+pub struct UnknownIssuerKind(pub String);
 
-impl ProviderKind {
+impl IssuerKind {
     /// The name in the configuration and, as the source, in rules.
     pub const fn as_str(self) -> &'static str {
         self.source().as_str()
@@ -116,24 +116,24 @@ impl ProviderKind {
     }
 
     /// The algorithms that such a platform signs with.
-    pub const fn default_algorithms(self) -> &'static [UpstreamAlgorithm] {
+    pub const fn default_algorithms(self) -> &'static [TokenAlgorithm] {
         match self {
-            Self::GithubActions | Self::Gitlab => &[UpstreamAlgorithm::Rs256],
-            Self::Oidc => &[UpstreamAlgorithm::Rs256, UpstreamAlgorithm::Es256],
+            Self::GithubActions | Self::Gitlab => &[TokenAlgorithm::Rs256],
+            Self::Oidc => &[TokenAlgorithm::Rs256, TokenAlgorithm::Es256],
         }
     }
 }
 
-impl FromStr for ProviderKind {
-    type Err = UnknownProviderKind;
+impl FromStr for IssuerKind {
+    type Err = UnknownIssuerKind;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = [Self::GithubActions, Self::Gitlab, Self::Oidc].into_iter().find(|kind| kind.as_str() == text);
-        known.ok_or_else(|| UnknownProviderKind(text.chars().take(40).collect()))
+        known.ok_or_else(|| UnknownIssuerKind(text.chars().take(40).collect()))
     }
 }
 
-impl fmt::Display for ProviderKind {
+impl fmt::Display for IssuerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -144,13 +144,13 @@ impl fmt::Display for ProviderKind {
 /// `https://HOST[:PORT][/PATH]` without user, query and fragment. Ports and a trailing slash are allowed, unlike in an
 /// [`IssuerUrl`](crate::issuer::IssuerUrl): others chose this URL. `http://` is for a loopback host alone (a platform that a test plays).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UpstreamIssuer(Arc<str>);
+pub struct TrustedIssuerUrl(Arc<str>);
 
 /// Why a text cannot be the issuer of a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidUpstreamIssuer {
-    /// Longer than [`UpstreamIssuer::MAX_LEN`] characters.
-    #[error("it has {0} characters; {max} are allowed", max = UpstreamIssuer::MAX_LEN)]
+pub enum InvalidTrustedIssuerUrl {
+    /// Longer than [`TrustedIssuerUrl::MAX_LEN`] characters.
+    #[error("it has {0} characters; {max} are allowed", max = TrustedIssuerUrl::MAX_LEN)]
     TooLong(usize),
     /// Another scheme, or `http://` to another machine.
     #[error("it must begin with `https://` (`http://` is for a loopback host alone)")]
@@ -165,12 +165,12 @@ pub enum InvalidUpstreamIssuer {
     Character(char),
 }
 
-impl UpstreamIssuer {
+impl TrustedIssuerUrl {
     /// The most characters.
     pub const MAX_LEN: usize = 255;
 
     /// Checks `text` and keeps it unchanged.
-    pub fn parse(text: &str) -> Result<Self, InvalidUpstreamIssuer> {
+    pub fn parse(text: &str) -> Result<Self, InvalidTrustedIssuerUrl> {
         check_url(text)?;
         Ok(Self(text.into()))
     }
@@ -191,13 +191,13 @@ impl UpstreamIssuer {
     }
 }
 
-impl fmt::Display for UpstreamIssuer {
+impl fmt::Display for TrustedIssuerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl fmt::Debug for UpstreamIssuer {
+impl fmt::Debug for TrustedIssuerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
@@ -224,9 +224,9 @@ fn split_authority(authority: &str) -> Option<(&str, Option<&str>)> {
 }
 
 /// Checks a URL without user, query and fragment.
-pub(super) fn check_url(text: &str) -> Result<(), InvalidUpstreamIssuer> {
-    use InvalidUpstreamIssuer as Error;
-    if text.len() > UpstreamIssuer::MAX_LEN {
+pub(super) fn check_url(text: &str) -> Result<(), InvalidTrustedIssuerUrl> {
+    use InvalidTrustedIssuerUrl as Error;
+    if text.len() > TrustedIssuerUrl::MAX_LEN {
         return Err(Error::TooLong(text.chars().count()));
     }
     let (rest, plain) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
@@ -285,20 +285,20 @@ impl Reuse {
 
 /// A platform whose tokens are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Provider {
+pub struct TrustedIssuer {
     /// Its name in rules and the ledger.
-    pub name: ProviderName,
+    pub name: TrustedIssuerName,
     /// What its tokens hold.
-    pub kind: ProviderKind,
+    pub kind: IssuerKind,
     /// What `iss` must equal, and where the keys are found.
-    pub issuer: UpstreamIssuer,
+    pub issuer: TrustedIssuerUrl,
     /// The audiences that mean this issuer. A token's one audience must be among them, byte for byte.
     pub audiences: Vec<String>,
     /// Whether `aud` may be a list of exactly one text beside a text, as Kubernetes writes it. A list of several is always refused: such
     /// a token is good elsewhere too, and whoever it was shown to there could bring it here.
     pub audience_list: bool,
     /// The algorithms that its tokens may be signed with.
-    pub algorithms: Vec<UpstreamAlgorithm>,
+    pub algorithms: Vec<TokenAlgorithm>,
     /// How far its clock and ours may differ, for `exp`, `nbf` and `iat` alike. At most [`Self::MAX_LEEWAY`].
     pub leeway: SignedDuration,
     /// The greatest age of a token, from `iat`. None: its `exp` alone counts.
@@ -310,7 +310,7 @@ pub struct Provider {
     pub reuse: Reuse,
 }
 
-impl Provider {
+impl TrustedIssuer {
     /// The greatest leeway.
     pub const MAX_LEEWAY: SignedDuration = SignedDuration::from_mins(5);
     /// The leeway where the configuration gives none.
@@ -320,7 +320,7 @@ impl Provider {
     pub const DEFAULT_MAX_AGE: SignedDuration = SignedDuration::from_hours(6);
 
     /// A provider with the defaults of its kind.
-    pub fn new(name: ProviderName, kind: ProviderKind, issuer: UpstreamIssuer, audiences: Vec<String>) -> Self {
+    pub fn new(name: TrustedIssuerName, kind: IssuerKind, issuer: TrustedIssuerUrl, audiences: Vec<String>) -> Self {
         Self {
             name,
             kind,
@@ -336,11 +336,11 @@ impl Provider {
     }
 
     /// The attributes that are made from the claims of this kind, and not claims themselves. `claims` must not list them.
-    pub const fn derived_names(kind: ProviderKind) -> &'static [&'static str] {
+    pub const fn derived_names(kind: IssuerKind) -> &'static [&'static str] {
         match kind {
-            ProviderKind::GithubActions => super::github::DERIVED,
-            ProviderKind::Gitlab => super::gitlab::DERIVED,
-            ProviderKind::Oidc => &[],
+            IssuerKind::GithubActions => super::github::DERIVED,
+            IssuerKind::Gitlab => super::gitlab::DERIVED,
+            IssuerKind::Oidc => &[],
         }
     }
 }

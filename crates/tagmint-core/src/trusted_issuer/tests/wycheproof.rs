@@ -121,7 +121,7 @@ fn our_own_verifier_judges_them_as_it_should() {
 
 #[test]
 fn no_vector_is_a_token() {
-    let provider = Provider { algorithms: UpstreamAlgorithm::ALL.to_vec(), ..oidc() };
+    let provider = TrustedIssuer { algorithms: TokenAlgorithm::ALL.to_vec(), ..oidc() };
     for vector in vectors() {
         let Ok(keys) = KeySet::parse(vector.key_set.to_string().as_bytes()) else { continue };
         let now = Timestamp::from_second(NOW).unwrap();

@@ -4,17 +4,18 @@
 use std::sync::LazyLock;
 
 use crate::{reference, sections, world};
-use tagmint_core::federation::{
-    KeySet, Provider, ProviderKind, ProviderName, UnverifiedToken, UpstreamAlgorithm, UpstreamIssuer, discovery,
+use tagmint_core::trusted_issuer::{
+    IssuerKind, KeySet, TokenAlgorithm, TrustedIssuer, TrustedIssuerName, TrustedIssuerUrl, UnverifiedToken, discovery,
 };
 
-static ISSUER: LazyLock<UpstreamIssuer> = LazyLock::new(|| UpstreamIssuer::parse(world::ISSUER).expect("an issuer"));
+static ISSUER: LazyLock<TrustedIssuerUrl> =
+    LazyLock::new(|| TrustedIssuerUrl::parse(world::ISSUER).expect("an issuer"));
 static KEYS: LazyLock<KeySet> = LazyLock::new(|| KeySet::parse(world::JWKS).expect("a key set"));
-static PROVIDERS: LazyLock<[Provider; 3]> = LazyLock::new(|| {
-    [ProviderKind::GithubActions, ProviderKind::Gitlab, ProviderKind::Oidc].map(|kind| {
-        let name = ProviderName::parse("fuzz").expect("a name");
-        let mut provider = Provider::new(name, kind, ISSUER.clone(), vec![world::AUDIENCE.to_owned()]);
-        provider.algorithms = vec![UpstreamAlgorithm::Es256, UpstreamAlgorithm::Rs256];
+static PROVIDERS: LazyLock<[TrustedIssuer; 3]> = LazyLock::new(|| {
+    [IssuerKind::GithubActions, IssuerKind::Gitlab, IssuerKind::Oidc].map(|kind| {
+        let name = TrustedIssuerName::parse("fuzz").expect("a name");
+        let mut provider = TrustedIssuer::new(name, kind, ISSUER.clone(), vec![world::AUDIENCE.to_owned()]);
+        provider.algorithms = vec![TokenAlgorithm::Es256, TokenAlgorithm::Rs256];
         provider
     })
 });
@@ -43,7 +44,7 @@ pub fn run(data: &[u8]) {
 }
 
 /// Whether a token is accepted. The verdict is the same twice; an accepted token is for us and of now.
-fn accepted(token: &str, provider: &Provider) -> bool {
+fn accepted(token: &str, provider: &TrustedIssuer) -> bool {
     let Ok(parsed) = UnverifiedToken::parse(token) else { return false };
     let verdict = parsed.verify(provider, &KEYS, world::now());
     assert_eq!(verdict, parsed.verify(provider, &KEYS, world::now()), "the same token, another answer");
@@ -58,7 +59,7 @@ fn accepted(token: &str, provider: &Provider) -> bool {
     assert!(use_id.to_string().starts_with("fuzz/"));
     // Attributes that rules take for decided are never a platform's free text.
     for name in ["pull_request", "merge_request"] {
-        if provider.kind != ProviderKind::Oidc
+        if provider.kind != IssuerKind::Oidc
             && let Some(number) = identity.attributes.get(name)
         {
             assert!(number.is_u64() || number.is_i64(), "{name}: {number}");
@@ -66,8 +67,8 @@ fn accepted(token: &str, provider: &Provider) -> bool {
     }
     for name in ["ref_protected", "environment_protected"] {
         let told = identity.attributes.get(name);
-        let decided = name == "ref_protected" || provider.kind == ProviderKind::Gitlab;
-        if provider.kind != ProviderKind::Oidc
+        let decided = name == "ref_protected" || provider.kind == IssuerKind::Gitlab;
+        if provider.kind != IssuerKind::Oidc
             && decided
             && let Some(told) = told
         {

@@ -1,11 +1,11 @@
 //! Why a platform's token is not accepted.
 
-use super::{ProviderName, UpstreamAlgorithm};
+use super::{TokenAlgorithm, TrustedIssuerName};
 use crate::jws::compact::CompactError;
 
 /// Why a token is not accepted. Nothing in here holds the token; texts from it are cut short.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FederationError {
+pub enum TokenError {
     /// Not three base64url parts with JSON objects in the first two, too long, or without a usable `iss`.
     #[error("the token is malformed: {0}")]
     Malformed(String),
@@ -17,14 +17,14 @@ pub enum FederationError {
     HeaderMember(&'static str),
     /// The provider has another issuer.
     #[error("the token's issuer is not that of the provider `{0}`")]
-    Issuer(ProviderName),
+    Issuer(TrustedIssuerName),
     /// The provider does not allow the token's algorithm.
     #[error("the provider `{provider}` does not allow the token's algorithm {algorithm}; see `algorithms`")]
     AlgorithmNotAllowed {
         /// The provider.
-        provider: ProviderName,
+        provider: TrustedIssuerName,
         /// The token's algorithm.
-        algorithm: UpstreamAlgorithm,
+        algorithm: TokenAlgorithm,
     },
     /// The key set has no usable key of this id. Newer keys may have it.
     #[error("the provider has no key `{0}`")]
@@ -43,7 +43,7 @@ pub enum FederationError {
     )]
     NoKeyOf {
         /// The token's algorithm.
-        algorithm: UpstreamAlgorithm,
+        algorithm: TokenAlgorithm,
         /// How many keys were tried.
         tried: usize,
     },
@@ -53,14 +53,14 @@ pub enum FederationError {
         /// The key.
         kid: String,
         /// The token's algorithm.
-        algorithm: UpstreamAlgorithm,
+        algorithm: TokenAlgorithm,
     },
     /// The signature is wrong.
     #[error("the signature is not valid under the provider's key")]
     Signature,
     /// A token for somebody else.
     #[error("the token is not for an audience of the provider `{0}`; ask the platform for one of its `audiences`")]
-    Audience(ProviderName),
+    Audience(TrustedIssuerName),
     /// `aud` is a list.
     #[error("the token's `aud` is a list of {0}; one text is expected, so that the token is good here alone")]
     AudienceList(usize),
@@ -96,7 +96,7 @@ pub enum FederationError {
     },
 }
 
-impl FederationError {
+impl TokenError {
     /// Whether newer keys of the provider may change the verdict.
     pub const fn may_be_a_new_key(&self) -> bool {
         matches!(self, Self::UnknownKey(_) | Self::KeyPassedOver { .. } | Self::NoKeyOf { .. })
@@ -107,7 +107,7 @@ impl FederationError {
     }
 }
 
-impl From<CompactError> for FederationError {
+impl From<CompactError> for TokenError {
     fn from(error: CompactError) -> Self {
         match error {
             CompactError::Malformed(why) => Self::Malformed(why),

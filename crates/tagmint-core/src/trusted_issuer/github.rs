@@ -20,7 +20,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    FederationError,
+    TokenError,
     claims::{Reader, is_id, number_in_ref},
 };
 
@@ -71,7 +71,7 @@ pub(super) fn attributes(
     claims: &Map<String, Value>,
     subject: &str,
     further: Option<&[String]>,
-) -> Result<Map<String, Value>, FederationError> {
+) -> Result<Map<String, Value>, TokenError> {
     let mut reader = Reader::new(claims);
     for name in ["repository", "repository_owner"] {
         reader.required(name)?;
@@ -140,12 +140,12 @@ impl<'a> Repository<'a> {
 }
 
 /// Checks that claims and subject agree, and tells the subject's form.
-fn check(reader: &Reader<'_>, subject: &str) -> Result<Form, FederationError> {
-    let contradiction = |first, second| Err(FederationError::Contradiction { first, second });
+fn check(reader: &Reader<'_>, subject: &str) -> Result<Form, TokenError> {
+    let contradiction = |first, second| Err(TokenError::Contradiction { first, second });
     let (repository, owner) = (reader.required("repository")?, reader.required("repository_owner")?);
     let in_claims = Repository::parse(repository).filter(|parts| parts.ids.is_none() && !parts.name.contains('/'));
     let Some(in_claims) = in_claims else {
-        return Err(FederationError::claim("repository", "is not of the form OWNER/NAME"));
+        return Err(TokenError::claim("repository", "is not of the form OWNER/NAME"));
     };
     if !in_claims.owner.eq_ignore_ascii_case(owner) {
         return contradiction("repository", "repository_owner");

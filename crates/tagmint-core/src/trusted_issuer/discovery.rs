@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    MAX_DOCUMENT_LEN, UpstreamIssuer,
-    provider::{check_url, host},
+    MAX_DOCUMENT_LEN, TrustedIssuerUrl,
+    issuer::{check_url, host},
 };
 use crate::json;
 
@@ -59,7 +59,7 @@ pub enum InvalidDiscovery {
 }
 
 /// The URL of an issuer's discovery document (§4: a trailing slash is removed first).
-pub fn url(issuer: &UpstreamIssuer) -> String {
+pub fn url(issuer: &TrustedIssuerUrl) -> String {
     let base = issuer.as_str();
     format!("{}/.well-known/openid-configuration", base.strip_suffix('/').unwrap_or(base))
 }
@@ -67,7 +67,7 @@ pub fn url(issuer: &UpstreamIssuer) -> String {
 /// Where the keys of `issuer` are, by its discovery document.
 ///
 /// The keys may be on another host, as Google's are. Plain HTTP is accepted where the issuer itself is asked so, and for loopback alone.
-pub fn jwks_uri(document: &[u8], issuer: &UpstreamIssuer) -> Result<JwksUri, InvalidDiscovery> {
+pub fn jwks_uri(document: &[u8], issuer: &TrustedIssuerUrl) -> Result<JwksUri, InvalidDiscovery> {
     if document.len() > MAX_DOCUMENT_LEN {
         return Err(InvalidDiscovery::TooLong(document.len()));
     }
@@ -89,8 +89,8 @@ mod tests {
 
     use super::*;
 
-    fn issuer(text: &str) -> UpstreamIssuer {
-        UpstreamIssuer::parse(text).unwrap()
+    fn issuer(text: &str) -> TrustedIssuerUrl {
+        TrustedIssuerUrl::parse(text).unwrap()
     }
 
     #[test]

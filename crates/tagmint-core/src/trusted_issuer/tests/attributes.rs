@@ -5,15 +5,12 @@ use super::*;
 /// What a claim set is, the set, the attributes that it must give, and those that it must not.
 type Row<'a> = (&'a str, Map<String, Value>, &'a [(&'a str, Value)], &'a [&'a str]);
 
-pub(super) fn attributes_of(
-    claims: &Map<String, Value>,
-    kind: ProviderKind,
-) -> Result<Map<String, Value>, FederationError> {
+pub(super) fn attributes_of(claims: &Map<String, Value>, kind: IssuerKind) -> Result<Map<String, Value>, TokenError> {
     verify(&token(claims), &provider(kind)).map(|token| token.attributes().clone())
 }
 
 /// Holds a table of claim sets and the attributes that they must and must not give.
-fn hold(kind: ProviderKind, table: &[Row<'_>]) {
+fn hold(kind: IssuerKind, table: &[Row<'_>]) {
     for (what, claims, expected, absent) in table {
         let attributes = attributes_of(claims, kind).unwrap_or_else(|error| panic!("{what}: {error}"));
         for (name, value) in *expected {
@@ -58,7 +55,7 @@ fn github_jobs() {
     let fork = [&main[..], &[("repository", json!("mallory/octo-repo")), ("repository_id", json!("6660003"))]].concat();
     let sibling = [&main[..], &[("repository_id", json!("456790")), ("repository_owner_id", json!("123456"))]].concat();
     hold(
-        ProviderKind::GithubActions,
+        IssuerKind::GithubActions,
         &[
             ("push", set::github_push(), &names, &["tag", "pull_request", "environment", "jti", "aud", "sub"]),
             ("push, ids", set::github_push_with_ids(), &ids, &["tag", "pull_request"]),
@@ -100,7 +97,7 @@ fn gitlab_jobs() {
     let reused =
         [&main[..], &[("project_path", json!("my-group/my-project")), ("project_id", json!("6660002"))]].concat();
     hold(
-        ProviderKind::Gitlab,
+        IssuerKind::Gitlab,
         &[
             (
                 "branch",
@@ -124,7 +121,7 @@ fn gitlab_jobs() {
     ] {
         let subject = format!("project_path:my-group/my-project:ref_type:branch:ref:{git_ref}");
         let claims = set::with(set::gitlab_branch(), json!({"sub": subject, "ref": git_ref}));
-        let attributes = attributes_of(&claims, ProviderKind::Gitlab).unwrap();
+        let attributes = attributes_of(&claims, IssuerKind::Gitlab).unwrap();
         assert_eq!(attributes.get("merge_request"), number.map(Value::from).as_ref(), "{git_ref}");
         assert_eq!(attributes.contains_key("branch"), number.is_none(), "{git_ref}");
     }
@@ -151,11 +148,8 @@ fn claims_that_contradict_each_other_are_refused() {
         (with(set::github_custom_subject(), json!({"repository": "octo-org/other"})), "repository"),
     ];
     for (claims, about) in github {
-        let refused = attributes_of(&claims, ProviderKind::GithubActions).unwrap_err();
-        assert!(
-            matches!(refused, FederationError::Contradiction { second, .. } if second == about),
-            "{about}: {refused}"
-        );
+        let refused = attributes_of(&claims, IssuerKind::GithubActions).unwrap_err();
+        assert!(matches!(refused, TokenError::Contradiction { second, .. } if second == about), "{about}: {refused}");
     }
     let gitlab = [
         (with(set::gitlab_branch(), json!({"project_path": "mallory/my-project"})), "project_path"),
@@ -163,11 +157,8 @@ fn claims_that_contradict_each_other_are_refused() {
         (with(set::gitlab_branch(), json!({"ref_type": "tag"})), "ref_type"),
     ];
     for (claims, about) in gitlab {
-        let refused = attributes_of(&claims, ProviderKind::Gitlab).unwrap_err();
-        assert!(
-            matches!(refused, FederationError::Contradiction { second, .. } if second == about),
-            "{about}: {refused}"
-        );
+        let refused = attributes_of(&claims, IssuerKind::Gitlab).unwrap_err();
+        assert!(matches!(refused, TokenError::Contradiction { second, .. } if second == about), "{about}: {refused}");
     }
 }
 
@@ -218,7 +209,7 @@ fn what_is_legitimate_though_unusual_is_accepted() {
     ];
     for (what, claims, form) in github {
         let attributes =
-            attributes_of(&claims, ProviderKind::GithubActions).unwrap_or_else(|error| panic!("{what}: {error}"));
+            attributes_of(&claims, IssuerKind::GithubActions).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(attributes["subject_form"], form, "{what}");
         for name in ["repo_property_team", "repo_property_tiers"] {
             assert_eq!(attributes.get(name), claims.get(name), "{what}");
@@ -228,13 +219,13 @@ fn what_is_legitimate_though_unusual_is_accepted() {
         ["project_path:my-group/my-project", "project_path:my-group/my-project:environment_protected:true", "job_302"]
     {
         let claims = with(set::gitlab_branch(), json!({"sub": subject}));
-        assert!(attributes_of(&claims, ProviderKind::Gitlab).is_ok(), "{subject}");
+        assert!(attributes_of(&claims, IssuerKind::Gitlab).is_ok(), "{subject}");
     }
     let no_runner = with(set::gitlab_environment(), json!({"runner_id": Value::Null}));
-    assert!(attributes_of(&no_runner, ProviderKind::Gitlab).is_ok());
+    assert!(attributes_of(&no_runner, IssuerKind::Gitlab).is_ok());
     let mut nulls = set::gitlab_environment();
     nulls.insert("deployment_tier".to_owned(), Value::Null);
-    assert!(!attributes_of(&nulls, ProviderKind::Gitlab).unwrap().contains_key("deployment_tier"));
+    assert!(!attributes_of(&nulls, IssuerKind::Gitlab).unwrap().contains_key("deployment_tier"));
 }
 
 #[test]
@@ -263,9 +254,8 @@ fn a_claim_that_is_not_what_the_platform_writes_is_refused() {
     ];
     for changes in github {
         let name = changes.as_object().unwrap().keys().next().unwrap().clone();
-        let refused =
-            attributes_of(&with(set::github_push(), changes.clone()), ProviderKind::GithubActions).unwrap_err();
-        assert!(matches!(&refused, FederationError::Claim { claim, .. } if *claim == name), "{changes}: {refused}");
+        let refused = attributes_of(&with(set::github_push(), changes.clone()), IssuerKind::GithubActions).unwrap_err();
+        assert!(matches!(&refused, TokenError::Claim { claim, .. } if *claim == name), "{changes}: {refused}");
     }
     let gitlab = [
         json!({"project_id": "x"}),
@@ -278,19 +268,19 @@ fn a_claim_that_is_not_what_the_platform_writes_is_refused() {
     ];
     for changes in gitlab {
         let name = changes.as_object().unwrap().keys().next().unwrap().clone();
-        let refused = attributes_of(&with(set::gitlab_branch(), changes.clone()), ProviderKind::Gitlab).unwrap_err();
-        assert!(matches!(&refused, FederationError::Claim { claim, .. } if *claim == name), "{changes}: {refused}");
+        let refused = attributes_of(&with(set::gitlab_branch(), changes.clone()), IssuerKind::Gitlab).unwrap_err();
+        assert!(matches!(&refused, TokenError::Claim { claim, .. } if *claim == name), "{changes}: {refused}");
     }
 }
 
 #[test]
 fn further_claims_are_taken_as_they_are() {
     let listed = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-    let gitlab = Provider {
+    let gitlab = TrustedIssuer {
         claims: listed(&["groups_direct", "user_email", "absent", "ref_protected"]),
-        ..provider(ProviderKind::Gitlab)
+        ..provider(IssuerKind::Gitlab)
     };
-    let token_of = |claims: &Map<String, Value>, provider: &Provider| {
+    let token_of = |claims: &Map<String, Value>, provider: &TrustedIssuer| {
         verify(&token(claims), provider).unwrap().attributes().clone()
     };
     let attributes = token_of(&ci_claims::gitlab_branch(), &gitlab);
@@ -303,24 +293,24 @@ fn further_claims_are_taken_as_they_are() {
     let all = token_of(&kubernetes, &oidc());
     assert_eq!(all.keys().collect::<Vec<_>>(), ["sub", "kubernetes.io"]);
     assert_eq!(all["kubernetes.io"], kubernetes["kubernetes.io"]);
-    let some = Provider { claims: listed(&["sub", "jti"]), ..oidc() };
+    let some = TrustedIssuer { claims: listed(&["sub", "jti"]), ..oidc() };
     assert_eq!(token_of(&kubernetes, &some).keys().collect::<Vec<_>>(), ["sub", "jti"]);
-    let none = Provider { claims: Some(vec![]), ..oidc() };
+    let none = TrustedIssuer { claims: Some(vec![]), ..oidc() };
     assert!(token_of(&kubernetes, &none).is_empty());
-    let own = Provider { audience_list: true, ..oidc() };
+    let own = TrustedIssuer { audience_list: true, ..oidc() };
     let kubernetes = ci_claims::with(ci_claims::kubernetes_service_account(), json!({"iss": "https://issuer.example"}));
     assert!(verify(&token(&kubernetes), &own).is_ok());
-    assert_eq!(verify(&token(&kubernetes), &oidc()), Err(FederationError::AudienceList(1)));
+    assert_eq!(verify(&token(&kubernetes), &oidc()), Err(TokenError::AudienceList(1)));
 }
 
 #[test]
 fn names_kinds_and_issuers_are_checked() {
     for bad in ["", "GitHub", "a b", "a_b", &"x".repeat(65)] {
-        assert_eq!(bad.parse::<ProviderName>(), Err(InvalidProviderName));
+        assert_eq!(bad.parse::<TrustedIssuerName>(), Err(InvalidTrustedIssuerName));
     }
-    assert_eq!("a-1".parse::<ProviderName>().unwrap().to_string(), "a-1");
-    assert_eq!("gitlab".parse::<ProviderKind>(), Ok(ProviderKind::Gitlab));
-    assert!("github".parse::<ProviderKind>().is_err());
+    assert_eq!("a-1".parse::<TrustedIssuerName>().unwrap().to_string(), "a-1");
+    assert_eq!("gitlab".parse::<IssuerKind>(), Ok(IssuerKind::Gitlab));
+    assert!("github".parse::<IssuerKind>().is_err());
     for good in [
         "https://gitlab.example:8443/x/",
         "http://localhost:1",
@@ -333,7 +323,7 @@ fn names_kinds_and_issuers_are_checked() {
         "http://[::1]:8080",
         "https://[::ffff:192.0.2.1]/",
     ] {
-        assert_eq!(UpstreamIssuer::parse(good).unwrap().as_str(), good);
+        assert_eq!(TrustedIssuerUrl::parse(good).unwrap().as_str(), good);
     }
     for bad in [
         "",
@@ -363,11 +353,11 @@ fn names_kinds_and_issuers_are_checked() {
         "https://a.example/[x]",
         "http://[2001:db8::1]",
     ] {
-        assert!(UpstreamIssuer::parse(bad).is_err(), "{bad}");
+        assert!(TrustedIssuerUrl::parse(bad).is_err(), "{bad}");
     }
     assert!(matches!(
-        UpstreamIssuer::parse(&format!("https://a.example/{}", "x".repeat(250))),
-        Err(InvalidUpstreamIssuer::TooLong(_))
+        TrustedIssuerUrl::parse(&format!("https://a.example/{}", "x".repeat(250))),
+        Err(InvalidTrustedIssuerUrl::TooLong(_))
     ));
     for (text, host) in [
         ("https://a.example:8443/x", "a.example"),
@@ -375,6 +365,6 @@ fn names_kinds_and_issuers_are_checked() {
         ("https://[2001:db8::1]", "2001:db8::1"),
         ("https://192.0.2.1/a:b", "192.0.2.1"),
     ] {
-        assert_eq!(UpstreamIssuer::parse(text).unwrap().host(), host);
+        assert_eq!(TrustedIssuerUrl::parse(text).unwrap().host(), host);
     }
 }

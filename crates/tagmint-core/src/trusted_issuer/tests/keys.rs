@@ -18,7 +18,7 @@ fn changed(entry: &Value, changes: Value) -> Value {
 
 #[test]
 fn every_algorithm_verifies_with_its_key() {
-    let anything = Provider { algorithms: UpstreamAlgorithm::ALL.to_vec(), ..oidc() };
+    let anything = TrustedIssuer { algorithms: TokenAlgorithm::ALL.to_vec(), ..oidc() };
     let payload = encode(Value::from(oidc_claims()).to_string());
     let check = |alg: &str, entry: &Value, sign: &dyn Fn(&[u8]) -> Vec<u8>| {
         let message = format!("{}.{payload}", encode(json!({"alg": alg, "kid": "k"}).to_string()));
@@ -47,9 +47,9 @@ fn every_algorithm_verifies_with_its_key() {
         assert!(check(alg, &plain, &sign).is_ok(), "{alg}");
         assert!(check(alg, &changed(&plain, json!({"alg": alg, "use": "sig", "key_ops": ["verify"]})), &sign).is_ok());
         let other = if alg == "RS256" { "PS256" } else { "RS256" };
-        assert_eq!(check(other, &plain, &sign), Err(FederationError::Signature));
+        assert_eq!(check(other, &plain, &sign), Err(TokenError::Signature));
         let bound = check(alg, &changed(&plain, json!({"alg": other})), &sign);
-        assert!(matches!(bound, Err(FederationError::KeyAlgorithm { .. })), "{alg}");
+        assert!(matches!(bound, Err(TokenError::KeyAlgorithm { .. })), "{alg}");
     }
     let curves: [(&str, &str, &'static EcdsaSigningAlgorithm); 2] =
         [("ES384", "P-384", &ECDSA_P384_SHA384_FIXED_SIGNING), ("ES512", "P-521", &ECDSA_P521_SHA512_FIXED_SIGNING)];
@@ -172,7 +172,7 @@ fn a_token_of_a_key_that_is_passed_over_says_why() {
     assert!(verdict.may_be_a_new_key(), "the issuer may have published a better one meanwhile");
 }
 
-fn verify_with(token: &str, set: &KeySet) -> Result<UpstreamToken, FederationError> {
+fn verify_with(token: &str, set: &KeySet) -> Result<VerifiedToken, TokenError> {
     UnverifiedToken::parse(token)?.verify(&github(), set, Timestamp::from_second(NOW).unwrap())
 }
 
@@ -259,7 +259,7 @@ fn one_key_may_be_listed_once_for_each_algorithm() {
         assert!(verify_with(&text, &set).is_ok());
     }
     let bound = set_of(&entries[1..]);
-    assert!(matches!(verify_with(&text, &bound), Err(FederationError::KeyAlgorithm { .. })), "RS256 is not listed");
+    assert!(matches!(verify_with(&text, &bound), Err(TokenError::KeyAlgorithm { .. })), "RS256 is not listed");
     let set = set_of(&[rsa.clone(), rsa]);
     assert_eq!((set.len(), set.skipped()), (1, 0), "the same key twice is one key");
 }
@@ -275,7 +275,7 @@ fn several_keys_of_one_name_are_all_tried() {
     {
         assert!(verify_with(&text, &set_of(&keys)).is_ok());
     }
-    assert_eq!(verify_with(&text, &set_of(&[other, ec])), Err(FederationError::Signature));
+    assert_eq!(verify_with(&text, &set_of(&[other, ec])), Err(TokenError::Signature));
 }
 
 /// `kid` is optional in the key (RFC 7517 §4.5) and in the token (RFC 7515 §4.1.4).
@@ -304,9 +304,9 @@ fn without_a_kid_every_key_that_fits_is_tried() {
         "a key without a name may be any"
     );
     let refused = verify_with(&named, &set_of(&[other.clone(), strip(other.clone())])).unwrap_err();
-    assert_eq!(refused, FederationError::UnknownKey(RSA.kid().to_string()));
+    assert_eq!(refused, TokenError::UnknownKey(RSA.kid().to_string()));
     let refused = verify_with(&unnamed, &set_of(&[ec, other.clone(), strip(other)])).unwrap_err();
-    assert_eq!(refused, FederationError::NoKeyOf { algorithm: UpstreamAlgorithm::Rs256, tried: 2 });
+    assert_eq!(refused, TokenError::NoKeyOf { algorithm: TokenAlgorithm::Rs256, tried: 2 });
     assert!(refused.may_be_a_new_key());
     assert_eq!(
         refused.to_string(),
@@ -334,5 +334,5 @@ fn a_withdrawn_key_is_unknown() {
     let text = token(&ci_claims::github_push());
     let now = Timestamp::from_second(NOW).unwrap();
     let verdict = UnverifiedToken::parse(&text).unwrap().verify(&github(), &set_of(&[jwk(&EC)]), now);
-    assert_eq!(verdict, Err(FederationError::UnknownKey(RSA.kid().to_string())));
+    assert_eq!(verdict, Err(TokenError::UnknownKey(RSA.kid().to_string())));
 }

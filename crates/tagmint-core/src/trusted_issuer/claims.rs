@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::FederationError;
+use super::TokenError;
 
 /// The most digits of an id: as many as a 64-bit number has.
 const MAX_DIGITS: usize = 20;
@@ -25,36 +25,36 @@ impl<'a> Reader<'a> {
     }
 
     /// A claim that is a text, if it is there.
-    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, FederationError> {
-        let as_text = |value: &'a Value| value.as_str().ok_or_else(|| FederationError::claim(name, "is not a text"));
+    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, TokenError> {
+        let as_text = |value: &'a Value| value.as_str().ok_or_else(|| TokenError::claim(name, "is not a text"));
         self.value(name).map(as_text).transpose()
     }
 
     /// A claim that is a text with something in it.
-    pub(super) fn required(&self, name: &str) -> Result<&'a str, FederationError> {
+    pub(super) fn required(&self, name: &str) -> Result<&'a str, TokenError> {
         let text = self.text(name)?.filter(|text| !text.is_empty());
-        text.ok_or_else(|| FederationError::claim(name, MISSING))
+        text.ok_or_else(|| TokenError::claim(name, MISSING))
     }
 
     /// An id: decimal digits, in a JSON string or as a JSON number, which some platforms and self-hosted instances write. Never in the
     /// form of a fraction or with an exponent: `1e3` and `1000.0` are not how an id is written.
-    pub(super) fn id(&self, name: &str) -> Result<Option<String>, FederationError> {
+    pub(super) fn id(&self, name: &str) -> Result<Option<String>, TokenError> {
         let text = match self.value(name) {
             None => return Ok(None),
             Some(Value::Number(number)) => number.as_u64().map(|number| number.to_string()),
             Some(value) => value.as_str().map(str::to_owned),
         };
         let text = text.filter(|text| is_id(text));
-        text.map(Some).ok_or_else(|| FederationError::claim(name, "is not a number in decimal digits"))
+        text.map(Some).ok_or_else(|| TokenError::claim(name, "is not a number in decimal digits"))
     }
 
     /// An id that must be there.
-    pub(super) fn required_id(&self, name: &str) -> Result<String, FederationError> {
-        self.id(name)?.ok_or_else(|| FederationError::claim(name, MISSING))
+    pub(super) fn required_id(&self, name: &str) -> Result<String, TokenError> {
+        self.id(name)?.ok_or_else(|| TokenError::claim(name, MISSING))
     }
 
     /// Claims that are texts, unchanged.
-    pub(super) fn add_texts(&mut self, names: &[&str]) -> Result<(), FederationError> {
+    pub(super) fn add_texts(&mut self, names: &[&str]) -> Result<(), TokenError> {
         for name in names {
             if let Some(text) = self.text(name)? {
                 self.add(name, text);
@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Claims that are decimal numbers, as text whichever way the platform writes them.
-    pub(super) fn add_ids(&mut self, names: &[&str]) -> Result<(), FederationError> {
+    pub(super) fn add_ids(&mut self, names: &[&str]) -> Result<(), TokenError> {
         for name in names {
             if let Some(id) = self.id(name)? {
                 self.add(name, id);
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Claims that are `"true"` or `"false"`, as booleans.
-    pub(super) fn add_flags(&mut self, names: &[&str]) -> Result<(), FederationError> {
+    pub(super) fn add_flags(&mut self, names: &[&str]) -> Result<(), TokenError> {
         for name in names {
             let flag = match self.value(name) {
                 None => continue,
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
                     _ => None,
                 },
             };
-            let flag = flag.ok_or_else(|| FederationError::claim(name, "is neither `true` nor `false`"))?;
+            let flag = flag.ok_or_else(|| TokenError::claim(name, "is neither `true` nor `false`"))?;
             self.add(name, flag);
         }
         Ok(())

@@ -19,7 +19,7 @@ proptest! {
 
     #[test]
     fn no_subject_panics(subject in "(repo|project_path|environment|ref|:|/|@|[0-9]|%3A|[a-z]){0,12}") {
-        for (claims, kind) in [(ci_claims::github_push(), ProviderKind::GithubActions), (ci_claims::gitlab_branch(), ProviderKind::Gitlab)] {
+        for (claims, kind) in [(ci_claims::github_push(), IssuerKind::GithubActions), (ci_claims::gitlab_branch(), IssuerKind::Gitlab)] {
             let claims = ci_claims::with(claims, json!({"sub": subject}));
             let _ = verify(&token(&claims), &provider(kind));
         }
@@ -33,7 +33,7 @@ proptest! {
 
     #[test]
     fn no_issuer_panics(text in "(https://|http://)?[a-z0-9:/.@?\\-]{0,30}") {
-        if let Ok(issuer) = UpstreamIssuer::parse(&text) {
+        if let Ok(issuer) = TrustedIssuerUrl::parse(&text) {
             prop_assert!(!issuer.host().is_empty());
             prop_assert!(discovery::url(&issuer).ends_with("/.well-known/openid-configuration"));
         }

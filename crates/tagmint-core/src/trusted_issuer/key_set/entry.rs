@@ -16,7 +16,7 @@ use base64::{
 use serde_json::Value;
 
 use super::{Key, KeySet, is_kid};
-use crate::{federation::UpstreamAlgorithm, jwk::roca};
+use crate::{jwk::roca, trusted_issuer::TokenAlgorithm};
 
 /// The most characters of a stranger's text in a reason.
 const SHOWN: usize = 64;
@@ -39,7 +39,7 @@ pub(super) enum Reason {
     #[error("its `alg` is {0}; RS, PS and ES with 256, 384 and 512 are accepted")]
     Algorithm(String),
     #[error("its `alg` {alg} is not for a key of this type ({key})")]
-    OtherType { alg: UpstreamAlgorithm, key: String },
+    OtherType { alg: TokenAlgorithm, key: String },
     #[error("its `kty` is {0}; RSA and EC are accepted")]
     Type(String),
     #[error("its `crv` is {0}; P-256, P-384 and P-521 are accepted")]
@@ -62,20 +62,20 @@ pub(super) enum Reason {
     Unusable,
 }
 
-const RSA: [(UpstreamAlgorithm, &RsaParameters); 6] = [
-    (UpstreamAlgorithm::Rs256, &RSA_PKCS1_2048_8192_SHA256),
-    (UpstreamAlgorithm::Rs384, &RSA_PKCS1_2048_8192_SHA384),
-    (UpstreamAlgorithm::Rs512, &RSA_PKCS1_2048_8192_SHA512),
-    (UpstreamAlgorithm::Ps256, &RSA_PSS_2048_8192_SHA256),
-    (UpstreamAlgorithm::Ps384, &RSA_PSS_2048_8192_SHA384),
-    (UpstreamAlgorithm::Ps512, &RSA_PSS_2048_8192_SHA512),
+const RSA: [(TokenAlgorithm, &RsaParameters); 6] = [
+    (TokenAlgorithm::Rs256, &RSA_PKCS1_2048_8192_SHA256),
+    (TokenAlgorithm::Rs384, &RSA_PKCS1_2048_8192_SHA384),
+    (TokenAlgorithm::Rs512, &RSA_PKCS1_2048_8192_SHA512),
+    (TokenAlgorithm::Ps256, &RSA_PSS_2048_8192_SHA256),
+    (TokenAlgorithm::Ps384, &RSA_PSS_2048_8192_SHA384),
+    (TokenAlgorithm::Ps512, &RSA_PSS_2048_8192_SHA512),
 ];
 
 /// Name, algorithm and length of a coordinate (RFC 7518 §6.2.1.2).
-const CURVES: [(&str, UpstreamAlgorithm, &EcdsaVerificationAlgorithm, usize); 3] = [
-    ("P-256", UpstreamAlgorithm::Es256, &ECDSA_P256_SHA256_FIXED, 32),
-    ("P-384", UpstreamAlgorithm::Es384, &ECDSA_P384_SHA384_FIXED, 48),
-    ("P-521", UpstreamAlgorithm::Es512, &ECDSA_P521_SHA512_FIXED, 66),
+const CURVES: [(&str, TokenAlgorithm, &EcdsaVerificationAlgorithm, usize); 3] = [
+    ("P-256", TokenAlgorithm::Es256, &ECDSA_P256_SHA256_FIXED, 32),
+    ("P-384", TokenAlgorithm::Es384, &ECDSA_P384_SHA384_FIXED, 48),
+    ("P-521", TokenAlgorithm::Es512, &ECDSA_P521_SHA512_FIXED, 66),
 ];
 
 /// The members that only a private key has (RFC 7518 §6.2.2, §6.3.2).
@@ -139,9 +139,9 @@ fn for_signatures(entry: &Value) -> Result<(), Reason> {
     }
 }
 
-type Prepared = Vec<(UpstreamAlgorithm, ParsedPublicKey)>;
+type Prepared = Vec<(TokenAlgorithm, ParsedPublicKey)>;
 
-fn rsa(entry: &Value, only: Option<UpstreamAlgorithm>) -> Result<(Vec<u8>, Prepared), Reason> {
+fn rsa(entry: &Value, only: Option<TokenAlgorithm>) -> Result<(Vec<u8>, Prepared), Reason> {
     let (n, e) = (number(entry, "n")?, number(entry, "e")?);
     let bits = n.first().map_or(0, |first| n.len() * 8 - first.leading_zeros() as usize);
     if !(2048..=8192).contains(&bits) {
@@ -171,7 +171,7 @@ fn rsa(entry: &Value, only: Option<UpstreamAlgorithm>) -> Result<(Vec<u8>, Prepa
     }
 }
 
-fn ec(entry: &Value, only: Option<UpstreamAlgorithm>) -> Result<(Vec<u8>, Prepared), Reason> {
+fn ec(entry: &Value, only: Option<TokenAlgorithm>) -> Result<(Vec<u8>, Prepared), Reason> {
     let unknown = || Reason::Curve(member(entry, "crv").map_or_else(|| "missing".to_owned(), shown));
     let name = text(entry, "crv").ok_or_else(unknown)?;
     let (curve, algorithm, parameters, len) = CURVES.into_iter().find(|curve| curve.0 == name).ok_or_else(unknown)?;

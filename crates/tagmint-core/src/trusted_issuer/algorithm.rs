@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 /// A signature algorithm of an upstream token (RFC 7518 §3.1). `none` and the HMAC algorithms are not here and never accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum UpstreamAlgorithm {
+pub enum TokenAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
@@ -25,7 +25,7 @@ pub enum UpstreamAlgorithm {
     Ps512,
 }
 
-impl UpstreamAlgorithm {
+impl TokenAlgorithm {
     /// All of them.
     pub const ALL: [Self; 9] = [
         Self::Rs256,
@@ -55,7 +55,7 @@ impl UpstreamAlgorithm {
     }
 }
 
-impl fmt::Display for UpstreamAlgorithm {
+impl fmt::Display for TokenAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -64,13 +64,13 @@ impl fmt::Display for UpstreamAlgorithm {
 /// The text names no algorithm that is accepted from a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an accepted algorithm: RS256, RS384, RS512, ES256, ES384, ES512, PS256, PS384 and PS512 are")]
-pub struct UnknownUpstreamAlgorithm(pub String);
+pub struct UnknownTokenAlgorithm(pub String);
 
-impl FromStr for UpstreamAlgorithm {
-    type Err = UnknownUpstreamAlgorithm;
+impl FromStr for TokenAlgorithm {
+    type Err = UnknownTokenAlgorithm;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text);
-        known.ok_or_else(|| UnknownUpstreamAlgorithm(text.chars().take(20).collect()))
+        known.ok_or_else(|| UnknownTokenAlgorithm(text.chars().take(20).collect()))
     }
 }

@@ -13,7 +13,7 @@ fn a_platforms_token_is_verified_and_becomes_an_identity() {
     let text = token(&ci_claims::github_push());
     let unverified = UnverifiedToken::parse(&text).unwrap();
     assert_eq!(unverified.issuer(), ci_claims::GITHUB_ISSUER);
-    assert_eq!((unverified.kid(), unverified.algorithm()), (Some(RSA.kid().as_str()), UpstreamAlgorithm::Rs256));
+    assert_eq!((unverified.kid(), unverified.algorithm()), (Some(RSA.kid().as_str()), TokenAlgorithm::Rs256));
     let shown = format!("{unverified:?}");
     assert!(!shown.contains("octo-org") && !shown.contains(&text[..40]), "{shown}");
 
@@ -35,13 +35,13 @@ fn an_algorithm_that_is_never_accepted_is_refused_before_any_key_is_looked_for()
     for alg in ["none", "None", "nOnE", "", "HS256", "HS384", "HS512", "EdDSA", "ES256K", "RSA-OAEP", "rs256"] {
         let header = json!({"alg": alg, "kid": RSA.kid().as_str()}).to_string();
         for text in [forge(&RSA, &header, &claims()), format!("{}.{}.", encode(&header), encode(claims()))] {
-            assert_eq!(UnverifiedToken::parse(&text).unwrap_err(), FederationError::Algorithm(alg.to_owned()));
+            assert_eq!(UnverifiedToken::parse(&text).unwrap_err(), TokenError::Algorithm(alg.to_owned()));
         }
     }
     for alg in [json!(null), json!(["RS256"]), json!(256), json!({"RS256": true})] {
         let header = json!({"alg": alg, "kid": RSA.kid().as_str()}).to_string();
         let refused = UnverifiedToken::parse(&forge(&RSA, &header, &claims())).unwrap_err();
-        assert_eq!(refused, FederationError::Algorithm(String::new()), "{alg}");
+        assert_eq!(refused, TokenError::Algorithm(String::new()), "{alg}");
     }
 }
 
@@ -51,25 +51,25 @@ fn the_public_key_is_no_hmac_secret() {
     let message = format!("{}.{}", encode(header), encode(claims()));
     let secret = hmac::Key::new(hmac::HMAC_SHA256, jwk(&RSA).to_string().as_bytes());
     let forged = format!("{message}.{}", encode(hmac::sign(&secret, message.as_bytes())));
-    assert_eq!(verify(&forged, &github()), Err(FederationError::Algorithm("HS256".to_owned())));
+    assert_eq!(verify(&forged, &github()), Err(TokenError::Algorithm("HS256".to_owned())));
 }
 
 #[test]
 fn a_key_is_used_for_its_own_algorithms_alone() {
-    let both = Provider { algorithms: UpstreamAlgorithm::ALL.to_vec(), ..github() };
+    let both = TrustedIssuer { algorithms: TokenAlgorithm::ALL.to_vec(), ..github() };
     let with = |alg: &str, key: &SigningKey, kid: &str| {
         verify(&forge(key, &json!({"alg": alg, "kid": kid}).to_string(), &claims()), &both)
     };
     let (rsa, ec) = (RSA.kid().as_str(), EC.kid().as_str());
     assert!(with("RS256", &RSA, rsa).is_ok() && with("ES256", &EC, ec).is_ok());
     for (alg, key, kid) in [("ES256", &*RSA, rsa), ("RS256", &*EC, ec), ("ES384", &*EC, ec), ("PS256", &*RSA, rsa)] {
-        assert!(matches!(with(alg, key, kid), Err(FederationError::KeyAlgorithm { .. })), "{alg}");
+        assert!(matches!(with(alg, key, kid), Err(TokenError::KeyAlgorithm { .. })), "{alg}");
     }
-    assert_eq!(with("RS256", &EC, rsa), Err(FederationError::Signature));
-    assert_eq!(with("ES256", &RSA, ec), Err(FederationError::Signature));
+    assert_eq!(with("RS256", &EC, rsa), Err(TokenError::Signature));
+    assert_eq!(with("ES256", &RSA, ec), Err(TokenError::Signature));
     // GitHub signs with RSA, whatever its key set may hold one day.
     let refused = verify(&forge(&EC, &header(&EC).to_string(), &claims()), &github()).unwrap_err();
-    assert!(matches!(refused, FederationError::AlgorithmNotAllowed { .. }), "{refused}");
+    assert!(matches!(refused, TokenError::AlgorithmNotAllowed { .. }), "{refused}");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_token_does_not_say_where_its_key_is() {
         let mut header = header(&RSA);
         header[member] = value;
         let refused = UnverifiedToken::parse(&forge(&RSA, &header.to_string(), &claims())).unwrap_err();
-        assert_eq!(refused, FederationError::HeaderMember(member));
+        assert_eq!(refused, TokenError::HeaderMember(member));
     }
 }
 
@@ -99,14 +99,14 @@ fn a_kid_is_a_name_and_nothing_more() {
     };
     for kid in ["../../etc/passwd", "' OR 1=1 --", "https://attacker.example/", "%00", &"k".repeat(256)] {
         let refused = with(json!(kid));
-        assert_eq!(refused, FederationError::UnknownKey(kid.chars().take(64).collect()), "{kid}");
+        assert_eq!(refused, TokenError::UnknownKey(kid.chars().take(64).collect()), "{kid}");
         assert!(refused.may_be_a_new_key());
     }
     for kid in
         [json!("a\u{0}b"), json!("a\nb"), json!("k".repeat(257)), json!("k".repeat(1 << 20)), json!(["k"]), json!(1)]
     {
         let refused = with(kid);
-        assert!(matches!(refused, FederationError::Malformed(_)) && !refused.may_be_a_new_key(), "{refused}");
+        assert!(matches!(refused, TokenError::Malformed(_)) && !refused.may_be_a_new_key(), "{refused}");
         assert!(refused.to_string().len() < 200, "{refused}");
     }
 }
@@ -121,12 +121,12 @@ fn what_is_said_twice_is_refused() {
     ];
     for header in doubled {
         let refused = UnverifiedToken::parse(&forge(&RSA, &header, &claims())).unwrap_err();
-        assert!(matches!(refused, FederationError::Malformed(_)), "{header}");
+        assert!(matches!(refused, TokenError::Malformed(_)), "{header}");
     }
     for member in [r#""sub":"repo:mallory/x:pull_request""#, r#""exp":9999999999"#, r#""x":[{"a":1,"a":1}]"#] {
         let payload = claims().replacen('{', &format!("{{{member},"), 1);
         let refused = UnverifiedToken::parse(&forge(&RSA, &plain, &payload)).unwrap_err();
-        assert!(matches!(refused, FederationError::Malformed(_)), "{member}");
+        assert!(matches!(refused, TokenError::Malformed(_)), "{member}");
     }
 }
 
@@ -146,15 +146,15 @@ fn what_is_no_token_is_malformed() {
         good.replace('.', ".."),
         format!("{head}.{signature}.{signature}"),
     ] {
-        assert!(matches!(UnverifiedToken::parse(&text), Err(FederationError::Malformed(_))), "{text}");
+        assert!(matches!(UnverifiedToken::parse(&text), Err(TokenError::Malformed(_))), "{text}");
     }
     for payload in ["[]", "null", "\"x\"", "{", "{}", r#"{"iss":1}"#, r#"{"iss":""}"#, "\u{feff}{}"] {
         let refused = UnverifiedToken::parse(&forge(&RSA, &header(&RSA).to_string(), payload)).unwrap_err();
-        assert!(matches!(refused, FederationError::Malformed(_)), "{payload}");
+        assert!(matches!(refused, TokenError::Malformed(_)), "{payload}");
     }
     let long = Map::from_iter([("iss".to_owned(), json!("x".repeat(300)))]);
-    assert!(matches!(UnverifiedToken::parse(&token(&long)), Err(FederationError::Malformed(_))));
-    assert!(matches!(UnverifiedToken::parse(&"x".repeat(1 << 20)), Err(FederationError::Malformed(_))));
+    assert!(matches!(UnverifiedToken::parse(&token(&long)), Err(TokenError::Malformed(_))));
+    assert!(matches!(UnverifiedToken::parse(&"x".repeat(1 << 20)), Err(TokenError::Malformed(_))));
 }
 
 #[test]
@@ -164,11 +164,11 @@ fn an_empty_or_cut_signature_is_none() {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();
     let longer = [bytes.as_slice(), &[0]].concat();
     for signature in [String::new(), encode(&bytes[1..]), encode(&bytes[..255]), encode(longer), encode([0; 256])] {
-        assert_eq!(verify(&format!("{head}.{signature}"), &github()), Err(FederationError::Signature));
+        assert_eq!(verify(&format!("{head}.{signature}"), &github()), Err(TokenError::Signature));
     }
-    let es = Provider { algorithms: vec![UpstreamAlgorithm::Es256], ..github() };
+    let es = TrustedIssuer { algorithms: vec![TokenAlgorithm::Es256], ..github() };
     let good = forge(&EC, &header(&EC).to_string(), &claims());
     let (head, _) = good.rsplit_once('.').unwrap();
     // (0, 0) is the signature that broken verifiers take under any key.
-    assert_eq!(verify(&format!("{head}.{}", encode([0; 64])), &es), Err(FederationError::Signature));
+    assert_eq!(verify(&format!("{head}.{}", encode([0; 64])), &es), Err(TokenError::Signature));
 }

@@ -1,7 +1,7 @@
 //! Tokens of other issuers: a CI job proves itself with the ID token that its platform gives it.
 //!
 //! Nothing here fetches anything. [`UnverifiedToken`] says what is needed to choose the provider and the key, and nothing else; a
-//! [`KeySet`] is what a provider publishes; verifying the one with the other gives an [`UpstreamToken`], and that an identity. A token
+//! [`KeySet`] is what a provider publishes; verifying the one with the other gives an [`VerifiedToken`], and that an identity. A token
 //! never says where its key is: `jku`, `x5u`, `jwk`, `x5c` and `crit` are refused before anything is looked up.
 //!
 //! | module | holds |
@@ -17,23 +17,23 @@ pub mod discovery;
 mod error;
 mod github;
 mod gitlab;
+mod issuer;
 mod key_set;
 mod oidc;
-mod provider;
 mod token;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    algorithm::{UnknownUpstreamAlgorithm, UpstreamAlgorithm},
-    error::FederationError,
-    key_set::{InvalidKeySet, KeySet, PassedOver},
-    provider::{
-        InvalidProviderName, InvalidUpstreamIssuer, Provider, ProviderKind, ProviderName, Reuse, UnknownProviderKind,
-        UpstreamIssuer,
+    algorithm::{TokenAlgorithm, UnknownTokenAlgorithm},
+    error::TokenError,
+    issuer::{
+        InvalidTrustedIssuerName, InvalidTrustedIssuerUrl, IssuerKind, Reuse, TrustedIssuer, TrustedIssuerName,
+        TrustedIssuerUrl, UnknownIssuerKind,
     },
-    token::{TokenUseId, UnverifiedToken, UpstreamToken},
+    key_set::{InvalidKeySet, KeySet, PassedOver},
+    token::{TokenUseId, UnverifiedToken, VerifiedToken},
 };
 
 /// The largest document that is read from a platform, in bytes.
