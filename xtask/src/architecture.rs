@@ -33,8 +33,8 @@ const ALLOWED_MEMBERS: &[(&str, &[&str])] = &[
 const STORE: &str = "tagmint-store";
 /// The crate that only tests may use.
 const TESTKIT: &str = "tagmint-testkit";
-/// The program that measures: what it measures against is played by the test kit.
-const BENCH: &str = "tagmint-bench";
+/// Members that are tests or measurements as a whole, so that their libraries are too.
+const TEST_MEMBERS: &[&str] = &["tagmint-bench", "tagmint-e2e"];
 
 /// Runs all checks and reports every breach.
 pub(crate) fn check(workspace: &Workspace) -> Result<Notes, Failure> {
@@ -166,7 +166,7 @@ fn manifest_problems(manifest: &Manifest) -> Vec<String> {
     }
     let allowed = ALLOWED_MEMBERS.iter().find(|(member, _)| member == name);
     for dependency in normal.iter().filter(|dependency| dependency.starts_with("tagmint")) {
-        if dependency == TESTKIT && name != BENCH {
+        if dependency == TESTKIT && !TEST_MEMBERS.contains(&name.as_str()) {
             problems.push(format!("{name} depends on {TESTKIT}: only [dev-dependencies] may"));
         } else if allowed.is_some_and(|(_, list)| !list.contains(&dependency.as_str())) {
             problems.push(format!("{name} must not depend on {dependency}"));

@@ -66,6 +66,9 @@ fn arrows_point_one_way() {
     };
     let good = manifest("tagmint-store", &["tagmint-core", "sqlx"], &["tagmint-testkit"]);
     assert_eq!(manifest_problems(&good), Vec::<String>::new());
+    for tests in ["tagmint-bench", "tagmint-e2e"] {
+        assert_eq!(manifest_problems(&manifest(tests, &["tagmint-testkit"], &[])), Vec::<String>::new());
+    }
     let bad = manifest("tagmint-store", &["tagmint-server", "tagmint-testkit"], &[]);
     assert_eq!(
         manifest_problems(&bad),
