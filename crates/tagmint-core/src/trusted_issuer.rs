@@ -6,33 +6,33 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `provider`, `algorithm` | what the configuration says of a platform |
+//! | `issuer`, `algorithm` | what the configuration says of a trusted issuer |
+//! | [`kind`] | what is known of each kind: its claims, and what they mean |
 //! | [`discovery`], `key_set` | the two documents that a platform publishes |
 //! | `token`, `error` | from a text to a token that has been verified, or why not |
-//! | `claims`, `github`, `gitlab`, `oidc` | from verified claims to what rules see |
+//! | `claims` | from verified claims to what rules see |
 
 mod algorithm;
 mod claims;
 pub mod discovery;
 mod error;
-mod github;
-mod gitlab;
 mod issuer;
 mod key_set;
-mod oidc;
+pub mod kind;
 mod token;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::token::read_unproven;
 pub use self::{
     algorithm::{TokenAlgorithm, UnknownTokenAlgorithm},
     error::TokenError,
     issuer::{
-        InvalidTrustedIssuerName, InvalidTrustedIssuerUrl, IssuerKind, Reuse, TrustedIssuer, TrustedIssuerName,
-        TrustedIssuerUrl, UnknownIssuerKind,
+        InvalidTrustedIssuerName, InvalidTrustedIssuerUrl, Reuse, TrustedIssuer, TrustedIssuerName, TrustedIssuerUrl,
     },
     key_set::{InvalidKeySet, KeySet, PassedOver},
+    kind::{IssuerKind, UnknownIssuerKind},
     token::{TokenUseId, UnverifiedToken, VerifiedToken},
 };
 

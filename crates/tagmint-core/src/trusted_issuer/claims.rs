@@ -2,15 +2,18 @@
 
 use serde_json::{Map, Value};
 
-use super::TokenError;
+use super::{
+    TokenError,
+    kind::{Claim, ClaimType},
+};
 
 /// The most digits of an id: as many as a 64-bit number has.
 const MAX_DIGITS: usize = 20;
 /// A claim is absent that every token of the kind has.
-const MISSING: &str = "is missing; tokens of this kind of provider have it";
+const MISSING: &str = "is missing; every token of this kind of trusted issuer has it";
 
 /// Reads claims and collects attributes. A claim that is absent or null gives no attribute: a rule that looks at it then fails.
-pub(super) struct Reader<'a> {
+pub struct Reader<'a> {
     claims: &'a Map<String, Value>,
     attributes: Map<String, Value>,
 }
@@ -53,42 +56,70 @@ impl<'a> Reader<'a> {
         self.id(name)?.ok_or_else(|| TokenError::claim(name, MISSING))
     }
 
-    /// Claims that are texts, unchanged.
-    pub(super) fn add_texts(&mut self, names: &[&str]) -> Result<(), TokenError> {
-        for name in names {
-            if let Some(text) = self.text(name)? {
-                self.add(name, text);
-            }
+    /// A claim that is an object, if it is there: a reader of its members, which names them in errors as if they were claims.
+    pub(super) fn object(&self, name: &str) -> Result<Option<Self>, TokenError> {
+        let as_object = |value: &'a Value| value.as_object().ok_or_else(|| TokenError::claim(name, "is not an object"));
+        Ok(self.value(name).map(as_object).transpose()?.map(Self::new))
+    }
+
+    /// An object that must be there.
+    pub(super) fn required_object(&self, name: &str) -> Result<Self, TokenError> {
+        self.object(name)?.ok_or_else(|| TokenError::claim(name, MISSING))
+    }
+
+    /// Adds the attribute of a claim of the kind's table.
+    pub(super) fn add_claim(&mut self, claim: &Claim) -> Result<(), TokenError> {
+        let name = claim.name;
+        let value = self.read(name, claim.value)?;
+        let empty = value.as_ref().is_none_or(|value| value.as_str() == Some(""));
+        if claim.required && empty {
+            return Err(TokenError::claim(name, MISSING));
+        }
+        if let Some(value) = value {
+            self.add(name, value);
         }
         Ok(())
     }
 
-    /// Claims that are decimal numbers, as text whichever way the platform writes them.
-    pub(super) fn add_ids(&mut self, names: &[&str]) -> Result<(), TokenError> {
-        for name in names {
-            if let Some(id) = self.id(name)? {
-                self.add(name, id);
-            }
+    /// Adds a claim under another name: templates and conditions cannot write a name such as `example.com/project-id`.
+    pub(super) fn add_renamed(&mut self, claim: &str, value: ClaimType, attribute: &str) -> Result<(), TokenError> {
+        if let Some(value) = self.read(claim, value)? {
+            self.add(attribute, value);
         }
         Ok(())
     }
 
-    /// Claims that are `"true"` or `"false"`, as booleans.
-    pub(super) fn add_flags(&mut self, names: &[&str]) -> Result<(), TokenError> {
-        for name in names {
-            let flag = match self.value(name) {
-                None => continue,
-                Some(Value::Bool(flag)) => Some(*flag),
-                Some(value) => match value.as_str() {
-                    Some("true") => Some(true),
-                    Some("false") => Some(false),
-                    _ => None,
-                },
-            };
-            let flag = flag.ok_or_else(|| TokenError::claim(name, "is neither `true` nor `false`"))?;
-            self.add(name, flag);
-        }
-        Ok(())
+    fn read(&self, name: &str, value: ClaimType) -> Result<Option<Value>, TokenError> {
+        Ok(match value {
+            ClaimType::String => self.text(name)?.map(Value::from),
+            ClaimType::Id => self.id(name)?.map(Value::from),
+            ClaimType::Integer => self.integer(name)?,
+            ClaimType::Boolean => self.flag(name)?.map(Value::from),
+            ClaimType::Json => self.value(name).cloned(),
+        })
+    }
+
+    /// A claim that is an integer, if it is there.
+    fn integer(&self, name: &str) -> Result<Option<Value>, TokenError> {
+        let as_integer = |value: &'a Value| {
+            let whole = value.is_i64() || value.is_u64();
+            whole.then(|| value.clone()).ok_or_else(|| TokenError::claim(name, "is not an integer"))
+        };
+        self.value(name).map(as_integer).transpose()
+    }
+
+    /// A claim that is a boolean, or the string `true` or `false`.
+    fn flag(&self, name: &str) -> Result<Option<bool>, TokenError> {
+        let flag = match self.value(name) {
+            None => return Ok(None),
+            Some(Value::Bool(flag)) => Some(*flag),
+            Some(value) => match value.as_str() {
+                Some("true") => Some(true),
+                Some("false") => Some(false),
+                _ => None,
+            },
+        };
+        flag.map(Some).ok_or_else(|| TokenError::claim(name, "is neither `true` nor `false`"))
     }
 
     /// Claims as they are, whose names `wanted` picks and that no attribute stands for yet.

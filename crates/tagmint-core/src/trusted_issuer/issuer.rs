@@ -10,10 +10,9 @@ use std::{
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use super::TokenAlgorithm;
-use crate::identity::IdentitySource;
+use super::{TokenAlgorithm, kind::IssuerKind};
 
-/// A provider's name: 1 to 64 characters of `a-z`, `0-9` and `-`. Rules see it as `identity.provider`, the ledger keeps it.
+/// A provider's name: 1 to 64 characters of `a-z`, `0-9` and `-`. Rules name it in `from`, the ledger keeps it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
 pub struct TrustedIssuerName(Arc<str>);
@@ -63,79 +62,6 @@ impl fmt::Debug for TrustedIssuerName {
 impl From<TrustedIssuerName> for String {
     fn from(name: TrustedIssuerName) -> Self {
         name.0.as_ref().to_owned()
-    }
-}
-
-/// What kind of platform it is: which claims its tokens have, and what they mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum IssuerKind {
-    /// GitHub Actions, also of GitHub Enterprise: `github-actions`.
-    GithubActions,
-    /// GitLab CI, of gitlab.com or an instance: `gitlab`.
-    Gitlab,
-    /// Any other issuer of OpenID Connect tokens (Buildkite, CircleCI, HCP Terraform, Kubernetes): `oidc`.
-    Oidc,
-}
-
-/// The text names no kind of provider.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a kind of provider: use `github-actions`, `gitlab` or `oidc`")]
-pub struct UnknownIssuerKind(pub String);
-
-impl IssuerKind {
-    /// The name in the configuration and, as the source, in rules.
-    pub const fn as_str(self) -> &'static str {
-        self.source().as_str()
-    }
-
-    /// What rules see as `identity.source`.
-    pub const fn source(self) -> IdentitySource {
-        match self {
-            Self::GithubActions => IdentitySource::GithubActions,
-            Self::Gitlab => IdentitySource::Gitlab,
-            Self::Oidc => IdentitySource::Oidc,
-        }
-    }
-
-    /// The attributes that its identities may have, by name; none for `oidc`, whose claims are not known here.
-    pub(crate) fn attributes(self) -> Box<dyn Iterator<Item = &'static str>> {
-        match self {
-            Self::GithubActions => Box::new(super::github::attribute_names()),
-            Self::Gitlab => Box::new(super::gitlab::attribute_names()),
-            Self::Oidc => Box::new(std::iter::empty()),
-        }
-    }
-
-    /// The issuer of the platform's public service, where there is one.
-    pub const fn default_issuer(self) -> Option<&'static str> {
-        match self {
-            Self::GithubActions => Some("https://token.actions.githubusercontent.com"),
-            Self::Gitlab => Some("https://gitlab.com"),
-            Self::Oidc => None,
-        }
-    }
-
-    /// The algorithms that such a platform signs with.
-    pub const fn default_algorithms(self) -> &'static [TokenAlgorithm] {
-        match self {
-            Self::GithubActions | Self::Gitlab => &[TokenAlgorithm::Rs256],
-            Self::Oidc => &[TokenAlgorithm::Rs256, TokenAlgorithm::Es256],
-        }
-    }
-}
-
-impl FromStr for IssuerKind {
-    type Err = UnknownIssuerKind;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = [Self::GithubActions, Self::Gitlab, Self::Oidc].into_iter().find(|kind| kind.as_str() == text);
-        known.ok_or_else(|| UnknownIssuerKind(text.chars().take(40).collect()))
-    }
-}
-
-impl fmt::Display for IssuerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -303,8 +229,8 @@ pub struct TrustedIssuer {
     pub leeway: SignedDuration,
     /// The greatest age of a token, from `iat`. None: its `exp` alone counts.
     pub max_age: Option<SignedDuration>,
-    /// Further claims that rules see (`github-actions` and `gitlab`), or the claims that they see (`oidc`, where None is all but those
-    /// that verification consumes: `iss`, `aud`, `exp`, `nbf`, `iat`, `jti`).
+    /// The claims that rules see besides those that the kind's table lists. For `oidc`: the claims that rules see; None is all but those
+    /// that verification consumes.
     pub claims: Option<Vec<String>>,
     /// How often one of its tokens may be exchanged.
     pub reuse: Reuse,
@@ -326,21 +252,12 @@ impl TrustedIssuer {
             kind,
             issuer,
             audiences,
-            audience_list: false,
-            algorithms: kind.default_algorithms().to_vec(),
+            audience_list: kind.table().audience_list,
+            algorithms: kind.table().algorithms.to_vec(),
             leeway: Self::DEFAULT_LEEWAY,
             max_age: Some(Self::DEFAULT_MAX_AGE),
             claims: None,
             reuse: Reuse::ONCE,
-        }
-    }
-
-    /// The attributes that are made from the claims of this kind, and not claims themselves. `claims` must not list them.
-    pub const fn derived_names(kind: IssuerKind) -> &'static [&'static str] {
-        match kind {
-            IssuerKind::GithubActions => super::github::DERIVED,
-            IssuerKind::Gitlab => super::gitlab::DERIVED,
-            IssuerKind::Oidc => &[],
         }
     }
 }

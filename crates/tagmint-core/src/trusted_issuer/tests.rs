@@ -40,22 +40,19 @@ fn keys() -> KeySet {
     set_of(&[jwk(&RSA), jwk(&EC)])
 }
 
-fn provider(kind: IssuerKind) -> TrustedIssuer {
-    let issuer = match kind {
-        IssuerKind::Oidc => "https://issuer.example",
-        known => known.default_issuer().unwrap(),
-    };
+fn trusted(kind: IssuerKind) -> TrustedIssuer {
+    let issuer = kind.default_issuer().unwrap_or("https://issuer.example");
     let issuer = TrustedIssuerUrl::parse(issuer).unwrap();
     let audiences = vec![ci_claims::AUDIENCE.to_owned(), "second".to_owned()];
     TrustedIssuer::new(TrustedIssuerName::parse(kind.as_str()).unwrap(), kind, issuer, audiences)
 }
 
 fn github() -> TrustedIssuer {
-    provider(IssuerKind::GithubActions)
+    trusted(IssuerKind::GITHUB)
 }
 
 fn oidc() -> TrustedIssuer {
-    provider(IssuerKind::Oidc)
+    trusted(IssuerKind::OIDC)
 }
 
 /// The fewest claims that a token of the generic kind may have.
@@ -83,10 +80,10 @@ fn token(claims: &Map<String, Value>) -> String {
     forge(&RSA, &header(&RSA).to_string(), &Value::from(claims.clone()).to_string())
 }
 
-fn verify_at(token: &str, provider: &TrustedIssuer, now: i64) -> Result<VerifiedToken, TokenError> {
-    UnverifiedToken::parse(token)?.verify(provider, &keys(), Timestamp::from_second(now).unwrap())
+fn verify_at(token: &str, trusted: &TrustedIssuer, now: i64) -> Result<VerifiedToken, TokenError> {
+    UnverifiedToken::parse(token)?.verify(trusted, &keys(), Timestamp::from_second(now).unwrap())
 }
 
-fn verify(token: &str, provider: &TrustedIssuer) -> Result<VerifiedToken, TokenError> {
-    verify_at(token, provider, NOW)
+fn verify(token: &str, trusted: &TrustedIssuer) -> Result<VerifiedToken, TokenError> {
+    verify_at(token, trusted, NOW)
 }

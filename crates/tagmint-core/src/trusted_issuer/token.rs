@@ -7,11 +7,10 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
-    IssuerKind, KeySet, TokenAlgorithm, TokenError, TrustedIssuer, TrustedIssuerName, github, gitlab,
-    issuer::TrustedIssuerUrl, key_set, oidc,
+    IssuerKind, KeySet, TokenAlgorithm, TokenError, TrustedIssuer, TrustedIssuerName, issuer::TrustedIssuerUrl, key_set,
 };
 use crate::{
-    identity::{CredentialId, VerifiedIdentity},
+    identity::{CredentialId, IdentitySource, VerifiedIdentity},
     jws::compact::{Compact, seconds},
     rules::TagScope,
     sanitize::first_invisible,
@@ -101,13 +100,9 @@ impl UnverifiedToken {
         let remember_until = expires_at
             .checked_add(TrustedIssuer::MAX_LEEWAY)
             .map_err(|_| TokenError::claim("exp", "lies too far in the future"))?;
-        let subject = self.text("sub", MAX_SUBJECT_LEN)?.to_owned();
+        let subject = subject(&self.claims)?.to_owned();
         let use_id = self.use_id(provider)?;
-        let attributes = match provider.kind {
-            IssuerKind::GithubActions => github::attributes(&self.claims, &subject, provider.claims.as_deref()),
-            IssuerKind::Gitlab => gitlab::attributes(&self.claims, &subject, provider.claims.as_deref()),
-            IssuerKind::Oidc => Ok(oidc::attributes(&self.claims, provider.claims.as_deref())),
-        }?;
+        let attributes = provider.kind.attributes(&self.claims, &subject, provider.claims.as_deref())?;
         let kind = provider.kind;
         Ok(VerifiedToken { kind, use_id, subject, audience, expires_at, remember_until, attributes })
     }
@@ -161,7 +156,7 @@ impl UnverifiedToken {
             return Err(TokenError::Expired(expires));
         }
         let begins =
-            if provider.kind == IssuerKind::Oidc && !self.claims.contains_key("nbf") { issued } else { time("nbf")? };
+            if !provider.kind.table().has_nbf && !self.claims.contains_key("nbf") { issued } else { time("nbf")? };
         for (claim, at) in [("iat", issued), ("nbf", begins)] {
             if at > now.saturating_add(leeway) {
                 return Err(TokenError::Future { claim, at });
@@ -190,10 +185,29 @@ impl UnverifiedToken {
     }
 
     fn text(&self, name: &'static str, most: usize) -> Result<&str, TokenError> {
-        let text = self.claims.get(name).and_then(Value::as_str).unwrap_or_default();
-        let good = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
-        if good { Ok(text) } else { Err(TokenError::claim(name, "is missing, empty, too long or not plain text")) }
+        text(&self.claims, name, most)
     }
+}
+
+/// Subject and attributes of a token of `issuer` with these claims, if it were genuine. Nothing is verified, neither signature nor audience nor
+/// times: for [`dry_run`](crate::dry_run) only, which never lets out a [`VerifiedIdentity`].
+pub(crate) fn read_unproven(
+    issuer: &TrustedIssuer,
+    claims: &Map<String, Value>,
+) -> Result<(String, Map<String, Value>), TokenError> {
+    let subject = subject(claims)?.to_owned();
+    let attributes = issuer.kind.attributes(claims, &subject, issuer.claims.as_deref())?;
+    Ok((subject, attributes))
+}
+
+fn subject(claims: &Map<String, Value>) -> Result<&str, TokenError> {
+    text(claims, "sub", MAX_SUBJECT_LEN)
+}
+
+fn text<'c>(claims: &'c Map<String, Value>, name: &'static str, most: usize) -> Result<&'c str, TokenError> {
+    let text = claims.get(name).and_then(Value::as_str).unwrap_or_default();
+    let good = (1..=most).contains(&text.len()) && !text.chars().any(char::is_control);
+    if good { Ok(text) } else { Err(TokenError::claim(name, "is missing, empty, too long or not plain text")) }
 }
 
 /// Refuses a text of an unverified token that no log shows as it is: it would move a terminal's cursor, or forge a line.
@@ -286,7 +300,7 @@ impl VerifiedToken {
         self.remember_until
     }
 
-    /// What rules see as `identity.attributes`.
+    /// The claims that rules see.
     pub const fn attributes(&self) -> &Map<String, Value> {
         &self.attributes
     }
@@ -294,11 +308,11 @@ impl VerifiedToken {
     /// The identity that it proves.
     pub fn into_identity(self) -> VerifiedIdentity {
         VerifiedIdentity {
-            source: self.kind.source(),
-            provider: Some(self.use_id.provider.clone()),
+            source: IdentitySource::TrustedIssuer(self.kind),
+            trusted_issuer: Some(self.use_id.provider.clone()),
             subject: self.subject,
             attributes: self.attributes,
-            credential: CredentialId::Upstream(self.use_id),
+            credential: CredentialId::Token(self.use_id),
             only_rule: None,
             scope: TagScope::default(),
         }

@@ -6,7 +6,7 @@ use super::*;
 type Row<'a> = (&'a str, Map<String, Value>, &'a [(&'a str, Value)], &'a [&'a str]);
 
 pub(super) fn attributes_of(claims: &Map<String, Value>, kind: IssuerKind) -> Result<Map<String, Value>, TokenError> {
-    verify(&token(claims), &provider(kind)).map(|token| token.attributes().clone())
+    verify(&token(claims), &trusted(kind)).map(|token| token.attributes().clone())
 }
 
 /// Holds a table of claim sets and the attributes that they must and must not give.
@@ -19,7 +19,7 @@ fn hold(kind: IssuerKind, table: &[Row<'_>]) {
         for name in *absent {
             assert_eq!(attributes.get(*name), None, "{what}: {name}");
         }
-        let token = verify(&token(claims), &provider(kind)).unwrap();
+        let token = verify(&token(claims), &trusted(kind)).unwrap();
         assert_eq!(Some(token.subject()), claims["sub"].as_str(), "{what}");
     }
 }
@@ -55,7 +55,7 @@ fn github_jobs() {
     let fork = [&main[..], &[("repository", json!("mallory/octo-repo")), ("repository_id", json!("6660003"))]].concat();
     let sibling = [&main[..], &[("repository_id", json!("456790")), ("repository_owner_id", json!("123456"))]].concat();
     hold(
-        IssuerKind::GithubActions,
+        IssuerKind::GITHUB,
         &[
             ("push", set::github_push(), &names, &["tag", "pull_request", "environment", "jti", "aud", "sub"]),
             ("push, ids", set::github_push_with_ids(), &ids, &["tag", "pull_request"]),
@@ -97,7 +97,7 @@ fn gitlab_jobs() {
     let reused =
         [&main[..], &[("project_path", json!("my-group/my-project")), ("project_id", json!("6660002"))]].concat();
     hold(
-        IssuerKind::Gitlab,
+        IssuerKind::GITLAB,
         &[
             (
                 "branch",
@@ -121,7 +121,7 @@ fn gitlab_jobs() {
     ] {
         let subject = format!("project_path:my-group/my-project:ref_type:branch:ref:{git_ref}");
         let claims = set::with(set::gitlab_branch(), json!({"sub": subject, "ref": git_ref}));
-        let attributes = attributes_of(&claims, IssuerKind::Gitlab).unwrap();
+        let attributes = attributes_of(&claims, IssuerKind::GITLAB).unwrap();
         assert_eq!(attributes.get("merge_request"), number.map(Value::from).as_ref(), "{git_ref}");
         assert_eq!(attributes.contains_key("branch"), number.is_none(), "{git_ref}");
     }
@@ -148,7 +148,7 @@ fn claims_that_contradict_each_other_are_refused() {
         (with(set::github_custom_subject(), json!({"repository": "octo-org/other"})), "repository"),
     ];
     for (claims, about) in github {
-        let refused = attributes_of(&claims, IssuerKind::GithubActions).unwrap_err();
+        let refused = attributes_of(&claims, IssuerKind::GITHUB).unwrap_err();
         assert!(matches!(refused, TokenError::Contradiction { second, .. } if second == about), "{about}: {refused}");
     }
     let gitlab = [
@@ -157,7 +157,7 @@ fn claims_that_contradict_each_other_are_refused() {
         (with(set::gitlab_branch(), json!({"ref_type": "tag"})), "ref_type"),
     ];
     for (claims, about) in gitlab {
-        let refused = attributes_of(&claims, IssuerKind::Gitlab).unwrap_err();
+        let refused = attributes_of(&claims, IssuerKind::GITLAB).unwrap_err();
         assert!(matches!(refused, TokenError::Contradiction { second, .. } if second == about), "{about}: {refused}");
     }
 }
@@ -208,8 +208,7 @@ fn what_is_legitimate_though_unusual_is_accepted() {
         ),
     ];
     for (what, claims, form) in github {
-        let attributes =
-            attributes_of(&claims, IssuerKind::GithubActions).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let attributes = attributes_of(&claims, IssuerKind::GITHUB).unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(attributes["subject_form"], form, "{what}");
         for name in ["repo_property_team", "repo_property_tiers"] {
             assert_eq!(attributes.get(name), claims.get(name), "{what}");
@@ -219,13 +218,13 @@ fn what_is_legitimate_though_unusual_is_accepted() {
         ["project_path:my-group/my-project", "project_path:my-group/my-project:environment_protected:true", "job_302"]
     {
         let claims = with(set::gitlab_branch(), json!({"sub": subject}));
-        assert!(attributes_of(&claims, IssuerKind::Gitlab).is_ok(), "{subject}");
+        assert!(attributes_of(&claims, IssuerKind::GITLAB).is_ok(), "{subject}");
     }
     let no_runner = with(set::gitlab_environment(), json!({"runner_id": Value::Null}));
-    assert!(attributes_of(&no_runner, IssuerKind::Gitlab).is_ok());
+    assert!(attributes_of(&no_runner, IssuerKind::GITLAB).is_ok());
     let mut nulls = set::gitlab_environment();
     nulls.insert("deployment_tier".to_owned(), Value::Null);
-    assert!(!attributes_of(&nulls, IssuerKind::Gitlab).unwrap().contains_key("deployment_tier"));
+    assert!(!attributes_of(&nulls, IssuerKind::GITLAB).unwrap().contains_key("deployment_tier"));
 }
 
 #[test]
@@ -254,7 +253,7 @@ fn a_claim_that_is_not_what_the_platform_writes_is_refused() {
     ];
     for changes in github {
         let name = changes.as_object().unwrap().keys().next().unwrap().clone();
-        let refused = attributes_of(&with(set::github_push(), changes.clone()), IssuerKind::GithubActions).unwrap_err();
+        let refused = attributes_of(&with(set::github_push(), changes.clone()), IssuerKind::GITHUB).unwrap_err();
         assert!(matches!(&refused, TokenError::Claim { claim, .. } if *claim == name), "{changes}: {refused}");
     }
     let gitlab = [
@@ -268,7 +267,7 @@ fn a_claim_that_is_not_what_the_platform_writes_is_refused() {
     ];
     for changes in gitlab {
         let name = changes.as_object().unwrap().keys().next().unwrap().clone();
-        let refused = attributes_of(&with(set::gitlab_branch(), changes.clone()), IssuerKind::Gitlab).unwrap_err();
+        let refused = attributes_of(&with(set::gitlab_branch(), changes.clone()), IssuerKind::GITLAB).unwrap_err();
         assert!(matches!(&refused, TokenError::Claim { claim, .. } if *claim == name), "{changes}: {refused}");
     }
 }
@@ -278,10 +277,10 @@ fn further_claims_are_taken_as_they_are() {
     let listed = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
     let gitlab = TrustedIssuer {
         claims: listed(&["groups_direct", "user_email", "absent", "ref_protected"]),
-        ..provider(IssuerKind::Gitlab)
+        ..trusted(IssuerKind::GITLAB)
     };
-    let token_of = |claims: &Map<String, Value>, provider: &TrustedIssuer| {
-        verify(&token(claims), provider).unwrap().attributes().clone()
+    let token_of = |claims: &Map<String, Value>, trusted: &TrustedIssuer| {
+        verify(&token(claims), trusted).unwrap().attributes().clone()
     };
     let attributes = token_of(&ci_claims::gitlab_branch(), &gitlab);
     assert_eq!(attributes["groups_direct"], json!(["my-group/my-subgroup"]));
@@ -309,8 +308,8 @@ fn names_kinds_and_issuers_are_checked() {
         assert_eq!(bad.parse::<TrustedIssuerName>(), Err(InvalidTrustedIssuerName));
     }
     assert_eq!("a-1".parse::<TrustedIssuerName>().unwrap().to_string(), "a-1");
-    assert_eq!("gitlab".parse::<IssuerKind>(), Ok(IssuerKind::Gitlab));
-    assert!("github".parse::<IssuerKind>().is_err());
+    assert_eq!("gitlab".parse::<IssuerKind>(), Ok(IssuerKind::GITLAB));
+    assert!("github-actions".parse::<IssuerKind>().unwrap_err().to_string().contains("`github`"));
     for good in [
         "https://gitlab.example:8443/x/",
         "http://localhost:1",

@@ -5,7 +5,7 @@ use super::*;
 /// The verdict on the good claims after one was set, or removed with None.
 fn with_raw(
     claims: Map<String, Value>,
-    provider: &TrustedIssuer,
+    trusted: &TrustedIssuer,
     name: &str,
     json: Option<&str>,
 ) -> Result<VerifiedToken, TokenError> {
@@ -16,7 +16,7 @@ fn with_raw(
         None => payload,
         Some(json) => payload.replacen('{', &format!("{{\"{name}\":{json},"), 1),
     };
-    verify(&forge(&RSA, &header(&RSA).to_string(), &payload), provider)
+    verify(&forge(&RSA, &header(&RSA).to_string(), &payload), trusted)
 }
 
 fn claim_refused(verdict: &Result<VerifiedToken, TokenError>, name: &str) -> bool {
@@ -63,19 +63,19 @@ fn times_are_held_to_the_clock_with_the_leeway() {
     let text = token(&ci_claims::github_push());
     let (issued, expires) = (ci_claims::ISSUED_AT, ci_claims::ISSUED_AT + 300);
     for leeway in [0, 60, 300] {
-        let provider = TrustedIssuer { leeway: jiff::SignedDuration::from_secs(leeway), ..github() };
-        assert!(verify_at(&text, &provider, expires + leeway - 1).is_ok());
-        assert_eq!(verify_at(&text, &provider, expires + leeway), Err(TokenError::Expired(expires)));
-        assert!(verify_at(&text, &provider, issued - leeway).is_ok());
-        let early = verify_at(&text, &provider, issued - leeway - 1);
+        let trusted = TrustedIssuer { leeway: jiff::SignedDuration::from_secs(leeway), ..github() };
+        assert!(verify_at(&text, &trusted, expires + leeway - 1).is_ok());
+        assert_eq!(verify_at(&text, &trusted, expires + leeway), Err(TokenError::Expired(expires)));
+        assert!(verify_at(&text, &trusted, issued - leeway).is_ok());
+        let early = verify_at(&text, &trusted, issued - leeway - 1);
         assert_eq!(early, Err(TokenError::Future { claim: "iat", at: issued }));
         assert!(
-            verify_at(&text, &provider, expires + leeway - 1).unwrap().remember_until().as_second() >= expires + leeway
+            verify_at(&text, &trusted, expires + leeway - 1).unwrap().remember_until().as_second() >= expires + leeway
         );
     }
     // More than the greatest leeway cannot be had.
-    let provider = TrustedIssuer { leeway: jiff::SignedDuration::from_hours(5), ..github() };
-    assert_eq!(verify_at(&text, &provider, expires + 300), Err(TokenError::Expired(expires)));
+    let trusted = TrustedIssuer { leeway: jiff::SignedDuration::from_hours(5), ..github() };
+    assert_eq!(verify_at(&text, &trusted, expires + 300), Err(TokenError::Expired(expires)));
     let later = ci_claims::with(ci_claims::github_push(), json!({"nbf": NOW + 61}));
     assert_eq!(verify(&token(&later), &github()), Err(TokenError::Future { claim: "nbf", at: NOW + 61 }));
 }
@@ -83,7 +83,7 @@ fn times_are_held_to_the_clock_with_the_leeway() {
 #[test]
 fn an_old_token_is_refused_though_it_has_not_expired() {
     let claims = ci_claims::issued(ci_claims::gitlab_branch(), "id", NOW, 86_400);
-    let hour = TrustedIssuer { max_age: Some(jiff::SignedDuration::from_hours(1)), ..provider(IssuerKind::Gitlab) };
+    let hour = TrustedIssuer { max_age: Some(jiff::SignedDuration::from_hours(1)), ..trusted(IssuerKind::GITLAB) };
     assert!(verify_at(&token(&claims), &hour, NOW + 3_659).is_ok());
     assert_eq!(verify_at(&token(&claims), &hour, NOW + 3_660), Err(TokenError::TooOld(NOW)));
     let any = TrustedIssuer { max_age: None, ..hour };
@@ -92,7 +92,7 @@ fn an_old_token_is_refused_though_it_has_not_expired() {
 
 #[test]
 fn the_audience_is_one_and_ours() {
-    let with = |provider: &TrustedIssuer, json: Option<&str>| with_raw(ci_claims::github_push(), provider, "aud", json);
+    let with = |trusted: &TrustedIssuer, json: Option<&str>| with_raw(ci_claims::github_push(), trusted, "aud", json);
     assert_eq!(with(&github(), Some("\"second\"")).unwrap().audience(), "second");
     for json in [
         "\"https://Broker.example.org\"",
@@ -117,14 +117,14 @@ fn the_audience_is_one_and_ours() {
         assert_eq!(with(&github(), Some(json)), Err(TokenError::AudienceList(len)), "{json}");
         assert_eq!(with(&lists, Some(json)), Err(TokenError::AudienceList(len)), "{json}");
     }
-    // A list of one is a list, unless the provider is known to write it.
+    // A list of one is a list, unless the kind is known to write it.
     assert_eq!(with(&github(), Some("[\"second\"]")), Err(TokenError::AudienceList(1)));
     assert_eq!(with(&lists, Some("[\"second\"]")).unwrap().audience(), "second");
     assert_eq!(with(&lists, Some("[\"Second\"]")), Err(TokenError::Audience(lists.name.clone())));
 }
 
 #[test]
-fn the_issuer_is_the_providers_byte_for_byte() {
+fn the_issuer_is_the_configured_one_byte_for_byte() {
     for issuer in [
         "https://token.actions.githubusercontent.com/",
         "https://Token.actions.githubusercontent.com",
@@ -135,8 +135,8 @@ fn the_issuer_is_the_providers_byte_for_byte() {
         let claims = ci_claims::at(ci_claims::github_push(), issuer, ci_claims::AUDIENCE);
         assert_eq!(verify(&token(&claims), &github()), Err(TokenError::Issuer(github().name)), "{issuer}");
         if issuer != "https://gitlab.com" && issuer.starts_with("https") {
-            let provider = TrustedIssuer { issuer: TrustedIssuerUrl::parse(issuer).unwrap(), ..github() };
-            assert!(verify(&token(&claims), &provider).is_ok(), "{issuer}");
+            let trusted = TrustedIssuer { issuer: TrustedIssuerUrl::parse(issuer).unwrap(), ..github() };
+            assert!(verify(&token(&claims), &trusted).is_ok(), "{issuer}");
         }
     }
 }
@@ -152,9 +152,9 @@ fn a_subject_is_there_and_plain() {
 }
 
 #[test]
-fn uses_are_counted_by_provider_and_token() {
-    let id = |claims: &Map<String, Value>, provider: &TrustedIssuer| {
-        verify(&token(claims), provider).unwrap().use_id().clone()
+fn uses_are_counted_by_trusted_issuer_and_token() {
+    let id = |claims: &Map<String, Value>, trusted: &TrustedIssuer| {
+        verify(&token(claims), trusted).unwrap().use_id().clone()
     };
     let named = |jti: &str| ci_claims::with(oidc_claims(), json!({"jti": jti}));
     let first = id(&named("1"), &oidc());

@@ -20,14 +20,14 @@ fn a_platforms_token_is_verified_and_becomes_an_identity() {
     let verified = verify(&text, &github()).unwrap();
     assert_eq!(verified.expires_at().as_second(), ci_claims::ISSUED_AT + 300);
     assert_eq!(verified.remember_until().as_second(), ci_claims::ISSUED_AT + 600);
-    assert_eq!((verified.provider().as_str(), verified.audience()), ("github-actions", ci_claims::AUDIENCE));
+    assert_eq!((verified.provider().as_str(), verified.audience()), ("github", ci_claims::AUDIENCE));
     let identity = verified.into_identity();
-    assert_eq!(identity.source.as_str(), "github-actions");
-    assert_eq!(identity.provider, Some(github().name));
+    assert_eq!(identity.source.as_str(), "github");
+    assert_eq!(identity.trusted_issuer, Some(github().name));
     assert_eq!(identity.subject, "repo:octo-org/octo-repo:ref:refs/heads/main");
     assert_eq!(identity.only_rule, None);
     // printf %s 5ea2b0a5-6d0c-4b0a-9f0e-5c1f6a2f9d10 | sha256sum
-    assert_eq!(identity.credential.to_string(), "github-actions/d59b9691012f1622");
+    assert_eq!(identity.credential.to_string(), "github/d59b9691012f1622");
 }
 
 #[test]

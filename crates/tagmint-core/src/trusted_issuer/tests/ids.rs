@@ -17,28 +17,25 @@ fn ids_are_texts_also_where_the_platform_writes_numbers() {
     };
     let github = ["repository_id", "repository_owner_id", "actor_id", "run_id", "run_number", "run_attempt"];
     for claims in [set::github_push(), set::github_push_with_ids()] {
-        let texts = attributes::attributes_of(&claims, IssuerKind::GithubActions).unwrap();
-        let numbers = attributes::attributes_of(&as_numbers(claims, &github), IssuerKind::GithubActions).unwrap();
+        let texts = attributes::attributes_of(&claims, IssuerKind::GITHUB).unwrap();
+        let numbers = attributes::attributes_of(&as_numbers(claims, &github), IssuerKind::GITHUB).unwrap();
         assert_eq!(numbers, texts);
     }
     let gitlab = ["project_id", "namespace_id", "user_id", "pipeline_id", "job_id", "job_project_id", "runner_id"];
     let claims = set::gitlab_branch();
-    let texts = attributes::attributes_of(&claims, IssuerKind::Gitlab).unwrap();
-    assert_eq!(attributes::attributes_of(&as_numbers(claims, &gitlab), IssuerKind::Gitlab).unwrap(), texts);
+    let texts = attributes::attributes_of(&claims, IssuerKind::GITLAB).unwrap();
+    assert_eq!(attributes::attributes_of(&as_numbers(claims, &gitlab), IssuerKind::GITLAB).unwrap(), texts);
     let largest = with(set::github_push(), json!({"run_id": u64::MAX}));
-    assert_eq!(
-        attributes::attributes_of(&largest, IssuerKind::GithubActions).unwrap()["run_id"],
-        "18446744073709551615"
-    );
+    assert_eq!(attributes::attributes_of(&largest, IssuerKind::GITHUB).unwrap()["run_id"], "18446744073709551615");
     // Of another issuer it is not known what is an id: its claims stay what they are.
     let mut claims = oidc_claims();
     claims.insert("build_number".to_owned(), json!(7));
     claims.insert("protected".to_owned(), json!(true));
-    let attributes = attributes::attributes_of(&claims, IssuerKind::Oidc).unwrap();
+    let attributes = attributes::attributes_of(&claims, IssuerKind::OIDC).unwrap();
     assert_eq!((&attributes["build_number"], &attributes["protected"]), (&json!(7), &json!(true)));
     for number in [json!(456_789.0), json!(1e6), json!(-1), json!(1e30)] {
         let claims = with(set::github_push(), json!({"repository_id": number}));
-        let refused = attributes::attributes_of(&claims, IssuerKind::GithubActions).unwrap_err().to_string();
+        let refused = attributes::attributes_of(&claims, IssuerKind::GITHUB).unwrap_err().to_string();
         assert_eq!(refused, "the claim `repository_id` is not a number in decimal digits", "{number}");
     }
 }

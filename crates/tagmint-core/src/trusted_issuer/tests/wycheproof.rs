@@ -121,11 +121,11 @@ fn our_own_verifier_judges_them_as_it_should() {
 
 #[test]
 fn no_vector_is_a_token() {
-    let provider = TrustedIssuer { algorithms: TokenAlgorithm::ALL.to_vec(), ..oidc() };
+    let trusted = TrustedIssuer { algorithms: TokenAlgorithm::ALL.to_vec(), ..oidc() };
     for vector in vectors() {
         let Ok(keys) = KeySet::parse(vector.key_set.to_string().as_bytes()) else { continue };
         let now = Timestamp::from_second(NOW).unwrap();
-        let token = UnverifiedToken::parse(&vector.jws).and_then(|token| token.verify(&provider, &keys, now));
+        let token = UnverifiedToken::parse(&vector.jws).and_then(|token| token.verify(&trusted, &keys, now));
         assert!(token.is_err(), "{}", vector.name);
     }
 }

@@ -17,75 +17,83 @@
 //! `head_ref`, which legitimately are of other repositories and owners (reusable and required workflows, forks), nor from an
 //! `environment` that the subject does not mention (a custom subject).
 
-use serde_json::{Map, Value};
-
-use super::{
-    TokenError,
+use super::{Claim, Kind, OtherClaims, Scope};
+use crate::trusted_issuer::{
+    TokenAlgorithm, TokenError,
     claims::{Reader, is_id, number_in_ref},
 };
 
-/// The attributes that are made here.
-pub(super) const DERIVED: &[&str] = &["branch", "tag", "pull_request", "subject_form"];
+/// Source: GitHub Docs, "OpenID Connect reference"; the discovery document's `claims_supported` of 2026.
+pub(super) const KIND: Kind = Kind {
+    name: "github",
+    title: "GitHub Actions",
+    default_issuer: Some("https://token.actions.githubusercontent.com"),
+    issuers: &[
+        "https://token.actions.githubusercontent.com",
+        "https://token.actions.githubusercontent.com/<enterprise slug>",
+        "https://<GitHub Enterprise Server host>/_services/token",
+    ],
+    algorithms: &[TokenAlgorithm::Rs256],
+    has_nbf: true,
+    audience_list: false,
+    subjects: &[
+        "repo:<owner>/<repository>:ref:refs/heads/<branch>",
+        "repo:<owner>/<repository>:ref:refs/tags/<tag>",
+        "repo:<owner>/<repository>:pull_request",
+        "repo:<owner>/<repository>:environment:<environment>",
+        "repo:<owner>@<owner id>/<repository>@<repository id>:…",
+        "<what the organization or repository chose>",
+    ],
+    claims: &[
+        Claim::id("repository_id", Scope::Repository, "The repository's id. It stays through renames and transfers")
+            .required(),
+        Claim::id("repository_owner_id", Scope::Owner, "The id of the user or organization that owns the repository")
+            .required(),
+        Claim::named("repository", Scope::Repository, Some("repository_id"), "`octo-org/octo-repo`").required(),
+        Claim::named("repository_owner", Scope::Owner, Some("repository_owner_id"), "`octo-org`").required(),
+        Claim::fixed("repository_visibility", "`public`, `private` or `internal`"),
+        Claim::fixed(
+            "event_name",
+            "The event: `push`, `pull_request`, `pull_request_target`, `workflow_dispatch`, `schedule`, …",
+        ),
+        Claim::shapeable("ref", "`refs/heads/main`").glob(),
+        Claim::fixed("ref_type", "`branch` or `tag`"),
+        Claim::flag("ref_protected", "Whether branch protection or a ruleset covers the ref"),
+        Claim::shapeable("branch", "What follows `refs/heads/` in `ref`").derived().glob(),
+        Claim::shapeable("tag", "What follows `refs/tags/` in `ref`").derived().glob(),
+        Claim::integer("pull_request", "The number, where `ref` is `refs/pull/N/merge` or `refs/pull/N/head`")
+            .derived(),
+        Claim::shapeable("head_ref", "The source branch of a pull request").glob(),
+        Claim::shapeable("base_ref", "The target branch of a pull request").glob(),
+        Claim::shapeable("environment", "The job's environment. Its protection rules were kept"),
+        Claim::shapeable("workflow", "The workflow's name"),
+        Claim::workflow(
+            "workflow_ref",
+            "The workflow's file and ref: `octo-org/octo-repo/.github/workflows/ci.yml@refs/heads/main`",
+        )
+        .glob(),
+        Claim::fixed("workflow_sha", "The commit of the workflow's file"),
+        Claim::workflow("job_workflow_ref", "The reusable workflow that the job is in, of any repository").glob(),
+        Claim::fixed("job_workflow_sha", "The commit of the reusable workflow"),
+        Claim::named("actor", Scope::Other, Some("actor_id"), "The account that started the run"),
+        Claim::id("actor_id", Scope::Other, "The id of the account that started the run"),
+        Claim::number("run_id", "The run's id"),
+        Claim::number("run_number", "The run's number in its workflow"),
+        Claim::number("run_attempt", "The attempt's number, from 1"),
+        Claim::number("check_run_id", "The job's id"),
+        Claim::fixed("sha", "The commit"),
+        Claim::fixed("runner_environment", "`github-hosted` or `self-hosted`"),
+        Claim::named("enterprise", Scope::Owner, Some("enterprise_id"), "The enterprise's slug"),
+        Claim::id("enterprise_id", Scope::Owner, "The enterprise's id"),
+        Claim::fixed("subject_form", "`names`, `ids` or `custom`: how `sub` is written").derived(),
+    ],
+    others: OtherClaims::Prefixed("repo_property_"),
+    derive,
+    sample: include_str!("samples/github.json"),
+};
 
-const TEXTS: &[&str] = &[
-    "repository",
-    "repository_owner",
-    "repository_visibility",
-    "ref",
-    "ref_type",
-    "sha",
-    "event_name",
-    "environment",
-    "job_workflow_ref",
-    "job_workflow_sha",
-    "workflow",
-    "workflow_ref",
-    "workflow_sha",
-    "actor",
-    "head_ref",
-    "base_ref",
-    "runner_environment",
-    "enterprise",
-];
-const IDS: &[&str] = &[
-    "repository_id",
-    "repository_owner_id",
-    "run_id",
-    "run_number",
-    "run_attempt",
-    "actor_id",
-    "check_run_id",
-    "enterprise_id",
-];
-const FLAGS: &[&str] = &["ref_protected"];
-/// Begins the names of the claims that are made of a repository's custom properties.
-const PROPERTY: &str = "repo_property_";
-
-/// The attributes that a token may have; those of custom claims aside.
-pub(super) fn attribute_names() -> impl Iterator<Item = &'static str> {
-    [TEXTS, IDS, FLAGS, DERIVED].into_iter().flatten().copied()
-}
-
-/// What rules see of a token. `further` names claims beside those known here.
-pub(super) fn attributes(
-    claims: &Map<String, Value>,
-    subject: &str,
-    further: Option<&[String]>,
-) -> Result<Map<String, Value>, TokenError> {
-    let mut reader = Reader::new(claims);
-    for name in ["repository", "repository_owner"] {
-        reader.required(name)?;
-    }
-    for name in ["repository_id", "repository_owner_id"] {
-        reader.required_id(name)?;
-    }
-    reader.add_texts(TEXTS)?;
-    reader.add_ids(IDS)?;
-    reader.add_flags(FLAGS)?;
-    reader.add_unchanged(|name| {
-        name.starts_with(PROPERTY) || further.is_some_and(|names| names.iter().any(|n| n == name))
-    });
-    let form = check(&reader, subject)?;
+fn derive(reader: &mut Reader<'_>, subject: &str) -> Result<(), TokenError> {
+    let form = check(reader, subject)?;
     reader.add("subject_form", form.as_str());
     if let Some(git_ref) = reader.text("ref")? {
         if let Some(branch) = git_ref.strip_prefix("refs/heads/") {
@@ -96,7 +104,7 @@ pub(super) fn attributes(
             reader.add("pull_request", number);
         }
     }
-    Ok(reader.finish())
+    Ok(())
 }
 
 /// How a subject is written.
