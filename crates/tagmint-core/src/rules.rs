@@ -1,22 +1,27 @@
 //! Rules: what an authenticated identity may have minted.
 //!
-//! A rule has a condition and templates, in CEL over the identity's attributes. Rules are compiled and
-//! checked once, when the configuration is loaded ([`RuleSet::compile`]); each request is then decided
-//! by the first rule whose condition is true ([`RuleSet::decide`]). No rule, no token; a rule that cannot
-//! be evaluated refuses. docs/rules.md is the user's view.
+//! A rule says whose identities it takes, what it asks of their claims, and what a token holds: matches and templates over the
+//! claims, and where they do not suffice a condition in CEL. Rules are compiled and checked once, when the configuration is loaded
+//! ([`RuleSet::compile`]); each request is then decided by the first rule whose conditions hold ([`RuleSet::decide`]). No rule, no
+//! token; a rule that cannot be evaluated refuses. docs/rules.md is the user's view.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `config` | rules as they are written |
 //! | [`limits`] | what a rule may cost |
+//! | `issuers`, `vocabulary` | whom rules may name, and which claims |
+//! | `matching` | what a rule asks of single claims |
 //! | `scan`, `expression`, `check`, `template` | the language: bounds, parsing, evaluation |
 //! | `context`, `functions` | what expressions see of an identity, and may call |
 //! | `compile`, `rule`, `decide` | from configuration to rules, from a request to a grant |
+//! | `explain` | what every rule says of a request |
+//! | `hash` | which rules are in force |
+//! | `session` | what a rule says of the role session |
 //! | `scope` | what one credential is confined to |
 //! | `outline` | what a rule's tokens look like, for policies that are to fit them |
 //! | `unbound` | conditions that leave a tag as good as open |
 //! | `denial` | why not |
-//! | `providers`, `lint` | whom rules may name, and which rules take more than they seem to |
+//! | `lint` | which rules take more than they seem to, or nothing |
 
 mod check;
 mod compile;
@@ -24,17 +29,23 @@ mod config;
 mod context;
 mod decide;
 mod denial;
+mod explain;
 mod expression;
 mod functions;
+mod hash;
+mod issuers;
 pub mod limits;
 mod lint;
+mod matching;
+pub(crate) mod nearest;
 mod outline;
-mod providers;
 mod rule;
 mod scan;
 mod scope;
+mod session;
 mod template;
 mod unbound;
+mod vocabulary;
 
 #[cfg(test)]
 pub(super) mod tests;
@@ -45,13 +56,17 @@ use serde::Serialize;
 
 pub use self::{
     compile::RuleError,
-    config::{ChosenTag, LifetimeConfig, RuleConfig, TagConfig},
-    decide::{Grant, MintRequest},
+    config::{ChosenTag, LifetimeConfig, MatchConfig, MatchTest, MatchValue, RuleConfig, RuleMode, TagConfig},
+    decide::{Decision, Grant, MintRequest, ShadowDecision},
     denial::{Denial, DenialReason},
+    explain::{Explanation, RuleVerdict, Verdict},
+    issuers::TrustedIssuers,
     lint::{RuleWarning, WarningId},
-    outline::{Piece, RuleOutline, Shape, TagOutline, TagValues},
-    providers::TrustedIssuers,
+    matching::Miss,
+    outline::{MatchOutline, Matched, MatchedBy, Piece, RuleOutline, Shape, TagOutline, TagValues},
+    rule::RuleFrom,
     scope::{InvalidScope, TagScope},
+    session::SessionTerms,
     unbound::UnboundTag,
 };
 
@@ -106,8 +121,10 @@ impl fmt::Debug for RuleName {
 /// The compiled rules of an issuer, in their order.
 pub struct RuleSet {
     rules: Vec<rule::Rule>,
-    by_name: BTreeSet<RuleName>,
+    /// The names of the rules that decide.
+    enforced: BTreeSet<RuleName>,
     warnings: Vec<RuleWarning>,
+    hash: String,
     /// The functions that expressions may call.
     root: cel::Context<'static, 'static>,
 }
@@ -118,8 +135,12 @@ impl RuleSet {
         self.rules.iter().map(|rule| &rule.name)
     }
 
-    /// What is allowed, but hardly meant: rules that take more CI jobs than their author thinks. In the order
-    /// of the rules.
+    /// The first 16 hex characters of the SHA-256 of the rules and of the trusted issuers that they may name: which rules are in force.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// What is allowed, but hardly meant: rules that take more than their author thinks, or nothing. In the order of the rules.
     pub fn warnings(&self) -> &[RuleWarning] {
         &self.warnings
     }

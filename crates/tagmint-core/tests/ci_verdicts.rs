@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde_json::json;
 use tagmint_core::{
-    identity::VerifiedIdentity,
+    identity::{IdentitySource, VerifiedIdentity},
     jwk::{Jwk, JwkSet},
     rules::{Denial, Grant, MintRequest, RuleConfig, RuleSet, TrustedIssuers},
     signing_key::{Algorithm, Signer as _},
@@ -26,16 +26,16 @@ use tagmint_testkit::{
 
 const EXAMPLE: &str = include_str!("../../../deploy/examples/ci-rules.toml");
 
-fn provider(name: &str, kind: IssuerKind) -> TrustedIssuer {
+fn trusted_issuer(name: &str, kind: IssuerKind) -> TrustedIssuer {
     let name = TrustedIssuerName::parse(name).unwrap();
     let issuer = TrustedIssuerUrl::parse(kind.default_issuer().unwrap()).unwrap();
-    let mut provider = TrustedIssuer::new(name, kind, issuer, vec![claims::AUDIENCE.to_owned()]);
-    provider.algorithms = vec![TokenAlgorithm::Es256];
-    provider
+    let mut trusted = TrustedIssuer::new(name, kind, issuer, vec![claims::AUDIENCE.to_owned()]);
+    trusted.algorithms = vec![TokenAlgorithm::Es256];
+    trusted
 }
 
-fn providers() -> [TrustedIssuer; 2] {
-    [provider("github", IssuerKind::GithubActions), provider("gitlab", IssuerKind::Gitlab)]
+fn trusted_issuers() -> [TrustedIssuer; 2] {
+    [trusted_issuer("github", IssuerKind::GITHUB), trusted_issuer("gitlab", IssuerKind::GITLAB)]
 }
 
 fn rules(text: &str) -> RuleSet {
@@ -43,9 +43,9 @@ fn rules(text: &str) -> RuleSet {
     struct File {
         rule: Vec<RuleConfig>,
     }
-    let providers: TrustedIssuers = providers().iter().collect();
+    let issuers: TrustedIssuers = trusted_issuers().iter().collect();
     let configs = toml::from_str::<File>(text).unwrap().rule;
-    RuleSet::compile(&configs, &providers).unwrap_or_else(|errors| panic!("{errors:#?}"))
+    RuleSet::compile(&configs, &issuers).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }
 
 /// The identity that a platform's token with these claims proves.
@@ -59,13 +59,13 @@ fn identity(claims: &ClaimSet) -> VerifiedIdentity {
     let published = JwkSet { keys: vec![Jwk::new(key.public(), None)] };
     let key_set = KeySet::parse(serde_json::to_string(&published).unwrap().as_bytes()).unwrap();
     let token = UnverifiedToken::parse(&token).unwrap();
-    let provider = providers().into_iter().find(|provider| provider.issuer.as_str() == token.issuer()).unwrap();
+    let trusted = trusted_issuers().into_iter().find(|it| it.issuer.as_str() == token.issuer()).unwrap();
     let now = Timestamp::from_second(claims::ISSUED_AT + 1).unwrap();
-    token.verify(&provider, &key_set, now).unwrap_or_else(|error| panic!("{error}: {claims:?}")).into_identity()
+    token.verify(&trusted, &key_set, now).unwrap_or_else(|error| panic!("{error}: {claims:?}")).into_identity()
 }
 
 fn decide(rules: &RuleSet, claims: &ClaimSet) -> Result<Grant, Denial> {
-    rules.decide(&identity(claims), &MintRequest::default())
+    rules.decide(&identity(claims), &MintRequest::default()).result
 }
 
 /// The rule and its prefix, or the refusal's code.
@@ -204,7 +204,7 @@ fn a_request_cannot_leave_its_prefix() {
     for (what, claims, expected) in cases() {
         let tags = [("prefix".to_owned(), "github/456789/production".to_owned())].into();
         let request = MintRequest { tags, ..MintRequest::default() };
-        let granted = rules.decide(&identity(&claims), &request).is_ok();
+        let granted = rules.decide(&identity(&claims), &request).result.is_ok();
         assert_eq!(granted, expected.starts_with("github-production"), "{what}");
     }
 }
@@ -219,99 +219,110 @@ struct Naive {
 
 const NAIVE: &[Naive] = &[
     Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.attributes.repository == \"octo-org/octo-repo\"'",
+        rule: "from = 'github'\nmatch.repository = 'octo-org/octo-repo'",
         admits: claims::github_name_taken_over,
         verdict: "naive -",
         warning: "name-without-id",
     },
     Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.attributes.repository_owner == \"octo-org\"'",
+        rule: "from = 'github'\nmatch.repository_owner = 'octo-org'",
         admits: claims::github_name_taken_over,
         verdict: "naive -",
         warning: "name-without-id",
     },
     Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.attributes.repository_owner_id == \"123456\"'",
+        rule: "from = 'github'\nmatch.repository_owner_id = '123456'",
         admits: claims::github_sibling_repository,
         verdict: "naive -",
         warning: "owner-without-repository",
     },
     Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.attributes.repository.contains(\"octo-repo\")'",
-        admits: claims::github_fork_push,
-        verdict: "naive -",
-        warning: "loose-text",
-    },
-    Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.attributes.repository.matches(\"octo-repo$\")'",
-        admits: claims::github_fork_push,
-        verdict: "naive -",
-        warning: "loose-regex",
-    },
-    Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.attributes.ref == \"refs/heads/main\"'",
+        rule: "from = 'github'\nwhen = 'repository.contains(\"octo-repo\")'",
         admits: claims::github_fork_push,
         verdict: "naive -",
         warning: "nothing-bound",
     },
     Naive {
-        rule: "source = ['github-actions']\n\
-               when = 'identity.attributes.repository_id == \"456789\" && identity.attributes.ref == \"refs/heads/main\"'",
+        rule: "from = 'github'\nwhen = 'repository.matches(\"octo-repo$\")'",
+        admits: claims::github_fork_push,
+        verdict: "naive -",
+        warning: "nothing-bound",
+    },
+    Naive {
+        rule: "from = 'github'\nmatch.ref = 'refs/heads/main'",
+        admits: claims::github_fork_push,
+        verdict: "naive -",
+        warning: "nothing-bound",
+    },
+    Naive {
+        rule: "from = 'github'\nmatch = { repository_id = '456789', ref = 'refs/heads/main' }",
         admits: claims::github_pull_request_target,
         verdict: "naive -",
         warning: "pull-request-target",
     },
     Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.attributes.job_workflow_ref.startsWith(\"octo-automation/workflows/\")'",
+        rule: "from = 'github'\nmatch.job_workflow_ref = 'octo-automation/workflows/**'",
         admits: strangers_call_of_a_workflow,
         verdict: "naive -",
         warning: "workflow-without-repository",
     },
     Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.attributes.repository_id == \"456789\" && \
-               identity.attributes.event_name == \"push\" && has(identity.attributes.branch)'\n\
-               tags.prefix = 'ci/${identity.attributes.branch}'",
+        rule: "from = 'github'\n\
+               match = { repository_id = '456789', event_name = 'push', branch = { present = true } }\n\
+               tags.prefix = 'ci/${branch}'",
         admits: claims::github_feature_branch,
         verdict: "naive ci/feature/login",
         warning: "shapeable-value",
     },
     Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.attributes.repository_id == \"456789\" && \
-               identity.attributes.event_name == \"push\" && has(identity.attributes.branch)'\n\
-               tags.prefix = 'ci/${identity.attributes.repository_id}${slug(identity.attributes.branch)}'",
+        rule: "from = 'github'\nmatch = { repository_id = '456789', event_name = 'push', branch = 'feature/**' }\n\
+               tags.prefix = 'ci/${branch}'",
+        admits: claims::github_feature_branch,
+        verdict: "naive ci/feature/login",
+        warning: "shapeable-value",
+    },
+    Naive {
+        rule: "from = 'github'\n\
+               match = { repository_id = '456789', event_name = 'push', branch = { present = true } }\n\
+               tags.prefix = 'ci/${repository_id}${slug(branch)}'",
         admits: branch_of_digits,
         verdict: "naive ci/4567890",
         warning: "shapeable-value",
     },
     Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.attributes.repository_owner_id == \"123456\" && \
-               identity.attributes.event_name == \"push\" && has(identity.attributes.branch)'\n\
-               tags.prefix = 'ci/${slug(identity.attributes.branch)}'\ntags.repository = '${identity.attributes.repository_id}'",
+        rule: "from = 'github'\n\
+               match = { repository_owner_id = '123456', event_name = 'push', branch = { present = true } }\n\
+               tags.prefix = 'ci/${slug(branch)}'\ntags.repository = '${repository_id}'",
         admits: claims::github_sibling_repository,
         verdict: "naive ci/main",
         warning: "owner-without-repository",
     },
     Naive {
-        rule: "source = ['github-actions']\nwhen = 'identity.subject.matches(\"^repository_id:4567.*$\")'",
+        rule: "from = 'github'\nwhen = 'sub.matches(\"^repository_id:4567.*$\")'",
         admits: another_ids_beginning,
+        verdict: "naive -",
+        warning: "nothing-bound",
+    },
+    Naive {
+        rule: "from = 'github'\nmatch.sub = 'repo:octo-org/octo-repo:ref:refs/heads/main'",
+        admits: name_taken_over_with_the_old_subject,
         verdict: "naive -",
         warning: "name-without-id",
     },
     Naive {
-        rule: "source = ['gitlab']\nwhen = 'identity.attributes.project_path == \"my-group/my-project\"'",
+        rule: "from = 'gitlab'\nmatch.project_path = 'my-group/my-project'",
         admits: claims::gitlab_reused_path,
         verdict: "naive -",
         warning: "name-without-id",
     },
     Naive {
-        rule: "source = ['gitlab']\nwhen = 'identity.attributes.pipeline_source == \"merge_request_event\"'",
+        rule: "from = 'gitlab'\nmatch.pipeline_source = 'merge_request_event'",
         admits: claims::gitlab_fork_merge_request,
         verdict: "naive -",
         warning: "nothing-bound",
     },
     Naive {
-        rule: "source = ['gitlab']\nwhen = 'identity.attributes.project_id == \"20\" && \
-               identity.attributes.branch == \"feature-branch-1\"'",
+        rule: "from = 'gitlab'\nmatch = { project_id = '20', branch = 'feature-branch-1' }",
         admits: claims::gitlab_unprotected_branch,
         verdict: "naive -",
         warning: "unprotected-ref",
@@ -324,6 +335,11 @@ fn branch_of_digits() -> ClaimSet {
         claims::github_push(),
         json!({"sub": "repo:octo-org/octo-repo:ref:refs/heads/0", "ref": "refs/heads/0", "ref_protected": "false"}),
     )
+}
+
+/// A repository that was made under a name that somebody else had before, and whose owner kept the subject without ids.
+fn name_taken_over_with_the_old_subject() -> ClaimSet {
+    moved(claims::github_name_taken_over(), json!({"sub": "repo:octo-org/octo-repo:ref:refs/heads/main"}))
 }
 
 /// A subject of a repository whose id begins like the one that is meant.
@@ -341,8 +357,7 @@ fn strangers_call_of_a_workflow() -> ClaimSet {
 #[test]
 fn naive_rules_admit_strangers_and_are_warned_about() {
     for Naive { rule, admits, verdict: expected, warning } in NAIVE {
-        let text =
-            format!("[[rule]]\nname = 'naive'\nsubject = 'naive-job'\naudiences = ['sts.amazonaws.com']\n{rule}\n");
+        let text = format!("[[rule]]\nname = 'naive'\nsubject = 'naive-job'\n{rule}\n");
         let rules = rules(&text);
         assert_eq!(verdict(&rules, &admits()), *expected, "{rule}");
         let ids: Vec<&str> = rules.warnings().iter().map(|warning| warning.id.as_str()).collect();
@@ -351,25 +366,50 @@ fn naive_rules_admit_strangers_and_are_warned_about() {
 }
 
 #[test]
-fn a_rule_for_one_provider_takes_no_others_identity() {
-    let text = "[[rule]]\nname = 'one'\nsubject = 'one-only'\naudiences = ['a']\nprovider = ['gitlab']\n";
+fn a_rule_takes_no_identity_of_another_trusted_issuer() {
+    let text = "[[rule]]\nname = 'one'\nfrom = 'gitlab'\nsubject = 'one-only'\n";
     let rules = rules(text);
     assert_eq!(verdict(&rules, &claims::gitlab_branch()), "one -");
     assert_eq!(verdict(&rules, &claims::github_push()), "no_rule");
-    let mut session = identity(&claims::gitlab_branch());
-    session.provider = None;
-    assert_eq!(rules.decide(&session, &MintRequest::default()).unwrap_err().code(), "no_rule");
+    // The same claims, for which another or no trusted issuer vouches.
+    let of_gitlab = identity(&claims::gitlab_branch());
+    let other = TrustedIssuerName::parse("github").unwrap();
+    let of_another = VerifiedIdentity { trusted_issuer: Some(other), ..of_gitlab.clone() };
+    let of_a_bearer_token =
+        VerifiedIdentity { trusted_issuer: None, source: IdentitySource::Bearer, ..of_gitlab.clone() };
+    let of_none = VerifiedIdentity { trusted_issuer: None, ..of_gitlab };
+    for identity in [of_another, of_a_bearer_token, of_none] {
+        let denial = rules.decide(&identity, &MintRequest::default()).result.unwrap_err();
+        assert_eq!(denial.code(), "no_rule", "{identity:?}");
+    }
 }
 
 #[test]
-fn rules_see_the_provider() {
-    let text = "[[rule]]\nname = 'one'\nwhen = 'identity.provider == \"github\"'\naudiences = ['a']\n\
-                subject = '${identity.provider}:${identity.source}'\n";
-    let rules = rules(text);
-    let grant = decide(&rules, &claims::github_push()).unwrap();
-    assert_eq!(grant.subject.as_str(), "github:github-actions");
-    assert_eq!(verdict(&rules, &claims::gitlab_branch()), "no_rule");
-    let mut bearer = identity(&claims::github_push());
-    bearer.provider = None;
-    assert_eq!(rules.decide(&bearer, &MintRequest::default()).unwrap_err().code(), "no_rule");
+fn claims_are_matched_by_their_whole_value() {
+    let rule = |matches: &str| {
+        rules(&format!("[[rule]]\nname = 'one'\nfrom = 'github'\nmatch = {{ {matches} }}\nsubject = 'one-only'\n"))
+    };
+    for (matches, takes) in [
+        ("repository_id = '456789'", true),
+        ("repository_id = 456789", true),
+        ("repository_id = '45678'", false),
+        ("repository_id = ['1', '456789']", true),
+        ("repository_id = ['1', '2']", false),
+        ("repository = 'octo-org/octo-repo'", true),
+        ("repository = 'octo-org/octo-REPO'", false),
+        ("branch = 'ma*'", true),
+        ("branch = 'main*'", true),
+        ("branch = '*'", true),
+        ("ref = '*'", false),
+        ("ref = '**'", true),
+        ("branch = { exact = 'ma*' }", false),
+        ("branch = { present = true }", true),
+        ("branch = { absent = true }", false),
+        ("environment = { absent = true }", true),
+        ("environment = 'production'", false),
+        ("'/repository_id' = '456789'", true),
+    ] {
+        let expected = if takes { "one -" } else { "no_rule" };
+        assert_eq!(verdict(&rule(matches), &claims::github_push()), expected, "{matches}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Rules: any configuration compiles or is refused with words, and then any identity and request get one decision.
 //!
-//! Parts: the rules in TOML, the identity's attributes in JSON, the request in JSON (`ci`: the kind of the platform whose job it is).
+//! Parts: the rules in TOML, the identity's attributes in JSON, the request in JSON (`issuer`: the kind of the trusted issuer that vouches).
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tagmint_core::{
     identity::{CredentialId, IdentitySource, VerifiedIdentity},
-    rules::{Denial, Grant, MintRequest, RuleConfig, RuleSet, TagScope, TrustedIssuers},
+    rules::{Decision, Grant, MintRequest, RuleConfig, RuleSet, TagScope, TrustedIssuers},
     trusted_issuer::{IssuerKind, TrustedIssuerName},
 };
 
@@ -27,7 +27,7 @@ struct File {
 struct Asked {
     subject: Option<String>,
     bearer: bool,
-    ci: Option<String>,
+    issuer: Option<String>,
     audience: Option<String>,
     role: Option<String>,
     lifetime: Option<i64>,
@@ -39,7 +39,7 @@ struct Asked {
 pub fn run(data: &[u8]) {
     let Some([rules, attributes, request]) = sections(data) else { return };
     let Ok(file) = toml::from_str::<File>(rules) else { return };
-    let rules = match RuleSet::compile(&file.rule, &providers()) {
+    let rules = match RuleSet::compile(&file.rule, &issuers()) {
         Ok(rules) => {
             assert!(rules.warnings().iter().all(|warning| !warning.to_string().is_empty()));
             rules
@@ -51,18 +51,18 @@ pub fn run(data: &[u8]) {
     };
     let attributes: Map<String, Value> = serde_json::from_str(attributes).unwrap_or_default();
     let asked: Asked = serde_json::from_str(request).unwrap_or_default();
-    let provider = asked.ci.as_deref().and_then(|kind| TrustedIssuerName::parse(kind).ok());
-    let kind = asked.ci.as_deref().and_then(|kind| kind.parse::<IssuerKind>().ok());
-    // How a job's token is named is of no interest to the rules.
+    let kind = asked.issuer.as_deref().and_then(|kind| kind.parse::<IssuerKind>().ok());
+    let trusted_issuer = kind.and_then(|kind| TrustedIssuerName::parse(kind.as_str()).ok());
+    // How a token is named is of no interest to the rules.
     let (source, credential) = if asked.bearer {
         (IdentitySource::Bearer, CredentialId::Bearer("brr_01K5N0000000000000000000AB".parse().expect("an id")))
     } else {
         (IdentitySource::Session, CredentialId::Session("ses_01K5N0000000000000000000AB".parse().expect("an id")))
     };
     let subject = asked.subject.unwrap_or_else(|| "0xabc".to_owned());
-    let source = kind.map_or(source, IssuerKind::source);
+    let source = kind.map_or(source, IdentitySource::TrustedIssuer);
     let scope = TagScope::default();
-    let identity = VerifiedIdentity { source, provider, subject, attributes, credential, only_rule: None, scope };
+    let identity = VerifiedIdentity { source, trusted_issuer, subject, attributes, credential, only_rule: None, scope };
     let request = MintRequest {
         audience: asked.audience,
         role: asked.role,
@@ -70,21 +70,21 @@ pub fn run(data: &[u8]) {
         rule: asked.rule,
         tags: asked.tags,
     };
+    assert_eq!(rules.explain(&identity, &request).decision, rules.decide(&identity, &request), "explained otherwise");
     let decided = decide_on_a_worker(&rules, &identity, &request);
     assert_eq!(decided, rules.decide(&identity, &request), "the same request, another decision");
-    match decided {
+    match decided.result {
         Ok(grant) => held(&grant, &request),
         Err(denial) => assert!(!denial.to_string().is_empty()),
     }
 }
 
-/// A platform of each kind, under the kind's name.
-fn providers() -> TrustedIssuers {
-    let kinds = [IssuerKind::GithubActions, IssuerKind::Gitlab, IssuerKind::Oidc];
-    kinds.into_iter().map(|kind| (TrustedIssuerName::parse(kind.as_str()).expect("a name"), kind)).collect()
+/// A trusted issuer of each kind, under the kind's name.
+fn issuers() -> TrustedIssuers {
+    IssuerKind::ALL.into_iter().map(|kind| (TrustedIssuerName::parse(kind.as_str()).expect("a name"), kind)).collect()
 }
 
-fn decide_on_a_worker(rules: &RuleSet, identity: &VerifiedIdentity, request: &MintRequest) -> Result<Grant, Denial> {
+fn decide_on_a_worker(rules: &RuleSet, identity: &VerifiedIdentity, request: &MintRequest) -> Decision {
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new().stack_size(WORKER_STACK);
         let worker = worker.spawn_scoped(scope, || rules.decide(identity, request)).expect("a thread");

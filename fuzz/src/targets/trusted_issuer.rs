@@ -12,7 +12,7 @@ static ISSUER: LazyLock<TrustedIssuerUrl> =
     LazyLock::new(|| TrustedIssuerUrl::parse(world::ISSUER).expect("an issuer"));
 static KEYS: LazyLock<KeySet> = LazyLock::new(|| KeySet::parse(world::JWKS).expect("a key set"));
 static PROVIDERS: LazyLock<[TrustedIssuer; 3]> = LazyLock::new(|| {
-    [IssuerKind::GithubActions, IssuerKind::Gitlab, IssuerKind::Oidc].map(|kind| {
+    [IssuerKind::GITHUB, IssuerKind::GITLAB, IssuerKind::OIDC].map(|kind| {
         let name = TrustedIssuerName::parse("fuzz").expect("a name");
         let mut provider = TrustedIssuer::new(name, kind, ISSUER.clone(), vec![world::AUDIENCE.to_owned()]);
         provider.algorithms = vec![TokenAlgorithm::Es256, TokenAlgorithm::Rs256];
@@ -54,12 +54,12 @@ fn accepted(token: &str, provider: &TrustedIssuer) -> bool {
     assert!(verified.remember_until() >= verified.expires_at());
     let use_id = verified.use_id().clone();
     let identity = verified.into_identity();
-    assert_eq!(identity.provider.as_ref(), Some(&provider.name));
+    assert_eq!(identity.trusted_issuer.as_ref(), Some(&provider.name));
     assert!(!identity.subject.is_empty());
     assert!(use_id.to_string().starts_with("fuzz/"));
     // Attributes that rules take for decided are never a platform's free text.
     for name in ["pull_request", "merge_request"] {
-        if provider.kind != IssuerKind::Oidc
+        if provider.kind != IssuerKind::OIDC
             && let Some(number) = identity.attributes.get(name)
         {
             assert!(number.is_u64() || number.is_i64(), "{name}: {number}");
@@ -67,8 +67,8 @@ fn accepted(token: &str, provider: &TrustedIssuer) -> bool {
     }
     for name in ["ref_protected", "environment_protected"] {
         let told = identity.attributes.get(name);
-        let decided = name == "ref_protected" || provider.kind == IssuerKind::Gitlab;
-        if provider.kind != IssuerKind::Oidc
+        let decided = name == "ref_protected" || provider.kind == IssuerKind::GITLAB;
+        if provider.kind != IssuerKind::OIDC
             && decided
             && let Some(told) = told
         {

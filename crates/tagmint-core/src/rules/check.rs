@@ -17,8 +17,9 @@ use regex::{Regex, RegexBuilder};
 use super::{
     expression::{ExpressionError, shortened},
     functions, limits,
+    vocabulary::{CLAIMS, SUBJECT, Vocabulary},
 };
-use crate::trusted_issuer::TrustedIssuerName;
+use crate::trusted_issuer::kind::ClaimType;
 
 /// The compiled regular expressions of a rule set, by their text.
 pub(super) type Regexes = HashMap<String, Regex>;
@@ -57,8 +58,13 @@ pub(super) fn function_list() -> String {
 }
 
 /// Checks `tree` and returns the most steps that evaluating it can take.
-pub(super) fn check(tree: &IdedExpr, with_value: bool, regexes: &mut Regexes) -> Result<u64, ExpressionError> {
-    let mut checker = Checker { with_value, variable: None, macros: 0, regexes };
+pub(super) fn check(
+    tree: &IdedExpr,
+    with_value: bool,
+    vocabulary: &Vocabulary<'_>,
+    regexes: &mut Regexes,
+) -> Result<u64, ExpressionError> {
+    let mut checker = Checker { with_value, vocabulary, variable: None, macros: 0, regexes };
     let bound = checker.visit(tree, 1)?;
     if checker.macros > limits::MAX_MACROS {
         return Err(ExpressionError::Macros(checker.macros));
@@ -108,6 +114,7 @@ struct Bound {
 
 struct Checker<'a> {
     with_value: bool,
+    vocabulary: &'a Vocabulary<'a>,
     /// The variable of the macro that we are in.
     variable: Option<(&'a str, Size)>,
     macros: usize,
@@ -153,36 +160,30 @@ impl<'a> Checker<'a> {
             (ACCUMULATOR, _) => Ok(Size::NOTHING),
             (_, Some((variable, size))) if variable == name => Ok(size),
             ("value", _) if self.with_value => Ok(Size::text(4 * crate::tags::MAX_VALUE_LEN as u64)),
-            ("identity", _) => Err(ExpressionError::BareIdentity),
-            _ => {
-                let mut allowed = "`identity`".to_owned();
-                if self.with_value {
-                    allowed.push_str(", `value`");
-                }
-                if let Some((variable, _)) = self.variable {
-                    allowed.extend([", `", variable, "`"]);
-                }
-                Err(ExpressionError::UnknownName(shortened(name, 60), allowed))
-            }
+            (SUBJECT, _) => Ok(Size::text(limits::MAX_IDENTITY_SUBJECT as u64)),
+            (CLAIMS, _) => Err(ExpressionError::BareClaims),
+            ("identity", _) => Err(ExpressionError::Identity),
+            _ => self.claim(name),
         }
     }
 
+    /// The size of a claim.
+    fn claim(&self, name: &str) -> Result<Size, ExpressionError> {
+        let claim = self.vocabulary.look_up(name).map_err(ExpressionError::UnknownClaim)?;
+        Ok(match claim.map(|claim| claim.value) {
+            Some(ClaimType::Id) => Size::text(20),
+            Some(ClaimType::Integer | ClaimType::Boolean) => Size::SCALAR,
+            Some(ClaimType::String) => Size::text(limits::MAX_ATTRIBUTE_BYTES as u64),
+            Some(ClaimType::Json) | None => {
+                Size { values: limits::MAX_ATTRIBUTE_VALUES as u64, bytes: limits::MAX_ATTRIBUTE_BYTES as u64 }
+            }
+        })
+    }
+
     fn select(&mut self, select: &'a SelectExpr, depth: usize) -> Result<Bound, ExpressionError> {
-        if matches!(&select.operand.expr, Expr::Ident(name) if name == "identity") {
-            let size = match select.field.as_str() {
-                "subject" => Size::text(limits::MAX_IDENTITY_SUBJECT as u64),
-                "source" => Size::text(16),
-                "provider" => Size::text(TrustedIssuerName::MAX_LEN as u64),
-                "attributes" => {
-                    Size { values: limits::MAX_ATTRIBUTE_VALUES as u64, bytes: limits::MAX_ATTRIBUTE_BYTES as u64 }
-                }
-                other => return Err(ExpressionError::UnknownField(shortened(other, 60))),
-            };
-            return if select.test {
-                Err(ExpressionError::PointlessHas(select.field.clone()))
-            } else {
-                Ok(Bound { size, steps: 1 })
-            };
+        if is_claims(&select.operand) {
+            let size = self.claim(&select.field)?;
+            return Ok(Bound { size: if select.test { Size::SCALAR } else { size }, steps: 1 });
         }
         let operand = self.visit(&select.operand, depth + 1)?;
         let size = if select.test { Size::SCALAR } else { operand.size };
@@ -204,6 +205,12 @@ impl<'a> Checker<'a> {
     }
 
     fn call(&mut self, call: &'a CallExpr, depth: usize) -> Result<Bound, ExpressionError> {
+        if let (operators::INDEX, [operand, key]) = (call.func_name.as_str(), call.args.as_slice())
+            && is_claims(operand)
+        {
+            let Expr::Literal(LiteralValue::String(name)) = &key.expr else { return Err(ExpressionError::BareClaims) };
+            return Ok(Bound { size: self.claim(name.inner())?, steps: 1 });
+        }
         let mut operands = Vec::with_capacity(call.args.len() + 1);
         for node in call.target.as_deref().into_iter().chain(&call.args) {
             operands.push(self.visit(node, depth + 1)?);
@@ -309,7 +316,7 @@ impl<'a> Checker<'a> {
             return Err(ExpressionError::NestedMacro);
         }
         let name = comprehension.iter_var.as_str();
-        if name == "identity" || name == "value" || name.starts_with('.') {
+        if [SUBJECT, CLAIMS, "value"].contains(&name) || name.starts_with('.') {
             return Err(ExpressionError::Shadowed(shortened(name, 60)));
         }
         let range = self.visit(&comprehension.iter_range, depth + 1)?;
@@ -324,4 +331,8 @@ impl<'a> Checker<'a> {
         let each = condition.steps.saturating_add(step.steps).saturating_add(average.steps()).saturating_add(4);
         Ok(Bound { size, steps: range.steps.saturating_add(each.saturating_mul(count)) })
     }
+}
+
+fn is_claims(node: &IdedExpr) -> bool {
+    matches!(&node.expr, Expr::Ident(name) if name == CLAIMS)
 }

@@ -3,21 +3,24 @@
 use std::{collections::BTreeMap, fmt::Display, thread};
 
 use super::{
-    RuleName, RuleSet,
+    RuleMode, RuleName, RuleSet,
     check::Regexes,
     config::{ChosenTag, LifetimeConfig, RuleConfig, TagConfig},
     context,
     expression::{Expression, shortened},
+    hash,
+    issuers::TrustedIssuers,
     limits, lint,
-    providers::{self, TrustedIssuers},
-    rule::{Choice, FromText, Rule, Tag, TagSource, Text},
+    matching::Match,
+    nearest::nearest,
+    rule::{Choice, FromText, Rule, RuleFrom, Tag, TagSource, Text},
+    session::{self, SessionTerms},
     template::Template,
+    vocabulary::Vocabulary,
 };
 use crate::{
     claims::Lifetime,
-    identity::IdentitySource,
     tags::{TagKey, TagValue},
-    trusted_issuer::TrustedIssuerName,
 };
 
 /// What is wrong with one field of one rule.
@@ -37,16 +40,16 @@ fn rule_label(name: Option<&str>) -> String {
 }
 
 impl RuleSet {
-    /// Compiles and checks rules, which may name these providers. All errors are reported at once, in the
+    /// Compiles and checks rules, which may take identities from these trusted issuers. All errors are reported at once, in the
     /// order of the rules. What is allowed, but hardly meant, is in [`warnings`](Self::warnings) afterwards.
-    pub fn compile(rules: &[RuleConfig], providers: &TrustedIssuers) -> Result<Self, Vec<RuleError>> {
+    pub fn compile(rules: &[RuleConfig], issuers: &TrustedIssuers) -> Result<Self, Vec<RuleError>> {
         let set_error = |message: String| vec![RuleError { path: "rule".to_owned(), rule: None, message }];
         // Parsing nests as deep as the text does, so it gets a stack of its own.
         thread::scope(|scope| {
             let builder = thread::Builder::new().stack_size(limits::COMPILE_STACK);
             let compiling = builder
                 .name("compile-rules".to_owned())
-                .spawn_scoped(scope, || compile(rules, providers))
+                .spawn_scoped(scope, || compile(rules, issuers))
                 .map_err(|error| set_error(format!("no thread to compile the rules on: {error}")))?;
             let panicked = |_| Err(set_error("compiling the rules panicked".to_owned()));
             compiling.join().unwrap_or_else(panicked)
@@ -54,9 +57,15 @@ impl RuleSet {
     }
 }
 
-fn compile(configs: &[RuleConfig], providers: &TrustedIssuers) -> Result<RuleSet, Vec<RuleError>> {
-    let mut compiler =
-        Compiler { providers, at: Default::default(), regexes: Regexes::new(), steps: 0, errors: Vec::new() };
+fn compile(configs: &[RuleConfig], issuers: &TrustedIssuers) -> Result<RuleSet, Vec<RuleError>> {
+    let mut compiler = Compiler {
+        issuers,
+        vocabulary: Vocabulary::anything(),
+        at: Default::default(),
+        regexes: Regexes::new(),
+        steps: 0,
+        errors: Vec::new(),
+    };
     if configs.len() > limits::MAX_RULES {
         let (count, most) = (configs.len(), limits::MAX_RULES);
         compiler.fail_set(format!("{count} rules; {most} are allowed"));
@@ -79,21 +88,20 @@ fn compile(configs: &[RuleConfig], providers: &TrustedIssuers) -> Result<RuleSet
              allowed: simplify those with macros"
         ));
     }
-    // Only a rule that is whole says which issuers fit.
-    if rules.len() == configs.len() {
-        compiler.issuers(configs, &rules);
+    if !compiler.errors.is_empty() {
+        return Err(compiler.errors);
     }
-    if compiler.errors.is_empty() {
-        let by_name = by_name.into_keys().collect();
-        let warnings = lint::warnings(&rules, providers);
-        Ok(RuleSet { rules, by_name, warnings, root: context::root(compiler.regexes) })
-    } else {
-        Err(compiler.errors)
-    }
+    let enforced = rules.iter().filter(|rule| rule.mode == RuleMode::Enforce).map(|rule| rule.name.clone()).collect();
+    let root = context::root(compiler.regexes);
+    let warnings = lint::warnings(&rules, issuers, &root);
+    let hash = hash::of(configs, issuers);
+    Ok(RuleSet { rules, enforced, warnings, hash, root })
 }
 
 struct Compiler<'a> {
-    providers: &'a TrustedIssuers,
+    issuers: &'a TrustedIssuers,
+    /// The claims that the rule at hand may name.
+    vocabulary: Vocabulary<'a>,
     /// Index and name of the rule at hand.
     at: (usize, String),
     regexes: Regexes,
@@ -123,23 +131,21 @@ impl Compiler<'_> {
     /// Every field is compiled before the first that failed ends the rule, so that all errors show.
     fn rule(&mut self, config: &RuleConfig) -> Option<Rule> {
         let name = self.ok("name", RuleName::parse(&config.name));
-        let sources = config.source.as_deref().map(|names| self.sources(names).ok_or(Failed)).transpose();
+        let from = self.from(&config.from);
+        // Where `from` is wrong, nothing can be said of the claims.
+        let vocabulary = from.as_ref().map(|from| Vocabulary::of(from, self.issuers));
+        self.vocabulary = vocabulary.unwrap_or_else(Vocabulary::anything);
+        let matches = self.matches(config);
         let when = config.when.as_deref().map(|text| self.expression("when", text, false).ok_or(Failed)).transpose();
-        let providers = config.provider.as_deref().map(|names| self.providers(names).ok_or(Failed)).transpose();
-        if let (Ok(Some(sources)), Ok(Some(providers))) = (&sources, &providers) {
-            self.sources_of_providers(sources, providers);
-        }
-        if config.when.is_none() && config.source.is_none() && config.provider.is_none() {
-            self.fail(
-                "when",
-                "missing; give a condition, a `source` or a `provider` (`when = \"true\"` takes every identity)",
-            );
-        }
         let subject = self.text("subject", &config.subject);
         if config.audiences.is_empty() {
             self.fail("audiences", "empty; a token needs one, for AWS `sts.amazonaws.com`");
         }
         let audiences = self.texts("audiences", &config.audiences, limits::MAX_AUDIENCES);
+        if config.role.is_some() && !config.roles.is_empty() {
+            self.fail("role", "is given beside `roles`; keep one");
+        }
+        let role = config.role.as_deref().map(|role| self.text("role", role).ok_or(Failed)).transpose();
         let roles = self.texts("roles", &config.roles, limits::MAX_ROLES);
         let lifetime = config.lifetime.as_ref().map(|text| self.lifetime("lifetime", text).ok_or(Failed)).transpose();
         let max =
@@ -150,79 +156,71 @@ impl Compiler<'_> {
             let (default, most) = (default.seconds(), most.seconds());
             self.fail("lifetime", format!("{default} s is more than `max_lifetime`, {most} s"));
         }
+        let session = self.session(config);
         let tags = self.tags(&config.tags);
         let transitive = self.transitive(config);
         Some(Rule {
             name: name?,
-            sources: sources.ok()?,
-            providers: providers.ok()?,
+            from: from?,
+            matches: matches?,
             when: when.ok()?,
+            mode: config.mode,
             subject: subject?,
             audiences: audiences?,
-            roles: roles?,
+            roles: role.ok()?.into_iter().chain(roles?).collect(),
+            one_role: config.role.is_some(),
             lifetime: lifetime.ok()?,
             max_lifetime: max.ok()?,
             transitive: transitive?,
+            session: session?,
             tags: tags?,
         })
     }
 
-    fn sources(&mut self, names: &[String]) -> Option<Vec<IdentitySource>> {
-        let all = || IdentitySource::ALL.map(|source| format!("`{}`", source.as_str())).join(", ");
-        if names.is_empty() {
-            self.fail("source", format!("empty; name any of {}, or leave it out", all()));
+    fn from(&mut self, name: &str) -> Option<RuleFrom> {
+        match name {
+            "session" => return Some(RuleFrom::Session),
+            "bearer" => return Some(RuleFrom::Bearer),
+            "anonymous" => return Some(RuleFrom::Anonymous),
+            _ => {}
+        }
+        if let Some(known) = self.issuers.find(name) {
+            return Some(RuleFrom::TrustedIssuer(known.name.clone()));
+        }
+        let known: Vec<&str> = self.issuers.names().chain(RuleFrom::RESERVED).collect();
+        let hint = nearest(name, known.iter().copied()).map(|it| format!("; did you mean `{it}`?")).unwrap_or_default();
+        self.fail(
+            "from",
+            format!(
+                "`{}` is neither a `[[trusted_issuer]]` nor a source of this issuer; there are `{}`{hint}",
+                shortened(name, 60),
+                known.join("`, `")
+            ),
+        );
+        None
+    }
+
+    fn matches(&mut self, config: &RuleConfig) -> Option<Vec<Match>> {
+        let (count, most) = (config.matches.len(), limits::MAX_MATCHES);
+        if count > most {
+            self.fail("match", format!("{count} claims; {most} are allowed"));
             return None;
         }
-        self.each("source", names, |compiler, field, name| {
-            let known = IdentitySource::ALL.into_iter().find(|known| known.as_str() == name);
-            let unknown = || format!("`{}` is not a source; there are {}", shortened(name, 60), all());
-            compiler.ok(field, known.ok_or_else(unknown))
-        })
+        let mut matches = Vec::with_capacity(count);
+        for (name, test) in &config.matches {
+            let compiled = Match::compile(name, test, &self.vocabulary);
+            matches.extend(self.ok(&format!("match.{}", toml_key(name)), compiled));
+        }
+        (matches.len() == count).then_some(matches)
     }
 
-    fn providers(&mut self, names: &[String]) -> Option<Vec<TrustedIssuerName>> {
-        if names.is_empty() {
-            self.fail("provider", "empty; name a `[[provider]]`, or leave it out");
-            return None;
-        }
-        let known = self.providers;
-        self.each("provider", names, |compiler, field, name| {
-            let unknown = || format!("no `[[provider]]` is called `{}`; there {}", shortened(name, 60), known.listed());
-            compiler.ok(field, known.find(name).map(|(name, _)| name.clone()).ok_or_else(unknown))
-        })
-    }
-
-    /// Claims of several issuers are not told apart by a rule that names none.
-    fn issuers(&mut self, configs: &[RuleConfig], rules: &[Rule]) {
-        for (index, (config, rule)) in configs.iter().zip(rules).enumerate() {
-            let fitting = lint::issuers::confused(rule, self.providers);
-            let Some(first) = fitting.first() else { continue };
-            let (first, all) = (first.name.clone(), providers::in_words(fitting.iter().copied()));
-            self.at = (index, config.name.clone());
-            self.fail(
-                "provider",
-                format!(
-                    "missing, and the rule fits tokens of more than one issuer ({all}), whose claims can be the same: a job of one passes \
-                     for a job of the other. Add `provider = [\"{first}\"]`, or list all that you mean"
-                ),
-            );
-        }
-    }
-
-    /// A provider that `source` excludes could never be the identity's.
-    fn sources_of_providers(&mut self, sources: &[IdentitySource], providers: &[TrustedIssuerName]) {
-        for (index, name) in providers.iter().enumerate() {
-            let source = self.providers.find(name.as_str()).map(|(_, kind)| kind.source());
-            if let Some(source) = source.filter(|source| !sources.contains(source)) {
-                let source = source.as_str();
-                self.fail(
-                    &format!("provider[{index}]"),
-                    format!(
-                        "`{name}` is of the kind `{source}`, which `source` leaves out; add it there or remove `source`"
-                    ),
-                );
-            }
-        }
+    fn session(&mut self, config: &RuleConfig) -> Option<SessionTerms> {
+        let policy = config.session_policy.as_deref().map(session::policy).transpose();
+        let policy = self.ok("session_policy", policy);
+        let policy_arns = self.ok("session_policy_arns", session::policy_arns(&config.session_policy_arns));
+        let second = config.assume_then.as_deref().map(session::second_role).transpose();
+        let assume_then = self.ok("assume_then", second);
+        Some(SessionTerms { policy: policy?, policy_arns: policy_arns?, assume_then: assume_then? })
     }
 
     fn tags(&mut self, configs: &BTreeMap<String, TagConfig>) -> Option<Vec<Tag>> {
@@ -351,14 +349,14 @@ impl Compiler<'_> {
     }
 
     fn template(&mut self, field: &str, text: &str) -> Option<Template> {
-        let compiled = Template::compile(text, &mut self.regexes);
+        let compiled = Template::compile(text, &self.vocabulary, &mut self.regexes);
         let template = self.ok(field, compiled)?;
         self.steps = self.steps.saturating_add(template.steps());
         Some(template)
     }
 
     fn expression(&mut self, field: &str, text: &str, with_value: bool) -> Option<Expression> {
-        let compiled = Expression::compile(text, with_value, &mut self.regexes);
+        let compiled = Expression::compile(text, with_value, &self.vocabulary, &mut self.regexes);
         let expression = self.ok(field, compiled)?;
         self.steps = self.steps.saturating_add(expression.steps());
         Some(expression)

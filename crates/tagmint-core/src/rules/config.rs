@@ -1,59 +1,175 @@
 //! Rules as they are written in the configuration.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{
+        self, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
 };
 
-/// One rule: who it is for, and what a token made by it holds.
+/// The audience that STS wants.
+const STS_AUDIENCE: &str = "sts.amazonaws.com";
+
+/// One rule: whose identities it takes, what it asks of their claims, and what a token made by it holds.
 ///
-/// Where a field takes a template, that is text in which `${…}` holds a CEL expression over the identity
+/// Where a field takes a template, that is text in which `${…}` holds a claim's name or a CEL expression over the claims
 /// (`$${` stands for a plain `${`). docs/rules.md explains the language.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
     /// The rule's name, in the ledger and in refusals: 1 to 64 characters of `a-z`, `0-9` and `-`, unique.
     pub name: String,
     /// What the rule is for. For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// How the identity must have proved itself: any of `session`, `bearer`, `github-actions`, `gitlab` and
-    /// `oidc`; or `open` alone, for callers without proof (`[open_mint]`). Checked before `when`. Default: any
-    /// but `open`.
-    pub source: Option<Vec<String>>,
-    /// Names of `[[provider]]` entries, one of which must vouch for the identity. Checked before `when`.
-    /// Default: any, or none.
-    pub provider: Option<Vec<String>>,
-    /// The condition: a CEL expression that gives true or false. An error refuses the request; it does
-    /// not go on to the next rule. May be left out only where `source` or `provider` is given.
+    /// Whose identities the rule takes: the name of a `[[trusted_issuer]]`, or `session`, `bearer` or `anonymous`.
+    pub from: String,
+    /// What the rule asks of single claims. All of it must hold. By the claim's name, `sub` for the identity's subject, or a JSON
+    /// pointer such as `/kubernetes.io/namespace` for a value inside a claim.
+    #[serde(rename = "match", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub matches: BTreeMap<String, MatchConfig>,
+    /// A further condition: a CEL expression that gives true or false. An error refuses the request; it does not go on to the
+    /// next rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
+    /// `enforce`: the rule decides. `shadow`: what it would have decided is recorded, and nothing is ever granted by it.
+    #[serde(default, skip_serializing_if = "RuleMode::is_enforce")]
+    pub mode: RuleMode,
     /// The token's `sub`. A template; the result has 6 to 255 characters.
     pub subject: String,
-    /// The audiences that a request may choose from. Templates; the first is the default.
+    /// The audiences that a request may choose from. Templates; the first is the default. Default: STS's, `sts.amazonaws.com`.
+    #[serde(default = "default_audiences")]
     pub audiences: Vec<String>,
-    /// ARNs of the roles that the token is for. Templates. A request may choose one of them, otherwise
-    /// the token names them all. Empty: the token names none.
-    #[serde(default)]
+    /// The role that the token is for: an ARN, or the name of a role in the account of `[aws]`. A template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Several roles instead of `role`. A request may choose one of them, otherwise the token names them all. Without `role` and
+    /// `roles` the token names none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
     /// The lifetime where the request asks for none: `"5m"`, `"300s"`, seconds as a number, or a template
     /// that gives one of these. 60 seconds to 15 minutes. Default: 5 minutes, or `max_lifetime` if that is less.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<LifetimeConfig>,
     /// The longest lifetime that a request may ask for, written like `lifetime`. Default: the same as `lifetime`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_lifetime: Option<LifetimeConfig>,
     /// Keys of the tags that are transitive: kept when the session assumes another role. Templates. Each
     /// must be a tag of this rule; one that a token does not have is left out.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transitive: Vec<String>,
+    /// A policy as JSON that the role session is held to beside the role's own, at most 2,048 characters without white space. The container
+    /// endpoint and the client commands pass it to STS. It is no wall: whoever has the token can open a session without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_policy: Option<String>,
+    /// ARNs of managed policies that the role session is held to, at most 10. As `session_policy`, and beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub session_policy_arns: Vec<String>,
+    /// The ARN of a role, in a hub-and-spoke set-up one of another account, that the session assumes at once: callers get that second session, for
+    /// an hour at most. Of the tags only the transitive ones reach it. Session policies hold of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assume_then: Option<String>,
     /// The session tags, by key. A template fixes the value; a table lets the request choose.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, TagConfig>,
 }
 
+/// Whether a rule decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleMode {
+    /// The rule decides.
+    #[default]
+    Enforce,
+    /// What the rule would have decided is recorded.
+    Shadow,
+}
+
+impl RuleMode {
+    // By reference, as serde calls it.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_enforce(&self) -> bool {
+        *self == Self::Enforce
+    }
+}
+
+fn default_audiences() -> Vec<String> {
+    vec![STS_AUDIENCE.to_owned()]
+}
+
+/// What a claim must be: a value, a list of values of which it is one, or a test.
+///
+/// A text with `*` matches by its form where the claim allows that: `*` stands for any characters but `/`, `**` for any characters.
+/// Of a claim that is a list, one element must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MatchConfig {
+    /// One of these values.
+    Values(Vec<MatchValue>),
+    /// A test.
+    Test(MatchTest),
+}
+
+/// A value of a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MatchValue {
+    /// true or false.
+    Boolean(bool),
+    /// A number.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+/// A test of a claim: exactly one of its fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MatchTest {
+    /// `true`: the claim is there, whatever it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub present: Option<bool>,
+    /// `true`: there is no such claim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub absent: Option<bool>,
+    /// This value, also where it holds `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exact: Option<MatchValue>,
+}
+
+impl Serialize for MatchConfig {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Values(values) => match values.as_slice() {
+                [value] => value.serialize(serializer),
+                values => values.serialize(serializer),
+            },
+            Self::Test(test) => test.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for MatchConfig {
+    fn schema_name() -> Cow<'static, str> {
+        "MatchConfig".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let value = generator.subschema_for::<MatchValue>();
+        let test = generator.subschema_for::<MatchTest>();
+        json_schema!({
+            "description": "What a claim must be: a value, a list of values of which it is one, or a test.",
+            "anyOf": [value, {"type": "array", "items": value, "minItems": 1}, test],
+        })
+    }
+}
+
 /// A lifetime: seconds as a number, or text such as `"5m"`, `"300s"` or a template.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub enum LifetimeConfig {
     /// Seconds.
     Seconds(i64),
@@ -62,8 +178,8 @@ pub enum LifetimeConfig {
 }
 
 /// A session tag: a template that fixes its value, or a table that says what a request may put there.
-#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
-#[schemars(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(untagged)]
 pub enum TagConfig {
     /// A template. A request may repeat the same value, nothing else.
     Fixed(String),
@@ -72,20 +188,24 @@ pub enum TagConfig {
 }
 
 /// What a request may put into a tag: exactly one of `open`, `one_of` and `matches`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChosenTag {
     /// `true`: any value that AWS takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub open: Option<bool>,
     /// One of these values. Templates.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub one_of: Option<Vec<String>>,
-    /// Any value for which this CEL condition is true. It sees `value` and `identity`.
+    /// Any value for which this CEL condition is true. It sees `value` and the claims.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub matches: Option<String>,
     /// The value where the request gives none. A template; it is held to `one_of` and `matches` too.
     /// Without it the tag is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
     /// `true`: a request that gives no value is refused. Not together with `default`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub required: bool,
 }
 
@@ -116,6 +236,50 @@ impl<'de> Deserialize<'de> for LifetimeConfig {
         }
 
         deserializer.deserialize_any(Either)
+    }
+}
+
+impl<'de> Deserialize<'de> for MatchConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = MatchConfig;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a text, a number, true, false, a list of these, or a table with `present`, `absent` or `exact`",
+                )
+            }
+
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Self::Value, E> {
+                Ok(MatchConfig::Values(vec![MatchValue::Boolean(value)]))
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
+                Ok(MatchConfig::Values(vec![MatchValue::Integer(value)]))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+                let value =
+                    i64::try_from(value).map_err(|_| E::custom("the number is too large; write it in quotes"))?;
+                self.visit_i64(value)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(MatchConfig::Values(vec![MatchValue::Text(text.to_owned())]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(MatchConfig::Values)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                MatchTest::deserialize(MapAccessDeserializer::new(map)).map(MatchConfig::Test)
+            }
+        }
+
+        deserializer.deserialize_any(Any)
     }
 }
 
@@ -153,11 +317,16 @@ mod tests {
 
     #[test]
     fn wrong_shapes_say_what_is_expected() {
-        let base = "name = \"a\"\nsubject = \"s\"\naudiences = [\"a\"]\n";
+        let base = "name = \"a\"\nfrom = \"session\"\nsubject = \"s\"\n";
         assert!(toml::from_str::<RuleConfig>(base).is_ok());
         let cases = [
             ("lifetim = 3", "unknown field `lifetim`"),
             ("lifetime = 3.5", "a lifetime such as \"5m\""),
+            ("mode = \"off\"", "unknown variant `off`"),
+            ("match = \"x\"", "expected a map"),
+            ("match = { a = 1.5 }", "a text, a number, true, false, a list of these, or a table"),
+            ("match = { a = { glob = \"x\" } }", "unknown field `glob`"),
+            ("match = { a = [[1]] }", "did not match any variant"),
             ("[tags]\na = 3", "a tag's value as text, or a table"),
             ("[tags]\na = { opn = true }", "unknown field `opn`"),
             ("[tags]\na = { one_of = \"x\" }", "sequence"),
@@ -166,14 +335,26 @@ mod tests {
             let message = error(&format!("{base}{line}"));
             assert!(message.contains(expected), "{line}: {message}");
         }
-        assert!(error("name = \"a\"").contains("missing field `subject`"));
+        assert!(error("name = \"a\"").contains("missing field `from`"));
+        assert!(error("name = \"a\"\nfrom = \"session\"").contains("missing field `subject`"));
+    }
+
+    #[test]
+    fn a_rule_is_the_same_after_it_was_written_out() {
+        let text = "name = \"a\"\nfrom = \"github\"\nmode = \"shadow\"\nsubject = \"s\"\n\
+                    match = { a = \"x\", b = [\"x\", 2, true], c = { present = true }, d = 7, e = { exact = \"*\" } }\n\
+                    lifetime = 60\n[tags]\nt = \"v\"\nu = { open = true }\n";
+        let rule: RuleConfig = toml::from_str(text).unwrap();
+        let json = serde_json::to_string(&rule).unwrap();
+        assert_eq!(serde_json::from_str::<RuleConfig>(&json).unwrap(), rule);
+        assert_eq!(rule.audiences, ["sts.amazonaws.com"]);
     }
 
     #[test]
     fn the_schema_describes_every_field() {
         let schema = schemars::schema_for!(RuleConfig);
         let properties = schema.as_value()["properties"].as_object().unwrap().clone();
-        assert_eq!(properties.len(), 12);
+        assert_eq!(properties.len(), 17);
         for (name, property) in properties {
             let described = property.get("description").is_some() || property.get("$ref").is_some();
             assert!(described, "{name}");

@@ -1,6 +1,6 @@
 //! What expressions see: the functions, shared by a whole rule set, and one request's identity.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::OnceCell, collections::HashMap, sync::Arc};
 
 use cel::{
     Context, Env, ExecutionError, FunctionContext,
@@ -12,8 +12,12 @@ use cel::{
 };
 use serde_json::{Map, Value};
 
-use super::{check::Regexes, functions, limits};
-use crate::{identity::VerifiedIdentity, trusted_issuer::TrustedIssuerName};
+use super::{
+    check::Regexes,
+    functions, limits,
+    vocabulary::{CLAIMS, SUBJECT},
+};
+use crate::identity::VerifiedIdentity;
 
 /// The functions of the rule language. `matches` looks its expressions up in `regexes`: CEL's own
 /// compiles them at every call.
@@ -43,22 +47,59 @@ pub(super) fn root(regexes: Regexes) -> Context<'static, 'static> {
     root
 }
 
-/// The scope of one request: `identity.subject`, `identity.source`, `identity.provider` and
-/// `identity.attributes`, borrowed from `identity`.
-pub(super) fn scope<'r>(root: &'r Context<'static, 'static>, identity: &'r VerifiedIdentity) -> Context<'r, 'r> {
+/// What the expressions of one request see of its identity. CEL's form of it is made when the first expression asks.
+pub(super) struct Names<'r> {
+    root: &'r Context<'static, 'static>,
+    identity: &'r VerifiedIdentity,
+    scope: OnceCell<Context<'r, 'r>>,
+}
+
+impl<'r> Names<'r> {
+    pub(super) fn new(root: &'r Context<'static, 'static>, identity: &'r VerifiedIdentity) -> Self {
+        Self { root, identity, scope: OnceCell::new() }
+    }
+
+    pub(super) fn scope(&self) -> &Context<'r, 'r> {
+        self.scope.get_or_init(|| scope(self.root, self.identity))
+    }
+
+    /// Appends a claim's value to `text`.
+    pub(super) fn render(&self, name: &str, text: &mut String) -> Result<(), String> {
+        if name == SUBJECT {
+            text.push_str(&self.identity.subject);
+            return Ok(());
+        }
+        match self.identity.attributes.get(name) {
+            None | Some(Value::Null) => return Err(format!("there is no claim `{name}`")),
+            Some(Value::String(value)) => text.push_str(value),
+            Some(Value::Bool(flag)) => text.push_str(if *flag { "true" } else { "false" }),
+            Some(Value::Number(number)) if !number.is_f64() => text.push_str(&number.to_string()),
+            Some(_) => {
+                return Err(format!(
+                    "`{name}` is no text; only text, whole numbers, true and false can stand in a template"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The scope of one request: `sub`, each attribute by its name, and `claims`, a map of all attributes; borrowed from `identity`.
+fn scope<'r>(root: &'r Context<'static, 'static>, identity: &'r VerifiedIdentity) -> Context<'r, 'r> {
     let mut scope: Context<'r, 'r> = root.new_inner_scope();
-    scope.add_variable_as_val("identity.subject", text(&identity.subject));
-    scope.add_variable_as_val("identity.source", text(identity.source.as_str()));
-    scope.add_variable_as_val(
-        "identity.provider",
-        text(identity.provider.as_ref().map_or("", TrustedIssuerName::as_str)),
-    );
-    scope.add_variable_as_val("identity.attributes", object(&identity.attributes));
+    // A name with a dot could stand for the member of another claim: it is in `claims` alone.
+    let plain = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    for (name, json) in identity.attributes.iter().filter(|(name, _)| plain(name)) {
+        scope.add_variable_as_val(name.as_str(), value(json));
+    }
+    // Last, so that no attribute takes their place.
+    scope.add_variable_as_val(SUBJECT, text(&identity.subject));
+    scope.add_variable_as_val(CLAIMS, object(&identity.attributes));
     scope
 }
 
 /// The scope of a tag's `matches`: a request's, and the requested `value`.
-pub(super) fn scope_with_value<'r>(request: &'r Context<'r, 'r>, value: &'r str) -> Context<'r, 'r> {
+pub(super) fn scope_with_value<'c, 'r: 'c>(request: &'c Context<'r, 'r>, value: &'r str) -> Context<'c, 'r> {
     let mut scope = request.new_inner_scope();
     scope.add_variable_as_val("value", text(value));
     scope

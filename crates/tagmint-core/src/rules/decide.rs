@@ -3,32 +3,41 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use cel::Context;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    RuleName, RuleSet, context,
+    RuleMode, RuleName, RuleSet,
+    context::{self, Names},
     denial::{Denial, DenialReason, quoted},
     rule::{BadText, Choice, FromText, Rule, Tag, TagSource, Text},
+    session::SessionTerms,
     template::Template,
 };
 use crate::{
     claims::{Audience, Lifetime, RoleArn, Subject},
-    identity::{IdentitySource, VerifiedIdentity},
+    identity::VerifiedIdentity,
     tags::{SessionTags, TagValue},
 };
 
 /// What a caller asks for. Every field is optional; the rule fills the rest.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct MintRequest {
     /// One of the rule's audiences. Default: its first.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// One of the rule's roles. Default: all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
     /// The lifetime in seconds. Default: the rule's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lifetime_seconds: Option<i64>,
     /// The name of the one rule to try. Default: all in order.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// Values for the tags that the rule leaves open.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
@@ -47,62 +56,103 @@ pub struct Grant {
     pub lifetime: Lifetime,
     /// The session tags.
     pub tags: SessionTags,
+    /// What the role session is to be that the token opens.
+    pub session: SessionTerms,
+}
+
+/// What the rules say of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What is granted, or why nothing is.
+    pub result: Result<Grant, Denial>,
+    /// What shadow rules would have decided that come before the deciding rule.
+    pub shadows: Vec<ShadowDecision>,
+}
+
+/// What a shadow rule would have decided. Nothing is granted by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShadowDecision {
+    /// The rule.
+    pub rule: RuleName,
+    /// What it would have granted, or why not.
+    pub result: Result<Grant, DenialReason>,
 }
 
 impl RuleSet {
     /// Decides a request.
     ///
-    /// Candidates are the rules in order, without those that the request's `rule`, the identity's
-    /// `only_rule` or a rule's `source` or `provider` excludes. An identity without proof is taken by rules
-    /// alone that name its source. The first whose condition is true decides. A condition
-    /// that fails ends the search with a refusal: were it skipped, a narrow rule that errs would fall
-    /// through to a broader one.
-    pub fn decide(&self, identity: &VerifiedIdentity, request: &MintRequest) -> Result<Grant, Denial> {
+    /// Candidates are the rules in order that take identities of this `from`, without those that the request's `rule` or the
+    /// identity's `only_rule` excludes. The first whose matches and condition hold decides. A condition that fails ends the search
+    /// with a refusal: were it skipped, a narrow rule that errs would fall through to a broader one.
+    ///
+    /// Shadow rules are asked in their place, and the search goes on after them.
+    pub fn decide(&self, identity: &VerifiedIdentity, request: &MintRequest) -> Decision {
+        let mut shadows = Vec::new();
+        let result = self.decide_into(identity, request, &mut shadows);
+        Decision { result, shadows }
+    }
+
+    fn decide_into(
+        &self,
+        identity: &VerifiedIdentity,
+        request: &MintRequest,
+        shadows: &mut Vec<ShadowDecision>,
+    ) -> Result<Grant, Denial> {
         if let Some(what) = context::too_large(identity) {
             return Err(Denial::without_rule(DenialReason::IdentityTooLarge(what)));
         }
         if let Some(name) = &request.rule
-            && !self.by_name.contains(name.as_str())
+            && !self.enforced.contains(name.as_str())
         {
             return Err(Denial::without_rule(DenialReason::UnknownRule(quoted(name))));
         }
-        let scope = context::scope(&self.root, identity);
+        let names = Names::new(&self.root, identity);
         for rule in self.rules.iter().filter(|rule| is_candidate(rule, identity, request)) {
-            let deny = |reason| Denial { rule: Some(rule.name.clone()), reason };
-            let holds = rule.when.as_ref().map_or(Ok(true), |when| when.holds(&scope));
-            match holds {
-                Ok(true) => {
-                    let granted = Granting { rule, scope: &scope, request }.grant();
-                    return granted.and_then(|grant| identity.scope.check(&grant.tags).map(|()| grant)).map_err(deny);
-                }
-                Ok(false) => {}
-                Err(message) => {
-                    return Err(deny(DenialReason::ConditionError { field: "when".to_owned(), message }));
-                }
+            let Some(result) = decide_by(rule, &names, identity, request) else { continue };
+            match rule.mode {
+                RuleMode::Enforce => return result.map_err(|reason| Denial { rule: Some(rule.name.clone()), reason }),
+                RuleMode::Shadow => shadows.push(ShadowDecision { rule: rule.name.clone(), result }),
             }
         }
         Err(Denial::without_rule(DenialReason::NoRule))
     }
 }
 
-fn is_candidate(rule: &Rule, identity: &VerifiedIdentity, request: &MintRequest) -> bool {
+/// What one candidate decides. None where it does not take the identity.
+pub(super) fn decide_by(
+    rule: &Rule,
+    names: &Names<'_>,
+    identity: &VerifiedIdentity,
+    request: &MintRequest,
+) -> Option<Result<Grant, DenialReason>> {
+    if !rule.matches.iter().all(|it| it.holds(identity)) {
+        return None;
+    }
+    match rule.when.as_ref().map_or(Ok(true), |when| when.holds(names.scope())) {
+        Ok(false) => None,
+        Err(message) => Some(Err(DenialReason::ConditionError { field: "when".to_owned(), message })),
+        Ok(true) => {
+            let granted = Granting { rule, names, request }.grant();
+            Some(granted.and_then(|grant| identity.scope.check(&grant.tags).map(|()| grant)))
+        }
+    }
+}
+
+/// Whether request and credential let the rule be tried. A request that names an enforced rule leaves shadow rules out.
+pub(super) fn is_candidate(rule: &Rule, identity: &VerifiedIdentity, request: &MintRequest) -> bool {
     request.rule.as_ref().is_none_or(|name| name == rule.name.as_str())
         && identity.only_rule.as_ref().is_none_or(|name| *name == rule.name)
-        && match &rule.sources {
-            Some(sources) => sources.contains(&identity.source),
-            None => identity.source != IdentitySource::Open,
-        }
-        && rule.providers.as_ref().is_none_or(|names| identity.provider.as_ref().is_some_and(|it| names.contains(it)))
+        && rule.from.takes(identity)
 }
 
 /// A selected rule at work.
-struct Granting<'r> {
+struct Granting<'r, 'i> {
     rule: &'r Rule,
-    scope: &'r Context<'r, 'r>,
+    names: &'r Names<'i>,
     request: &'r MintRequest,
 }
 
-impl Granting<'_> {
+impl Granting<'_, '_> {
     fn grant(&self) -> Result<Grant, DenialReason> {
         Ok(Grant {
             rule: self.rule.name.clone(),
@@ -111,6 +161,7 @@ impl Granting<'_> {
             roles: self.roles()?,
             lifetime: self.lifetime()?,
             tags: self.tags()?,
+            session: self.rule.session.clone(),
         })
     }
 
@@ -128,7 +179,7 @@ impl Granting<'_> {
     fn roles(&self) -> Result<Vec<RoleArn>, DenialReason> {
         let mut roles: Vec<RoleArn> = Vec::with_capacity(self.rule.roles.len());
         for (index, role) in self.rule.roles.iter().enumerate() {
-            let role = self.text(format_args!("roles[{index}]"), role)?;
+            let role = self.text(format_args!("{}", self.rule.role_field(index)), role)?;
             if !roles.contains(&role) {
                 roles.push(role);
             }
@@ -220,7 +271,7 @@ impl Granting<'_> {
                 found
             }
             Choice::Matches(condition) => {
-                let scope = context::scope_with_value(self.scope, &value);
+                let scope = context::scope_with_value(self.names.scope(), &value);
                 condition
                     .holds(&scope)
                     .map_err(|message| DenialReason::ConditionError { field: format!("tags.{key}.matches"), message })?
@@ -243,6 +294,6 @@ impl Granting<'_> {
     }
 
     fn render(&self, field: fmt::Arguments<'_>, template: &Template) -> Result<String, DenialReason> {
-        template.render(self.scope).map_err(|message| DenialReason::TemplateError { field: field.to_string(), message })
+        template.render(self.names).map_err(|message| DenialReason::TemplateError { field: field.to_string(), message })
     }
 }

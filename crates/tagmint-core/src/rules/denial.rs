@@ -110,6 +110,24 @@ pub enum DenialReason {
 }
 
 impl DenialReason {
+    /// All values of [`code`](Self::code).
+    pub const CODES: [&'static str; 14] = [
+        "no_rule",
+        "unknown_rule",
+        "identity_too_large",
+        "condition_error",
+        "template_error",
+        "invalid_claim",
+        "invalid_tag",
+        "audience_not_allowed",
+        "role_not_allowed",
+        "lifetime_not_allowed",
+        "tag_not_allowed",
+        "tag_value_not_allowed",
+        "tag_required",
+        "out_of_scope",
+    ];
+
     /// A stable name, for the ledger and metrics.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -1,10 +1,14 @@
 //! One CEL expression: parsed and checked when the rules are loaded, evaluated per request.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use cel::{
     Context, IdedExpr, Value,
     common::{
+        ast::{EntryExpr, Expr},
         types::{CelBool, CelInt, CelString, CelUInt},
         value::CowVal,
     },
@@ -15,12 +19,13 @@ use super::{
     check::{self, Regexes},
     limits::{MAX_BRACKETS, MAX_EXPRESSION_STEPS, MAX_MACROS, MAX_REGEX_SIZE, MAX_SOURCE, MAX_TOKENS, MAX_TREE_DEPTH},
     scan::scan,
+    vocabulary::{UnknownClaim, Vocabulary},
 };
 
 /// What is wrong with an expression. Every message says what is allowed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ExpressionError {
-    #[error("the expression is empty; write a CEL expression such as `identity.source == \"session\"`")]
+    #[error("the expression is empty; write a CEL expression such as `pull_request > 100`")]
     Empty,
     #[error("{0} bytes; an expression may have {MAX_SOURCE}")]
     TooLong(usize),
@@ -43,14 +48,14 @@ pub(super) enum ExpressionError {
     Macros(usize),
     #[error("a macro inside another macro; `all`, `exists`, `exists_one`, `map` and `filter` may not nest")]
     NestedMacro,
-    #[error("`{0}` is not known here; allowed: {1}")]
-    UnknownName(String, String),
-    #[error("`identity` is used as a whole; use {IDENTITY_FIELDS}")]
-    BareIdentity,
-    #[error("`identity.{0}` does not exist; there are {IDENTITY_FIELDS}")]
-    UnknownField(String),
-    #[error("`has(identity.{0})` is always true; test an attribute: `has(identity.attributes.name)`")]
-    PointlessHas(String),
+    #[error(transparent)]
+    UnknownClaim(UnknownClaim),
+    #[error(
+        "`identity` is no claim here; write a claim by its name alone (`team`), and the identity's subject as `sub`"
+    )]
+    Identity,
+    #[error("`claims` is used as a whole; name a claim: `claims.name`, or `claims[\"na/me\"]`")]
+    BareClaims,
     #[error("a macro's variable is called `{0}`, which already means something; use another name")]
     Shadowed(String),
     #[error("`{0}` is not a function with {1} here; there are {functions}", functions = check::function_list())]
@@ -74,8 +79,6 @@ pub(super) enum ExpressionError {
     TooExpensive(u64),
 }
 
-const IDENTITY_FIELDS: &str = "`identity.subject`, `identity.source`, `identity.provider` and `identity.attributes`";
-
 /// A checked expression.
 #[derive(Debug)]
 pub(super) struct Expression {
@@ -88,7 +91,12 @@ impl Expression {
     /// a tag. Regular expressions go into `regexes`.
     ///
     /// To be called on a thread with [`super::limits::COMPILE_STACK`].
-    pub(super) fn compile(source: &str, with_value: bool, regexes: &mut Regexes) -> Result<Self, ExpressionError> {
+    pub(super) fn compile(
+        source: &str,
+        with_value: bool,
+        vocabulary: &Vocabulary<'_>,
+        regexes: &mut Regexes,
+    ) -> Result<Self, ExpressionError> {
         if source.trim().is_empty() {
             return Err(ExpressionError::Empty);
         }
@@ -102,7 +110,7 @@ impl Expression {
             let text = first.map_or_else(String::new, |e| format!("line {}, column {}: {}", e.pos.0, e.pos.1, e.msg));
             ExpressionError::Syntax(shortened(&text, 200))
         })?;
-        let steps = check::check(&tree, with_value, regexes)?;
+        let steps = check::check(&tree, with_value, vocabulary, regexes)?;
         Ok(Self { tree, steps })
     }
 
@@ -158,6 +166,46 @@ impl Expression {
             value.map_err(|error| shortened(&error.to_string(), 300)).and_then(|value| read(&value))
         };
         catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("the evaluation panicked".to_owned()))
+    }
+}
+
+/// The names that an expression uses, a macro's variables among them.
+pub(super) fn names(expression: &Expression) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    collect_names(&expression.tree, &mut names);
+    names
+}
+
+fn collect_names(node: &IdedExpr, names: &mut BTreeSet<String>) {
+    match &node.expr {
+        Expr::Ident(name) => {
+            names.insert(name.clone());
+        }
+        Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
+        Expr::Select(select) => collect_names(&select.operand, names),
+        Expr::Call(call) => {
+            for node in call.target.as_deref().into_iter().chain(&call.args) {
+                collect_names(node, names);
+            }
+        }
+        Expr::Comprehension(it) => {
+            for node in [&it.iter_range, &it.accu_init, &it.loop_cond, &it.loop_step, &it.result] {
+                collect_names(node, names);
+            }
+        }
+        Expr::List(list) => {
+            for node in &list.elements {
+                collect_names(node, names);
+            }
+        }
+        Expr::Map(map) => {
+            for entry in &map.entries {
+                if let EntryExpr::MapEntry(entry) = &entry.expr {
+                    collect_names(&entry.key, names);
+                    collect_names(&entry.value, names);
+                }
+            }
+        }
     }
 }
 

@@ -12,6 +12,12 @@ pub const MAX_AUDIENCES: usize = 20;
 pub const MAX_ROLES: usize = 50;
 /// Most values in a tag's `one_of`.
 pub const MAX_ONE_OF: usize = 100;
+/// Most claims in a rule's `match`.
+pub const MAX_MATCHES: usize = 50;
+/// Most values of one claim in a rule's `match`.
+pub const MAX_MATCH_VALUES: usize = 500;
+/// Longest text in a rule's `match`, in bytes.
+pub const MAX_MATCH_VALUE: usize = 1024;
 /// Longest expression and longest template, in bytes.
 pub const MAX_SOURCE: usize = 2048;
 /// Most `${…}` in a template.

@@ -1,25 +1,16 @@
-//! What is allowed, but hardly meant: rules that take more CI jobs than their author thinks.
+//! What is allowed, but hardly meant: rules that take more than their author thinks, or nothing.
 //!
-//! A condition is brought into alternatives first ([`alternatives`]): every way in which it can be true, each as
-//! the tests that then hold. So a repository that is bound on one side of `||` alone does not count as bound,
-//! and what a negation or `? :` leaves open is open. Each alternative is then looked at on its own, with the eyes
-//! of each platform whose identities the rule takes.
+//! Everything here looks at a rule's matches and templates, with the table of the kind of issuer that the rule takes identities from. A
+//! `when` is not analysed: what it asks for besides counts for nothing.
 //!
-//! | module | holds |
+//! | module | looks at |
 //! |---|---|
-//! | `paths` | which parts of an identity an expression names, and which flow into its result |
-//! | `alternatives` | a condition as alternatives of tests |
-//! | `pattern` | what a regular expression leaves open |
-//! | `platform` | what each platform's attributes are |
-//! | `conditions`, `values` | the checks of `when`, and of what goes into the token |
-//! | `issuers` | which issuers' claims a rule reads without naming one: an error |
+//! | `claims` | what a rule's matches bind |
+//! | `values` | what goes into the token |
+//! | `order` | rules that an earlier one leaves nothing |
 
-mod alternatives;
-mod conditions;
-pub(super) mod issuers;
-mod paths;
-mod pattern;
-mod platform;
+mod claims;
+mod order;
 mod values;
 
 #[cfg(test)]
@@ -27,21 +18,18 @@ mod tests;
 
 use std::fmt;
 
+use cel::Context;
 use serde::Serialize;
 
-use self::{
-    alternatives::{Alternative, alternatives},
-    platform::Platform,
-};
-use super::{RuleError, RuleName, providers::TrustedIssuers, rule::Rule};
+use super::{RuleError, RuleFrom, RuleName, issuers::TrustedIssuers, rule::Rule};
 
 /// What a warning is about: a stable name, for people to look up and for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WarningId {
-    /// A rule takes every job of a platform.
+    /// A rule takes every token of a trusted issuer.
     NothingBound,
-    /// A name is relied on where the platform has an id. Names can be taken over.
+    /// A name is relied on where the kind has an id. Names can be taken over.
     NameWithoutId,
     /// An owner is bound and no repository: every repository of that owner may use the rule.
     OwnerWithoutRepository,
@@ -55,17 +43,13 @@ pub enum WarningId {
     OpenPrefix,
     /// A branch or tag is bound by its name, and it may be unprotected.
     UnprotectedRef,
-    /// A regular expression that does not cover the whole text.
-    LooseRegex,
-    /// A part of a name is compared.
-    LooseText,
-    /// A condition with too many alternatives to look at.
-    UncheckedCondition,
+    /// An earlier rule takes everything that this one takes.
+    UnreachableRule,
 }
 
 impl WarningId {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 9] = [
         Self::NothingBound,
         Self::NameWithoutId,
         Self::OwnerWithoutRepository,
@@ -74,9 +58,7 @@ impl WarningId {
         Self::ShapeableValue,
         Self::OpenPrefix,
         Self::UnprotectedRef,
-        Self::LooseRegex,
-        Self::LooseText,
-        Self::UncheckedCondition,
+        Self::UnreachableRule,
     ];
 
     /// The name, as docs/rules.md lists it.
@@ -90,9 +72,7 @@ impl WarningId {
             Self::ShapeableValue => "shapeable-value",
             Self::OpenPrefix => "open-prefix",
             Self::UnprotectedRef => "unprotected-ref",
-            Self::LooseRegex => "loose-regex",
-            Self::LooseText => "loose-text",
-            Self::UncheckedCondition => "unchecked-condition",
+            Self::UnreachableRule => "unreachable-rule",
         }
     }
 }
@@ -108,7 +88,7 @@ impl fmt::Display for WarningId {
 pub struct RuleWarning {
     /// The rule.
     pub rule: RuleName,
-    /// The field's path in the configuration, for example `rule[2].when`.
+    /// The field's path in the configuration, for example `rule[2].match`.
     pub field: String,
     /// What it is about.
     pub id: WarningId,
@@ -133,57 +113,22 @@ impl From<&RuleWarning> for RuleError {
     }
 }
 
-/// The warnings about `rules`. To be called on a thread with [`super::limits::COMPILE_STACK`].
-pub(super) fn warnings(rules: &[Rule], providers: &TrustedIssuers) -> Vec<RuleWarning> {
+/// The warnings about `rules`.
+pub(super) fn warnings(rules: &[Rule], issuers: &TrustedIssuers, root: &Context<'static, 'static>) -> Vec<RuleWarning> {
     let mut warnings = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         let mut found = Found { rule, index, warnings: &mut warnings };
-        let platforms = platforms(rule, providers);
-        if platforms.is_empty() {
-            continue;
-        }
-        let whole = rule
-            .when
-            .as_ref()
-            .map_or_else(|| Some(vec![Alternative::default()]), |when| alternatives(when.tree(), true));
-        let Some(whole) = whole else {
-            found.add(
-                "when",
-                WarningId::UncheckedCondition,
-                "the condition has too many alternatives (`||`, `? :`) to look at each".to_owned(),
-                "use `in [\"a\", \"b\"]` instead of `||`, or write several rules".to_owned(),
-            );
-            continue;
+        let issuer = match &rule.from {
+            RuleFrom::TrustedIssuer(name) => issuers.find(name.as_str()),
+            RuleFrom::Session | RuleFrom::Bearer | RuleFrom::Anonymous => None,
         };
-        let explicit = rule.sources.is_some() || rule.providers.is_some();
-        for platform in platforms {
-            let taken: Vec<&Alternative<'_>> =
-                whole.iter().filter(|it| platform.may_take(it, providers, explicit)).collect();
-            if !taken.is_empty() {
-                conditions::check(platform, &taken, whole.len(), &mut found);
-                values::check(platform, &taken, &mut found);
-            }
+        if let Some(issuer) = issuer {
+            let bound = claims::check(issuer.kind, &mut found);
+            values::check(issuer.kind, bound, root, &mut found);
         }
+        order::check(&rules[..index], &mut found);
     }
     warnings
-}
-
-/// The platforms whose identities `rule` may take, as far as its `source` and `provider` say. A rule that says
-/// neither may take those of every configured provider.
-fn platforms(rule: &Rule, providers: &TrustedIssuers) -> Vec<Platform> {
-    let named = |platform: &Platform| {
-        let kind = platform.kind();
-        let by_source = rule.sources.as_ref().map(|sources| sources.contains(&kind.source()));
-        let of_kind = |name: &crate::trusted_issuer::TrustedIssuerName| {
-            providers.find(name.as_str()).is_some_and(|it| it.1 == kind)
-        };
-        let by_provider = rule.providers.as_ref().map(|names| names.iter().any(of_kind));
-        match (by_source, by_provider) {
-            (None, None) => providers.kinds().any(|it| it == kind),
-            (source, provider) => source.unwrap_or(true) && provider.unwrap_or(true),
-        }
-    };
-    Platform::ALL.into_iter().filter(named).collect()
 }
 
 /// Where warnings about one rule go.

@@ -1,17 +1,20 @@
 //! What can be said of a rule's tokens before anybody asks for one: for policies that are to fit them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
 use super::{
-    RuleName, RuleSet,
+    RuleFrom, RuleMode, RuleName, RuleSet, expression,
+    matching::{Match, Pattern, Test},
     rule::{Choice, Rule, Tag, TagSource, Text},
+    session::SessionTerms,
     template::{Part, Template},
 };
-use crate::{
-    claims::{Audience, Lifetime, RoleArn, Subject},
-    identity::IdentitySource,
-};
+use crate::claims::{Audience, Lifetime, RoleArn, Subject};
 
 /// What a rule's tokens look like.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RuleOutline {
     /// The rule's name.
     pub name: RuleName,
@@ -25,17 +28,56 @@ pub struct RuleOutline {
     pub tags: Vec<TagOutline>,
     /// The keys of the tags that are kept when the session assumes another role.
     pub transitive: Vec<Shape>,
-    /// The sources that the rule names; none where it names none, and takes any but `open`.
-    pub sources: Option<Vec<IdentitySource>>,
+    /// Whose identities the rule takes.
+    pub from: RuleFrom,
+    /// What the role session is to be.
+    pub session: SessionTerms,
+    /// Whether it decides.
+    pub mode: RuleMode,
+    /// The only values that its `match` leaves a claim, by the claim's name, where there are such.
+    pub exact: BTreeMap<String, Vec<Value>>,
+    /// What its `match` asks for, sorted by claim.
+    pub matches: Vec<MatchOutline>,
+    /// The names that its `when` uses, `claims` where it reads the map of all claims. None: there is no `when`.
+    pub when: Option<BTreeSet<String>>,
     /// The longest lifetime that a token can get; none where an expression decides.
     pub longest_lifetime: Option<Lifetime>,
 }
 
 impl RuleOutline {
     /// Whether the rule takes callers without proof.
-    pub fn is_open(&self) -> bool {
-        self.sources.as_ref().is_some_and(|sources| sources.contains(&IdentitySource::Open))
+    pub fn is_anonymous(&self) -> bool {
+        self.from == RuleFrom::Anonymous
     }
+}
+
+/// What a rule's `match` asks of one claim.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MatchOutline {
+    /// The claim, as the rule names it.
+    pub claim: String,
+    /// What it must be.
+    pub test: MatchedBy,
+}
+
+/// What a claim must be.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MatchedBy {
+    /// Present, whatever its value.
+    Present,
+    /// Absent.
+    Absent,
+    /// One of these.
+    OneOf(Vec<Matched>),
+}
+
+/// A value of a claim, or a form of it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Matched {
+    /// This value.
+    Exact(Value),
+    /// A string with `*` for any characters but `/`, and `**` for any characters.
+    Glob(String),
 }
 
 /// What a rule says of one session tag.
@@ -69,6 +111,8 @@ pub struct Shape(Vec<Piece>);
 pub enum Piece {
     /// It is always this.
     Text(String),
+    /// The value of this claim.
+    Claim(String),
     /// An expression decides.
     Expression,
 }
@@ -100,6 +144,7 @@ impl Shape {
                     .iter()
                     .map(|part| match part {
                         Part::Text(text) => Piece::Text(text.clone()),
+                        Part::Claim(name) => Piece::Claim(name.clone()),
                         Part::Expression(_) => Piece::Expression,
                     })
                     .collect(),
@@ -130,9 +175,36 @@ fn outline(rule: &Rule) -> RuleOutline {
         roles: rule.roles.iter().map(|role| Shape::of(role, RoleArn::as_str)).collect(),
         tags: rule.tags.iter().map(tag).collect(),
         transitive: rule.transitive.iter().map(Shape::of_template).collect(),
-        sources: rule.sources.clone(),
+        from: rule.from.clone(),
+        session: rule.session.clone(),
+        mode: rule.mode,
+        exact: exact(rule),
+        matches: rule.matches.iter().map(match_outline).collect(),
+        when: rule.when.as_ref().map(expression::names),
         longest_lifetime: longest_lifetime(rule),
     }
+}
+
+fn exact(rule: &Rule) -> BTreeMap<String, Vec<Value>> {
+    let only = |it: &Match| Some((it.name.clone(), it.exact()?.into_iter().cloned().collect()));
+    rule.matches.iter().filter_map(only).collect()
+}
+
+fn match_outline(it: &Match) -> MatchOutline {
+    let test = match &it.test {
+        Test::Present => MatchedBy::Present,
+        Test::Absent => MatchedBy::Absent,
+        Test::OneOf(patterns) => MatchedBy::OneOf(
+            patterns
+                .iter()
+                .map(|pattern| match pattern {
+                    Pattern::Exact(value) => Matched::Exact(value.clone()),
+                    Pattern::Glob(glob) => Matched::Glob(glob.as_str().to_owned()),
+                })
+                .collect(),
+        ),
+    };
+    MatchOutline { claim: it.name.clone(), test }
 }
 
 fn longest_lifetime(rule: &Rule) -> Option<Lifetime> {
@@ -167,18 +239,19 @@ mod tests {
     use crate::rules::{RuleConfig, TrustedIssuers};
 
     #[test]
-    fn what_is_fixed_and_what_is_open_is_told() {
+    fn what_is_fixed_and_what_is_anonymous_is_told() {
         let text = r#"
             name = "ci"
-            source = ["bearer"]
-            subject = "ci:${identity.subject}:x"
-            audiences = ["sts.amazonaws.com", "${identity.subject}"]
+            from = "bearer"
+            match = { team = ["a", "b"], sub = "x" }
+            subject = "ci:${sub}:x"
+            audiences = ["sts.amazonaws.com", "${sub}"]
             roles = ["arn:aws:iam::111122223333:role/ci"]
             [tags]
-            fixed = "pr-${identity.subject}/run"
+            fixed = "pr-${sub}/run"
             constant = "blue"
             open = { open = true }
-            one = { one_of = ["a", "b-${identity.subject}"], default = "a" }
+            one = { one_of = ["a", "b-${sub}"], default = "a" }
             must = { matches = 'value.startsWith("x")', required = true }
         "#;
         let config: RuleConfig = toml::from_str(text).unwrap();
@@ -186,7 +259,7 @@ mod tests {
         let outline = rules.outlines().next().unwrap();
         let piece = |text: &str| Piece::Text(text.to_owned());
         assert_eq!(outline.name.as_str(), "ci");
-        assert_eq!(outline.subject.pieces(), [piece("ci:"), Piece::Expression, piece(":x")]);
+        assert_eq!(outline.subject.pieces(), [piece("ci:"), Piece::Claim("sub".to_owned()), piece(":x")]);
         assert_eq!(outline.audiences[0].literal(), Some("sts.amazonaws.com"));
         assert_eq!(outline.audiences[1].literal(), None);
         assert_eq!(outline.roles[0].literal(), Some("arn:aws:iam::111122223333:role/ci"));
@@ -197,25 +270,43 @@ mod tests {
         let TagValues::Shapes(shapes) = &tag("one").values else { panic!("{:?}", tag("one")) };
         assert_eq!((shapes.len(), shapes[0].literal(), shapes[1].literal()), (2, Some("a"), None));
         let TagValues::Shapes(shapes) = &tag("fixed").values else { panic!("{:?}", tag("fixed")) };
-        assert_eq!(shapes[0].pieces(), [piece("pr-"), Piece::Expression, piece("/run")]);
-        assert!(!outline.is_open() && outline.transitive.is_empty());
+        assert_eq!(shapes[0].pieces(), [piece("pr-"), Piece::Claim("sub".to_owned()), piece("/run")]);
+        assert!(!outline.is_anonymous() && outline.transitive.is_empty());
+        assert_eq!(outline.exact["team"], ["a", "b"]);
+        let asked: Vec<&str> = outline.matches.iter().map(|it| it.claim.as_str()).collect();
+        assert_eq!(asked, ["sub", "team"]);
+        assert_eq!(outline.matches[0].test, MatchedBy::OneOf(vec![Matched::Exact(Value::from("x"))]));
+        assert_eq!(outline.when, None);
+    }
+
+    #[test]
+    fn the_names_of_a_condition_are_listed() {
+        let when = r#"has(claims.team) && sub.startsWith("a") && groups.exists(g, g == level)"#;
+        let text = format!("name = \"r\"\nfrom = \"bearer\"\nsubject = \"bearer:x\"\nwhen = '{when}'\n");
+        let config: RuleConfig = toml::from_str(&text).unwrap();
+        let rules = RuleSet::compile(&[config], &TrustedIssuers::default()).unwrap();
+        let names = rules.outlines().next().unwrap().when.unwrap();
+        for name in ["claims", "sub", "groups", "level"] {
+            assert!(names.contains(name), "{name}: {names:?}");
+        }
     }
 
     #[test]
     fn the_longest_lifetime_is_told_where_it_is_known() {
         let longest = |lines: &str| {
-            let text = format!("name = \"r\"\nsource = [\"open\"]\nsubject = \"open:x\"\naudiences = [\"a\"]\n{lines}");
+            let text =
+                format!("name = \"r\"\nfrom = \"anonymous\"\nsubject = \"open:x\"\naudiences = [\"a\"]\n{lines}");
             let config: RuleConfig = toml::from_str(&text).unwrap();
             let rules = RuleSet::compile(&[config], &TrustedIssuers::default()).unwrap();
             let outline = rules.outlines().next().unwrap();
-            assert!(outline.is_open());
+            assert!(outline.is_anonymous());
             outline.longest_lifetime.map(Lifetime::seconds)
         };
         assert_eq!(longest(""), Some(300));
         assert_eq!(longest("lifetime = \"2m\""), Some(120));
         assert_eq!(longest("max_lifetime = 600"), Some(600));
         assert_eq!(longest("lifetime = \"2m\"\nmax_lifetime = \"15m\""), Some(900));
-        assert_eq!(longest("lifetime = \"${identity.subject}\""), None);
-        assert_eq!(longest("lifetime = \"2m\"\nmax_lifetime = \"${identity.subject}\""), None);
+        assert_eq!(longest("lifetime = \"${sub}\""), None);
+        assert_eq!(longest("lifetime = \"2m\"\nmax_lifetime = \"${sub}\""), None);
     }
 }

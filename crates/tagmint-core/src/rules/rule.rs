@@ -1,32 +1,87 @@
 //! Compiled rules.
 
-use super::{RuleName, expression::Expression, template::Template};
+use super::{RuleMode, RuleName, expression::Expression, matching::Match, session::SessionTerms, template::Template};
 use crate::{
     claims::{Audience, InvalidClaim, Lifetime, RoleArn, Subject},
-    identity::IdentitySource,
+    identity::{IdentitySource, VerifiedIdentity},
     tags::TagKey,
     trusted_issuer::TrustedIssuerName,
 };
+
+/// Whose identities a rule takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleFrom {
+    /// Those of a session: `session`.
+    Session,
+    /// Those of a bearer: `bearer`.
+    Bearer,
+    /// Those that a trusted issuer vouches for, by its name.
+    TrustedIssuer(TrustedIssuerName),
+    /// Callers without proof: `anonymous`.
+    Anonymous,
+}
+
+impl RuleFrom {
+    /// The names that no trusted issuer may have.
+    pub const RESERVED: [&'static str; 3] = ["session", "bearer", "anonymous"];
+
+    /// As the rule writes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Session => "session",
+            Self::Bearer => "bearer",
+            Self::TrustedIssuer(name) => name.as_str(),
+            Self::Anonymous => "anonymous",
+        }
+    }
+
+    /// Whether a rule with this `from` takes the identity.
+    pub(super) fn takes(&self, identity: &VerifiedIdentity) -> bool {
+        match (self, identity.source) {
+            (Self::Session, IdentitySource::Session)
+            | (Self::Bearer, IdentitySource::Bearer)
+            | (Self::Anonymous, IdentitySource::Anonymous) => true,
+            (Self::TrustedIssuer(name), IdentitySource::TrustedIssuer(_)) => {
+                identity.trusted_issuer.as_ref() == Some(name)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What an identity came from, written as a rule's `from`.
+pub(super) fn from_of(identity: &VerifiedIdentity) -> &str {
+    identity.trusted_issuer.as_ref().map_or(identity.source.as_str(), TrustedIssuerName::as_str)
+}
 
 /// A compiled rule.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) name: RuleName,
-    /// None: any source.
-    pub(super) sources: Option<Vec<IdentitySource>>,
-    /// None: any provider, or none.
-    pub(super) providers: Option<Vec<TrustedIssuerName>>,
+    pub(super) from: RuleFrom,
+    pub(super) matches: Vec<Match>,
     /// None: true.
     pub(super) when: Option<Expression>,
+    pub(super) mode: RuleMode,
     pub(super) subject: Text<Subject>,
     pub(super) audiences: Vec<Text<Audience>>,
     pub(super) roles: Vec<Text<RoleArn>>,
+    /// Whether the rule writes its only role as `role`.
+    pub(super) one_role: bool,
     /// None: [`Lifetime::DEFAULT`], within the most.
     pub(super) lifetime: Option<Text<Lifetime>>,
     /// None: the same as `lifetime`.
     pub(super) max_lifetime: Option<Text<Lifetime>>,
     pub(super) transitive: Vec<Template>,
+    pub(super) session: SessionTerms,
     pub(super) tags: Vec<Tag>,
+}
+
+impl Rule {
+    /// The field that the role at `index` of `roles` is written in.
+    pub(super) fn role_field(&self, index: usize) -> String {
+        if self.one_role { "role".to_owned() } else { format!("roles[{index}]") }
+    }
 }
 
 /// A session tag of a rule.

@@ -1,12 +1,12 @@
 //! Templates: literal text with `${CEL}` parts.
 
-use cel::Context;
-
 use super::{
     check::Regexes,
+    context::Names,
     expression::{Expression, ExpressionError},
     limits::{MAX_RENDERED, MAX_SOURCE, MAX_TEMPLATE_PARTS},
     scan::scan,
+    vocabulary::{CLAIMS, Vocabulary},
 };
 
 /// What is wrong with a template.
@@ -35,11 +35,17 @@ pub(super) enum Template {
 #[derive(Debug)]
 pub(super) enum Part {
     Text(String),
+    /// The value of a claim, by its name.
+    Claim(String),
     Expression(Expression),
 }
 
 impl Template {
-    pub(super) fn compile(source: &str, regexes: &mut Regexes) -> Result<Self, TemplateError> {
+    pub(super) fn compile(
+        source: &str,
+        vocabulary: &Vocabulary<'_>,
+        regexes: &mut Regexes,
+    ) -> Result<Self, TemplateError> {
         if source.len() > MAX_SOURCE {
             return Err(TemplateError::TooLong(source.len()));
         }
@@ -60,12 +66,17 @@ impl Template {
                 let scanned = scan(after, true).map_err(|error| failed(after, error))?;
                 let end = scanned.end.ok_or(TemplateError::Unclosed)?;
                 let part = &after[..end];
-                let expression = Expression::compile(part, false, regexes);
+                let expression = if is_name(part) {
+                    let known = vocabulary.look_up(part.trim()).map(|_| Part::Claim(part.trim().to_owned()));
+                    known.map_err(ExpressionError::UnknownClaim)
+                } else {
+                    Expression::compile(part, false, vocabulary, regexes).map(Part::Expression)
+                };
                 if !text.is_empty() {
                     parts.push(Part::Text(std::mem::take(&mut text)));
                 }
-                parts.push(Part::Expression(expression.map_err(|error| failed(part, error))?));
-                if parts.iter().filter(|part| matches!(part, Part::Expression(_))).count() > MAX_TEMPLATE_PARTS {
+                parts.push(expression.map_err(|error| failed(part, error))?);
+                if parts.iter().filter(|part| !matches!(part, Part::Text(_))).count() > MAX_TEMPLATE_PARTS {
                     return Err(TemplateError::TooManyParts);
                 }
                 rest = &after[end + 1..];
@@ -100,13 +111,14 @@ impl Template {
                 .iter()
                 .map(|part| match part {
                     Part::Text(_) => 0,
+                    Part::Claim(_) => 1,
                     Part::Expression(expression) => expression.steps(),
                 })
                 .fold(0, u64::saturating_add),
         }
     }
 
-    pub(super) fn render(&self, context: &Context<'_, '_>) -> Result<String, String> {
+    pub(super) fn render(&self, names: &Names<'_>) -> Result<String, String> {
         let parts = match self {
             Self::Literal(text) => return Ok(text.clone()),
             Self::Parts(parts) => parts,
@@ -115,7 +127,8 @@ impl Template {
         for part in parts {
             match part {
                 Part::Text(part) => text.push_str(part),
-                Part::Expression(expression) => expression.render(context, &mut text)?,
+                Part::Claim(name) => names.render(name, &mut text)?,
+                Part::Expression(expression) => expression.render(names.scope(), &mut text)?,
             }
             if text.len() > MAX_RENDERED {
                 return Err(format!("the result is longer than {MAX_RENDERED} bytes"));
@@ -123,4 +136,14 @@ impl Template {
         }
         Ok(text)
     }
+}
+
+/// Whether an expression is nothing but a name. CEL is not asked then, so that a claim may be called as CEL's words are (`namespace`).
+fn is_name(expression: &str) -> bool {
+    let name = expression.trim();
+    let part = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    !name.is_empty()
+        && name.bytes().all(part)
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && !matches!(name, "true" | "false" | "null" | CLAIMS)
 }

@@ -30,17 +30,17 @@ pub(super) fn compiled(text: &str) -> RuleSet {
     RuleSet::compile(&parse(text), &TrustedIssuers::none()).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }
 
-/// A rule with the given lines added; `when` is true unless a line says otherwise.
+/// A rule with the given lines added, of sessions unless a line says otherwise.
 pub(super) fn rule_text(lines: &str) -> String {
     let unless_given = |key: &str, value: &str| {
         let given = lines.lines().any(|line| line.starts_with(&format!("{key} =")));
         if given { String::new() } else { format!("{key} = '{value}'\n") }
     };
-    let when = unless_given("when", "true");
+    let from = unless_given("from", "session");
     let subject = unless_given("subject", "wallet:0xa");
     let given = lines.lines().any(|line| line.starts_with("audiences ="));
     let audiences = if given { "" } else { "audiences = ['sts.amazonaws.com']\n" };
-    format!("[[rule]]\nname = 'r'\n{when}{subject}{audiences}{lines}\n")
+    format!("[[rule]]\nname = 'r'\n{from}{subject}{audiences}{lines}\n")
 }
 
 /// The errors of one rule, as shown.
@@ -53,7 +53,7 @@ pub(super) fn identity_with(attributes: serde_json::Value) -> VerifiedIdentity {
     let serde_json::Value::Object(attributes) = attributes else { panic!("an object") };
     VerifiedIdentity {
         source: IdentitySource::Session,
-        provider: None,
+        trusted_issuer: None,
         subject: "0xabc".to_owned(),
         attributes,
         credential: CredentialId::Session("ses_01K00000000000000000000000".parse::<SessionId>().unwrap()),
@@ -83,5 +83,5 @@ pub(super) fn request_with_tags(tags: &[(&str, &str)]) -> MintRequest {
 
 /// Decides for [`identity`] by one rule with the given lines.
 pub(super) fn decide(lines: &str, request: &MintRequest) -> Result<Grant, Denial> {
-    compiled(&rule_text(lines)).decide(&identity(), request)
+    compiled(&rule_text(lines)).decide(&identity(), request).result
 }

@@ -7,7 +7,7 @@ fn outcome(decided: &Result<Grant, Denial>) -> &'static str {
 
 #[test]
 fn audiences_are_chosen_from_the_rules() {
-    let lines = "audiences = ['first', 'for-${identity.attributes.team}']";
+    let lines = "audiences = ['first', 'for-${team}']";
     for (audience, expected) in [
         (None, Some("first")),
         (Some("first"), Some("first")),
@@ -15,7 +15,7 @@ fn audiences_are_chosen_from_the_rules() {
         (Some("for-red"), None),
         (Some("First"), None),
         (Some(""), None),
-        (Some("for-${identity.attributes.team}"), None),
+        (Some("for-${team}"), None),
     ] {
         let request = MintRequest { audience: audience.map(str::to_owned), ..MintRequest::default() };
         let decided = decide(lines, &request);
@@ -29,7 +29,7 @@ fn audiences_are_chosen_from_the_rules() {
 #[test]
 fn roles_are_all_or_the_one_chosen() {
     let other = "arn:aws:iam::123456789012:role/blue";
-    let lines = format!("roles = ['{ROLE}', 'arn:aws:iam::123456789012:role/${{identity.attributes.team}}', '{ROLE}']");
+    let lines = format!("roles = ['{ROLE}', 'arn:aws:iam::123456789012:role/${{team}}', '{ROLE}']");
     for (role, expected) in [
         (None, Ok(vec![ROLE, other])),
         (Some(ROLE), Ok(vec![ROLE])),
@@ -45,7 +45,7 @@ fn roles_are_all_or_the_one_chosen() {
     let none = decide("", &MintRequest { role: Some(ROLE.to_owned()), ..MintRequest::default() });
     assert_eq!(outcome(&none), "role_not_allowed");
     assert!(decide("", &MintRequest::default()).unwrap().roles.is_empty());
-    let wrong = decide("roles = ['arn:aws:iam::1:role/${identity.subject}']", &MintRequest::default());
+    let wrong = decide("roles = ['arn:aws:iam::1:role/${sub}']", &MintRequest::default());
     assert_eq!(outcome(&wrong), "invalid_claim");
 }
 
@@ -65,12 +65,12 @@ fn lifetimes_stay_below_the_rules_most() {
         ("lifetime = '90s'\nmax_lifetime = '15m'", None, Ok(90)),
         ("max_lifetime = '2m'", None, Ok(120)),
         ("max_lifetime = '10m'", None, Ok(300)),
-        ("lifetime = '${identity.attributes.level}m'", None, Ok(180)),
-        ("lifetime = '${identity.attributes.level}'", None, Err("invalid_claim")),
-        ("lifetime = '${identity.attributes.team}'", None, Err("template_error")),
-        ("lifetime = '-${identity.attributes.level}m'", None, Err("template_error")),
-        ("lifetime = '5m'\nmax_lifetime = '${identity.attributes.level}m'", Some(60), Err("template_error")),
-        ("max_lifetime = '${identity.attributes.level}m'", None, Ok(180)),
+        ("lifetime = '${level}m'", None, Ok(180)),
+        ("lifetime = '${level}'", None, Err("invalid_claim")),
+        ("lifetime = '${team}'", None, Err("template_error")),
+        ("lifetime = '-${level}m'", None, Err("template_error")),
+        ("lifetime = '5m'\nmax_lifetime = '${level}m'", Some(60), Err("template_error")),
+        ("max_lifetime = '${level}m'", None, Ok(180)),
     ] {
         let request = MintRequest { lifetime_seconds: asked, ..MintRequest::default() };
         let decided = decide(lines, &request);
@@ -82,10 +82,10 @@ fn lifetimes_stay_below_the_rules_most() {
 const TAGS: &str = r#"
 transitive = ["fixed", "open"]
 [rule.tags]
-fixed = "${identity.subject}"
+fixed = "${sub}"
 open = { open = true }
-team = { one_of = ["a", "${identity.attributes.team}"], default = "a" }
-run = { matches = 'value.matches("^run-[0-9]+$") && identity.source == "session"' }
+team = { one_of = ["a", "${team}"], default = "a" }
+run = { matches = 'value.matches("^run-[0-9]+$") && team == "blue"' }
 "#;
 
 #[test]
@@ -101,7 +101,7 @@ fn requests_narrow_and_fill_tags() {
         (vec![("", "x")], Err("tag_not_allowed")),
         (vec![("open", "any thing")], Ok(vec![fixed, ("open", "any thing"), ("team", "a")])),
         (vec![("open", "a*")], Err("invalid_tag")),
-        (vec![("open", "${identity.subject}")], Err("invalid_tag")),
+        (vec![("open", "${sub}")], Err("invalid_tag")),
         (vec![("team", "blue")], Ok(vec![fixed, ("team", "blue")])),
         (vec![("team", "red")], Err("tag_value_not_allowed")),
         (vec![("run", "run-7")], Ok(vec![fixed, ("run", "run-7"), ("team", "a")])),
@@ -130,14 +130,14 @@ fn required_tags_and_defaults_are_held_to_the_rule() {
         ("run = { matches = 'value != \"\"', required = true }", vec![("run", "")], "tag_value_not_allowed"),
         ("run = { matches = 'value != \"\"', required = true }", vec![("run", "1")], "ok"),
         ("run = { open = true, required = true }", vec![], "tag_required"),
-        ("run = { matches = 'value == \"a\"', default = '${identity.subject}' }", vec![], "tag_value_not_allowed"),
-        ("run = { one_of = ['${identity.attributes.team}'], default = 'red' }", vec![], "tag_value_not_allowed"),
-        ("run = { one_of = ['a', '${identity.attributes.missing}'] }", vec![], "ok"),
-        ("run = { one_of = ['a', '${identity.attributes.missing}'] }", vec![("run", "a")], "template_error"),
+        ("run = { matches = 'value == \"a\"', default = '${sub}' }", vec![], "tag_value_not_allowed"),
+        ("run = { one_of = ['${team}'], default = 'red' }", vec![], "tag_value_not_allowed"),
+        ("run = { one_of = ['a', '${missing}'] }", vec![], "ok"),
+        ("run = { one_of = ['a', '${missing}'] }", vec![("run", "a")], "template_error"),
         ("run = { matches = 'value > 3' }", vec![("run", "4")], "condition_error"),
         ("run = { matches = 'value' }", vec![("run", "4")], "condition_error"),
-        ("run = { open = true, default = '${identity.attributes.missing}' }", vec![], "template_error"),
-        ("run = '${identity.attributes.missing}'", vec![("run", "a")], "template_error"),
+        ("run = { open = true, default = '${missing}' }", vec![], "template_error"),
+        ("run = '${missing}'", vec![("run", "a")], "template_error"),
         ("run = 'a${\"*\"}'", vec![], "invalid_tag"),
     ] {
         let request = MintRequest { tags: request_with_tags(&tags).tags, ..none.clone() };
@@ -149,8 +149,8 @@ fn required_tags_and_defaults_are_held_to_the_rule() {
 #[test]
 fn a_transitive_template_must_name_a_tag() {
     let lines = |key: &str| format!("transitive = ['{key}']\n[rule.tags]\nblue = 'x'");
-    assert!(decide(&lines("${identity.attributes.team}"), &MintRequest::default()).is_ok());
-    let other = decide(&lines("${identity.attributes.chain}"), &MintRequest::default());
+    assert!(decide(&lines("${team}"), &MintRequest::default()).is_ok());
+    let other = decide(&lines("${chain}"), &MintRequest::default());
     assert_eq!(outcome(&other), "invalid_tag");
 }
 

@@ -1,28 +1,30 @@
 use super::*;
+use crate::trusted_issuer::{IssuerKind, TrustedIssuerName};
 
 const THREE: &str = "
 [[rule]]
 name = 'litentry'
-when = 'identity.attributes.chain == \"litentry\"'
+from = 'session'
+match.chain = 'litentry'
 subject = 'chain:litentry'
 audiences = ['a']
 
 [[rule]]
 name = 'bearers'
-source = ['bearer']
-subject = 'bearer:${identity.subject}'
+from = 'bearer'
+subject = 'bearer:${sub}'
 audiences = ['b']
 
 [[rule]]
 name = 'sessions'
-source = ['session']
-subject = 'session:${identity.subject}'
+from = 'session'
+subject = 'session:${sub}'
 audiences = ['c']
 ";
 
 fn chosen(identity: &VerifiedIdentity, rule: Option<&str>) -> Result<String, Denial> {
     let request = MintRequest { rule: rule.map(str::to_owned), ..MintRequest::default() };
-    compiled(THREE).decide(identity, &request).map(|grant| grant.rule.to_string())
+    compiled(THREE).decide(identity, &request).result.map(|grant| grant.rule.to_string())
 }
 
 fn on(chain: &str) -> VerifiedIdentity {
@@ -64,69 +66,136 @@ fn whoever_proves_nothing_is_taken_by_rules_that_say_so_and_no_other() {
         "
 [[rule]]
 name = 'everybody'
-when = 'true'
-subject = 'any:${identity.subject}'
-audiences = ['a']
+from = 'session'
+subject = 'any:${sub}'
 
 [[rule]]
-name = 'by-expression'
-when = 'identity.source == \"open\"'
-subject = 'any:${identity.subject}'
-audiences = ['a']
-
-[[rule]]
-name = 'proved'
-source = ['session', 'bearer', 'github-actions', 'gitlab', 'oidc']
-subject = 'proved:${identity.subject}'
-audiences = ['a']
-
-[[rule]]
-name = 'open'
-source = ['open']
-when = 'identity.subject == \"anonymous\" && identity.provider == \"\" && identity.attributes.size() == 0'
-subject = 'open:${identity.subject}'
-audiences = ['a']
+name = 'nobody'
+from = 'anonymous'
+when = 'sub == \"anonymous\"'
+subject = 'open:${sub}'
 ",
     );
     let decided = |identity: &VerifiedIdentity, rule: Option<&str>| {
         let request = MintRequest { rule: rule.map(str::to_owned), ..MintRequest::default() };
-        rules.decide(identity, &request).map(|grant| grant.rule.to_string())
+        rules.decide(identity, &request).result.map(|grant| grant.rule.to_string())
     };
     let anonymous = VerifiedIdentity::anonymous();
-    assert_eq!(decided(&anonymous, None).unwrap(), "open");
-    assert_eq!(decided(&anonymous, Some("open")).unwrap(), "open");
-    for rule in ["everybody", "by-expression", "proved"] {
-        assert_eq!(decided(&anonymous, Some(rule)).unwrap_err().reason, DenialReason::NoRule, "{rule}");
-    }
+    assert_eq!(decided(&anonymous, None).unwrap(), "nobody");
+    assert_eq!(decided(&anonymous, Some("nobody")).unwrap(), "nobody");
+    assert_eq!(decided(&anonymous, Some("everybody")).unwrap_err().reason, DenialReason::NoRule);
     assert_eq!(decided(&identity(), None).unwrap(), "everybody");
-    assert_eq!(decided(&identity(), Some("open")).unwrap_err().reason, DenialReason::NoRule, "proof is none of its");
+    assert_eq!(decided(&identity(), Some("nobody")).unwrap_err().reason, DenialReason::NoRule, "proof is none of its");
+}
+
+/// Two issuers of one kind number their repositories alike: a rule for one takes no token of the other.
+#[test]
+fn a_rule_never_takes_another_issuers_token() {
+    let name = |name: &str| TrustedIssuerName::parse(name).unwrap();
+    let issuers: TrustedIssuers = [("github", IssuerKind::GITHUB), ("ghes", IssuerKind::GITHUB)]
+        .map(|(it, kind)| (name(it), kind))
+        .into_iter()
+        .collect();
+    let text =
+        "[[rule]]\nname = 'r'\nfrom = 'ghes'\nmatch = { repository_id = '1' }\nsubject = 'github:${repository_id}'\n";
+    let rules = RuleSet::compile(&parse(text), &issuers).unwrap();
+    let job = |issuer: &str| VerifiedIdentity {
+        source: IdentitySource::TrustedIssuer(IssuerKind::GITHUB),
+        trusted_issuer: Some(name(issuer)),
+        ..identity_with(json!({"repository_id": "1"}))
+    };
+    assert!(rules.decide(&job("ghes"), &MintRequest::default()).result.is_ok());
+    assert_eq!(rules.decide(&job("github"), &MintRequest::default()).result.unwrap_err().reason, DenialReason::NoRule);
+    let session = identity_with(json!({"repository_id": "1"}));
+    assert_eq!(rules.decide(&session, &MintRequest::default()).result.unwrap_err().reason, DenialReason::NoRule);
+}
+
+const SHADOWED: &str = "
+[[rule]]
+name = 'new'
+from = 'session'
+mode = 'shadow'
+match = { team = 'blue' }
+subject = 'new:${sub}'
+tags = { team = '${team}' }
+
+[[rule]]
+name = 'erring'
+from = 'session'
+mode = 'shadow'
+when = 'level > 3'
+subject = 'erring:${sub}'
+
+[[rule]]
+name = 'old'
+from = 'session'
+match = { chain = 'litentry' }
+subject = 'old:${sub}'
+
+[[rule]]
+name = 'after'
+from = 'session'
+mode = 'shadow'
+subject = 'after:${sub}'
+";
+
+#[test]
+fn a_shadow_rule_is_told_and_grants_nothing() {
+    let rules = compiled(SHADOWED);
+    let decision = rules.decide(&identity_with(json!({"team": "blue", "chain": "litentry"})), &MintRequest::default());
+    assert_eq!(decision.result.unwrap().rule.as_str(), "old");
+    let told: Vec<(String, Result<String, &str>)> = decision
+        .shadows
+        .iter()
+        .map(|it| {
+            (it.rule.to_string(), it.result.as_ref().map(|it| it.subject.to_string()).map_err(DenialReason::code))
+        })
+        .collect();
+    assert_eq!(told, [("new".into(), Ok("new:0xabc".into())), ("erring".into(), Err("condition_error"))]);
+    // Where no rule decides, all of them are asked, and still nothing is granted.
+    let decision = rules.decide(&identity_with(json!({"team": "blue", "level": 1})), &MintRequest::default());
+    assert_eq!(decision.result.unwrap_err().reason, DenialReason::NoRule);
+    let told: Vec<&str> = decision.shadows.iter().map(|it| it.rule.as_str()).collect();
+    assert_eq!(told, ["new", "after"]);
+    // Nor can it be asked for by its name.
+    let request = MintRequest { rule: Some("new".to_owned()), ..MintRequest::default() };
+    let decision = rules.decide(&identity_with(json!({"team": "blue"})), &request);
+    assert_eq!(decision.result.unwrap_err().code(), "unknown_rule");
+    assert_eq!(decision.shadows, []);
+    let bound =
+        VerifiedIdentity { only_rule: Some(RuleName::parse("new").unwrap()), ..identity_with(json!({"team": "blue"})) };
+    let decision = rules.decide(&bound, &MintRequest::default());
+    assert_eq!((decision.result.unwrap_err().reason, decision.shadows.len()), (DenialReason::NoRule, 1));
 }
 
 #[test]
 fn an_erring_condition_refuses_and_does_not_fall_through() {
-    // `chain` is missing, so the first rule errs; `sessions` would have taken the identity.
-    let denial = chosen(&identity_with(json!({})), None).unwrap_err();
-    assert_eq!(denial.rule.as_ref().map(RuleName::as_str), Some("litentry"));
+    // `level` is missing, so the first rule errs; the second would have taken the identity.
+    let rules = compiled(&format!("{}{}", rule_text("when = 'level > 3'"), rule_text("").replace("'r'", "'broad'")));
+    let denial = rules.decide(&identity_with(json!({})), &MintRequest::default()).result.unwrap_err();
+    assert_eq!(denial.rule.as_ref().map(RuleName::as_str), Some("r"));
     assert_eq!(denial.code(), "condition_error");
-    assert!(denial.to_string().contains("No such key: chain"), "{denial}");
+    assert!(denial.to_string().contains("level"), "{denial}");
     let public = denial.public_message();
-    assert!(public.contains("`litentry`") && !public.contains("chain"), "{public}");
+    assert!(public.contains("`r`") && !public.contains("level"), "{public}");
+    // A claim that a match asks for and that is missing is no error: the rule does not take the identity.
+    assert_eq!(chosen(&identity_with(json!({})), None).unwrap(), "sessions");
 }
 
 #[test]
 fn conditions_that_are_not_true_or_false_refuse() {
     for when in [
-        "identity.attributes.missing",
-        "identity.attributes.missing == 1",
-        "identity.attributes.chain",
-        "identity.attributes.chain + 1 == 2",
-        "identity.attributes.level",
-        "identity.attributes.nothing",
-        "identity.attributes.level > \"3\"",
-        "identity.attributes.level / 0 == 1",
-        "identity.attributes.level.startsWith(\"a\")",
-        "identity.attributes.groups[7] == \"a\"",
-        "identity.attributes.level.all(x, true)",
+        "missing",
+        "missing == 1",
+        "chain",
+        "chain + 1 == 2",
+        "level",
+        "nothing",
+        "level > \"3\"",
+        "level / 0 == 1",
+        "level.startsWith(\"a\")",
+        "groups[7] == \"a\"",
+        "level.all(x, true)",
         "[1]",
         "null",
     ] {
@@ -140,7 +209,7 @@ fn conditions_that_are_not_true_or_false_refuse() {
 fn no_rule_no_token() {
     let none = RuleSet::compile(&[], &TrustedIssuers::none()).unwrap();
     assert!(none.is_empty());
-    let denial = none.decide(&identity(), &MintRequest::default()).unwrap_err();
+    let denial = none.decide(&identity(), &MintRequest::default()).result.unwrap_err();
     assert_eq!(denial, Denial { rule: None, reason: DenialReason::NoRule });
     let never = decide("when = 'false'", &MintRequest::default()).unwrap_err();
     assert_eq!(never, Denial { rule: None, reason: DenialReason::NoRule });
@@ -166,7 +235,7 @@ fn identities_over_a_limit_are_refused_before_any_rule() {
     ];
     let set = compiled(&rule_text(""));
     for (identity, expected) in cases {
-        let denial = set.decide(&identity, &MintRequest::default()).unwrap_err();
+        let denial = set.decide(&identity, &MintRequest::default()).result.unwrap_err();
         assert_eq!((denial.code(), denial.rule.is_none()), ("identity_too_large", true));
         assert!(denial.public_message().contains(expected), "{}", denial.public_message());
     }
@@ -175,6 +244,6 @@ fn identities_over_a_limit_are_refused_before_any_rule() {
         identity_with(json!({"a": vec![0; limits::MAX_ATTRIBUTE_VALUES - 1]})),
         identity_with(json!({"a": fits})),
     ] {
-        assert!(set.decide(&fits, &MintRequest::default()).is_ok());
+        assert!(set.decide(&fits, &MintRequest::default()).result.is_ok());
     }
 }
