@@ -91,6 +91,10 @@ prefixed_id!(
     RefusalId, "rfs_"
 );
 prefixed_id!(
+    /// One fetch of a token's credentials from STS: its row in the ledger.
+    FetchId, "ftc_"
+);
+prefixed_id!(
     /// One session, without its secret.
     SessionId, "ses_"
 );

@@ -7,6 +7,7 @@
 //! noticed too. What no chain can show is a database put back whole to an earlier state: compare the head with one that was noted elsewhere.
 
 pub mod archive;
+mod run;
 
 use std::collections::BTreeMap;
 
@@ -17,13 +18,21 @@ use serde_json::Value;
 
 use crate::{
     environment::Stamp,
-    id::{MintId, RefusalId, RequestId},
+    id::{FetchId, MintId, RefusalId, RequestId},
     json,
 };
+
+pub use self::run::{AddressClass, Run, Shadow};
+
+/// The format of an entry's body that is written now. Bodies of format 1 have no `format` and no `run`.
+pub const FORMAT: u8 = 2;
 
 /// What happened, completely: who asked how, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LedgerEntry {
+    /// The format of the body: [`FORMAT`], or that of the program that wrote it.
+    #[serde(default = "first_format", skip_serializing_if = "is_first_format")]
+    pub format: u8,
     /// When it was decided; milliseconds since the epoch.
     pub at_ms: i64,
     /// The HTTP request, as in the answer's `x-request-id` and the log.
@@ -45,9 +54,22 @@ pub struct LedgerEntry {
     /// The rule that decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rule: Option<String>,
+    /// What the rules saw. None where nobody was identified.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run: Option<Box<Run>>,
     /// What came of it.
     #[serde(flatten)]
     pub outcome: Outcome,
+}
+
+const fn first_format() -> u8 {
+    1
+}
+
+// By reference, as serde calls it.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_first_format(format: &u8) -> bool {
+    *format == 1
 }
 
 /// What came of a request for a token.
@@ -58,6 +80,29 @@ pub enum Outcome {
     Minted(Minted),
     /// No token was made.
     Refused(Refused),
+    /// A token's credentials were fetched from STS on the caller's behalf.
+    Fetched(Fetched),
+}
+
+/// Credentials of AWS that went through the issuer, without their secrets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// The row's id.
+    pub fetch_id: FetchId,
+    /// The token that they were fetched with.
+    pub mint_id: MintId,
+    /// The role that was assumed.
+    pub role: String,
+    /// The role that the session assumed at once.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub assume_then: Option<String>,
+    /// STS's id of the request (`RequestId` of the answer), as CloudTrail shows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sts_request_id: Option<String>,
+    /// The access key's id, as CloudTrail shows it.
+    pub access_key_id: String,
+    /// When they expire, in seconds since the epoch.
+    pub expires_at: i64,
 }
 
 /// The token that was signed, without its signature.
@@ -123,14 +168,16 @@ impl LedgerEntry {
         match &self.outcome {
             Outcome::Minted(minted) => minted.mint_id.to_string(),
             Outcome::Refused(refused) => refused.refusal_id.to_string(),
+            Outcome::Fetched(fetched) => fetched.fetch_id.to_string(),
         }
     }
 
-    /// `minted` or `refused`.
+    /// `minted`, `refused` or `fetched`.
     pub const fn outcome_name(&self) -> &'static str {
         match self.outcome {
             Outcome::Minted(_) => "minted",
             Outcome::Refused(_) => "refused",
+            Outcome::Fetched(_) => "fetched",
         }
     }
 
@@ -262,6 +309,14 @@ pub enum LedgerFault {
         /// The row that the next one begins with.
         found: i64,
     },
+    /// A row of a format that this program does not know.
+    #[error("row {seq} has the format {format}, which a newer version of Tagmint wrote; use that version")]
+    Format {
+        /// The row.
+        seq: i64,
+        /// Its format.
+        format: u64,
+    },
     /// The head's seal is not genuine.
     #[error("the head's seal is not genuine: the chain was computed anew, or the key file is another one")]
     Seal,
@@ -301,7 +356,10 @@ impl ChainVerifier {
         if row_hash(&row.prev_hash, seq, &row.body) != row.hash {
             return Err(LedgerFault::Altered { seq });
         }
-        let entry: LedgerEntry = json::parse_as(row.body.as_bytes()).map_err(|_| LedgerFault::Altered { seq })?;
+        let entry: LedgerEntry = json::parse_as(row.body.as_bytes()).map_err(|_| unreadable(seq, &row.body))?;
+        if entry.format > FORMAT {
+            return Err(LedgerFault::Format { seq, format: entry.format.into() });
+        }
         for (column, same) in [
             ("entry_id", entry.id() == row.entry_id),
             ("at_ms", entry.at_ms == row.at_ms),
@@ -324,6 +382,15 @@ impl ChainVerifier {
             return Err(LedgerFault::Unchained { seq: stored.seq });
         }
         Ok(self.head)
+    }
+}
+
+/// Why a row that hashes as it should is no entry: it is of a later format, or was no entry when it was written.
+fn unreadable(seq: i64, body: &str) -> LedgerFault {
+    let format = json::parse(body.as_bytes()).ok().and_then(|body| body.get("format")?.as_u64());
+    match format {
+        Some(format) if format > FORMAT.into() => LedgerFault::Format { seq, format },
+        _ => LedgerFault::Altered { seq },
     }
 }
 

@@ -34,7 +34,7 @@ use crate::{
 pub struct NewBearer {
     /// Its id.
     pub id: BearerId,
-    /// Its name, unlike that of any bearer that is neither revoked nor replaced. Rules see it as `identity.subject`.
+    /// Its name, unlike that of any bearer that is neither revoked nor replaced. Rules see it as `sub`.
     pub name: String,
     /// What is kept of its secret.
     pub secret_hash: SecretHash,
@@ -42,7 +42,7 @@ pub struct NewBearer {
     pub rule: Option<RuleName>,
     /// What its tokens are confined to.
     pub scope: TagScope,
-    /// What rules see as `identity.attributes`.
+    /// The claims that rules see.
     pub attributes: Map<String, Value>,
     /// When it was made.
     pub created_at: Timestamp,
@@ -61,7 +61,7 @@ pub struct BearerRecord {
     pub rule: Option<RuleName>,
     /// What its tokens are confined to.
     pub scope: TagScope,
-    /// What rules see as `identity.attributes`.
+    /// The claims that rules see.
     pub attributes: Map<String, Value>,
     /// When it was made.
     pub created_at: Timestamp,

@@ -2,7 +2,7 @@
 
 use tagmint_core::{
     json,
-    ledger::{LedgerEntry, Minted, Outcome, Refused},
+    ledger::{FORMAT, LedgerEntry, Minted, Outcome, Refused},
 };
 
 /// The time of entry 0, in milliseconds since the epoch; every further one is a millisecond later.
@@ -37,6 +37,7 @@ pub fn refusal(number: i64) -> LedgerEntry {
 
 fn entry(number: i64, outcome: Outcome) -> LedgerEntry {
     LedgerEntry {
+        format: FORMAT,
         at_ms: FIRST_ENTRY_AT_MS + number,
         request_id: format!("req_{number:026}").parse().expect("digits are a ULID"),
         route: "POST /v1/tokens".to_owned(),
@@ -45,6 +46,7 @@ fn entry(number: i64, outcome: Outcome) -> LedgerEntry {
         source: Some("session".to_owned()),
         identity: Some("0xa".to_owned()),
         rule: Some("wallet".to_owned()),
+        run: None,
         outcome,
     }
 }

@@ -11,6 +11,7 @@ fn stamp() -> Stamp {
 
 fn entry(number: i64) -> LedgerEntry {
     LedgerEntry {
+        format: FORMAT,
         at_ms: 1_790_000_000_000 + number,
         request_id: format!("req_{number:026}").parse().unwrap(),
         route: "POST /v1/tokens".into(),
@@ -19,6 +20,7 @@ fn entry(number: i64) -> LedgerEntry {
         source: Some("session".into()),
         identity: Some("0xa".into()),
         rule: Some("wallet".into()),
+        run: None,
         outcome: if number % 2 == 0 {
             Outcome::Refused(Refused {
                 refusal_id: format!("rfs_{number:026}").parse().unwrap(),
@@ -66,6 +68,72 @@ fn an_entry_survives_the_round_trip() {
     for number in 1..3 {
         let body = entry(number).to_body();
         assert_eq!(json::parse_as::<LedgerEntry>(body.as_bytes()).unwrap(), entry(number), "{body}");
+    }
+}
+
+#[test]
+fn an_entry_with_its_run_survives_the_round_trip() {
+    let run = Run {
+        only_rule: Some("ci".into()),
+        scope: json::parse_as(br#"{"prefix":"ci"}"#).unwrap(),
+        trusted_issuer: Some("github".into()),
+        attributes: json::parse_as(br#"{"repository_id":"1","protected":true}"#).unwrap(),
+        left_out: vec!["matrix".into()],
+        request: Some(crate::rules::MintRequest { lifetime_seconds: Some(60), ..Default::default() }),
+        address: Some(AddressClass::Public),
+        rules: "0123456789abcdef".into(),
+        shadows: vec![Shadow { rule: "stricter".into(), outcome: "no_rule".into() }],
+    };
+    let fetched = Outcome::Fetched(Fetched {
+        fetch_id: format!("ftc_{:026}", 1).parse().unwrap(),
+        mint_id: format!("mnt_{:026}", 1).parse().unwrap(),
+        role: "arn:aws:iam::123456789012:role/ci".into(),
+        assume_then: Some("arn:aws:iam::444455556666:role/data".into()),
+        sts_request_id: Some("c6104cbe-af31-11e0-8154-cbc7ccf896c7".into()),
+        access_key_id: "ASIAEXAMPLE".into(),
+        expires_at: 1_790_003_600,
+    });
+    for outcome in [entry(1).outcome, entry(2).outcome, fetched] {
+        let entry = LedgerEntry { run: Some(Box::new(run.clone())), outcome, ..entry(1) };
+        let body = entry.to_body();
+        assert_eq!(json::parse_as::<LedgerEntry>(body.as_bytes()).unwrap(), entry, "{body}");
+        assert!(body.starts_with(r#"{"format":2,"#), "{body}");
+        let mut head = LedgerHead::genesis(&stamp());
+        let rows = [head.append(&entry)];
+        assert_eq!(verify(&rows, &head), Ok(head));
+    }
+}
+
+/// What the first release wrote.
+const FIRST_FORMAT: &str = r#"{"at_ms":1790000000001,"request_id":"req_00000000000000000000000001","route":"POST /v1/tokens","remote":"127.0.0.1","credential":"ses_1","source":"session","identity":"0xa","rule":"wallet","outcome":"minted","mint_id":"mnt_00000000000000000000000001","kid":"k","subject":"wallet:0xa","audience":"sts.amazonaws.com","tags":{"principal_tags":{"wallet":["0xa"]}},"roles":[],"issued_at":1790000000,"expires_at":1790000300}"#;
+
+#[test]
+fn rows_of_the_first_format_keep_their_bytes_and_verify() {
+    let first: LedgerEntry = json::parse_as(FIRST_FORMAT.as_bytes()).unwrap();
+    assert_eq!(first, LedgerEntry { format: 1, ..entry(1) });
+    assert_eq!(first.to_body(), FIRST_FORMAT);
+    let mut head = LedgerHead::genesis(&stamp());
+    let rows = [head.append(&first), head.append(&entry(2))];
+    assert_eq!(rows[0].body, FIRST_FORMAT);
+    assert_eq!(verify(&rows, &head), Ok(head));
+}
+
+#[test]
+fn a_later_format_is_named() {
+    let body = entry(1).to_body();
+    for (changed, fault) in [
+        (body.replace(r#""format":2"#, r#""format":3"#), LedgerFault::Format { seq: 1, format: 3 }),
+        (body.replace(r#""format":2"#, r#""format":300"#), LedgerFault::Format { seq: 1, format: 300 }),
+        (r#"{"format":3,"what":"not known here"}"#.to_owned(), LedgerFault::Format { seq: 1, format: 3 }),
+        (r#"{"format":2,"what":"not known here"}"#.to_owned(), LedgerFault::Altered { seq: 1 }),
+        (r#"{"what":"not known here"}"#.to_owned(), LedgerFault::Altered { seq: 1 }),
+    ] {
+        let genesis = LedgerHead::genesis(&stamp());
+        let mut row = genesis.clone().append(&entry(1));
+        row.hash = row_hash(&genesis.hash, 1, &changed);
+        row.body = changed;
+        let mut verifier = ChainVerifier::new(&stamp());
+        assert_eq!(verifier.check(&row), Err(fault), "{}", row.body);
     }
 }
 
