@@ -11,6 +11,7 @@
 //! | [`id`] | typed identifiers |
 //! | [`issued_secret`], [`sealing`] | the secrets that Tagmint hands out, and how it keeps its own |
 //! | [`identity`], [`rules`] | who asks, and what the configuration lets them have |
+//! | [`dry_run`] | rules tried on identities that nobody has proved: tests, explanations, replays |
 //! | [`sanitize`] | text of strangers, made fit to show and to keep |
 //! | [`tags`], [`claims`] | session tags and token claims that cannot hold what AWS refuses |
 //! | [`signing_key`], [`key_schedule`], [`jwk`] | signing keys, their lifecycle, their published form |
@@ -26,6 +27,7 @@
 pub mod alarm;
 pub mod claims;
 pub mod clock;
+pub mod dry_run;
 pub mod environment;
 pub mod id;
 pub mod identity;

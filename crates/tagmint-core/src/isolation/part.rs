@@ -24,7 +24,7 @@ pub enum Part {
     /// The AWS account.
     Account,
     /// Tokens without proof.
-    OpenMint,
+    AnonymousMinting,
     /// Who vouches for sessions.
     SessionBackend,
     /// The database: its file and its stamp.
@@ -67,7 +67,7 @@ impl Part {
         Self::Role,
         Self::Bucket,
         Self::Account,
-        Self::OpenMint,
+        Self::AnonymousMinting,
         Self::SessionBackend,
         Self::Database,
         Self::StateFolder,
@@ -91,7 +91,7 @@ impl Part {
             Self::Role => "role",
             Self::Bucket => "bucket",
             Self::Account => "AWS account",
-            Self::OpenMint => "open minting",
+            Self::AnonymousMinting => "anonymous minting",
             Self::SessionBackend => "session backend",
             Self::Database => "database",
             Self::StateFolder => "state folder",
@@ -128,7 +128,7 @@ impl Part {
             Self::Role => "a token of the one opens what the other's roles reach",
             Self::Bucket => "the one's prefixes, sweeps and lifecycle rules touch the other's data",
             Self::Account => "in one account the names of roles and buckets alone keep the worlds apart",
-            Self::OpenMint => "who proves nothing gets tokens of a test issuer, never of prod's",
+            Self::AnonymousMinting => "who proves nothing gets tokens of a test issuer, never of prod's",
             Self::SessionBackend => "who can open a session at the one can at the other",
             Self::Database => "sessions, keys and ledger of the one would be the other's",
             Self::StateFolder => "the process of the one writes where the other keeps its keys and its ledger",
