@@ -43,7 +43,7 @@ use crate::{
     http::{health::Check, problem::Problem},
     key_cache::{KeyCache, KeyView},
     limits::{RateLimits, RefusalRows, TooMany},
-    metrics::{Figures, Metrics},
+    metrics::{Figures, Metrics, RuleReload},
     reuse::ReuseWatch,
     settings::Settings,
     sts::WebIdentitySts,
@@ -92,8 +92,8 @@ pub enum StartError {
     #[error("the session backend is `tagmint mock-backend`: a prod issuer does not start against it")]
     MockBackend,
     /// A prod issuer was to give tokens without proof.
-    #[error("`open_mint` is for test issuers: a prod issuer does not start with it")]
-    OpenMint,
+    #[error("`anonymous_minting` is for test issuers: a prod issuer does not start with it")]
+    AnonymousMinting,
     /// The signing keys cannot be read or made.
     #[error("the signing keys: {0}")]
     Keys(#[from] KeysError),
@@ -108,7 +108,7 @@ pub struct App {
     pub(crate) settings: Settings,
     pub(crate) store: Store,
     pub(crate) ledger: LedgerWriter,
-    pub(crate) rules: RuleSet,
+    rules: ArcSwap<RuleSet>,
     pub(crate) backend: Option<Arc<dyn SessionBackend>>,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) sts: Option<Arc<dyn WebIdentitySts>>,
@@ -146,8 +146,8 @@ impl App {
                 Err(error) => tracing::warn!(%error, "could not ask the session backend whether it is the mock"),
             }
         }
-        if settings.open_mint.is_some() && settings.stamp.environment == Environment::Prod {
-            return Err(StartError::OpenMint);
+        if settings.anonymous_minting.is_some() && settings.stamp.environment == Environment::Prod {
+            return Err(StartError::AnonymousMinting);
         }
         if rules.is_empty() {
             tracing::warn!("there are no rules: nothing will be minted");
@@ -170,15 +170,16 @@ impl App {
         for provider in upstreams.providers().filter(|provider| matches!(provider.reuse, Reuse::UntilExpiry { .. })) {
             figures.expect_token_elsewhere(&provider.name);
         }
+        figures.rules_started(rules.hash());
         let recorder = Recorder::new(settings.witness.recognition.clone(), &figures.metrics);
-        let limits = RateLimits::new(&settings.limits, settings.open_mint);
+        let limits = RateLimits::new(&settings.limits, settings.anonymous_minting);
         let refusal_rows = RefusalRows::new(&settings.limits);
         let credentials = CredentialCache::new(settings.sts);
         Ok(Arc::new(Self {
             settings,
             store,
             ledger,
-            rules,
+            rules: ArcSwap::from_pointee(rules),
             backend,
             upstreams,
             sts,
@@ -200,6 +201,28 @@ impl App {
             certificate: OnceLock::new(),
             shutting_down: AtomicBool::new(false),
         }))
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.rules.load_full()
+    }
+
+    /// Puts other rules in force, and tells whether they differ. Requests that are being decided keep the old ones.
+    pub fn replace_rules(&self, rules: RuleSet) -> bool {
+        let hash = rules.hash().to_owned();
+        let old = self.rules.swap(Arc::new(rules));
+        let differ = old.hash() != hash;
+        if differ {
+            self.figures.rules_replaced(old.hash(), &hash);
+        }
+        self.figures.rules_read(if differ { RuleReload::Replaced } else { RuleReload::Unchanged });
+        differ
+    }
+
+    /// The rules were read anew, and cannot be used: the old ones stay in force.
+    pub fn keep_rules(&self) {
+        self.figures.rules_read(RuleReload::Failed);
     }
 
     /// The settings it runs with.

@@ -24,7 +24,7 @@ pub struct BackendSession {
     pub subject: String,
     /// How long the backend's session lives, in seconds.
     pub expires_in: u64,
-    /// What else it vouches for; rules see it as `identity.attributes`.
+    /// What else it vouches for; rules see it by its members' names.
     pub attributes: Map<String, Value>,
 }
 

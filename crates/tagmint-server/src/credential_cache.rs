@@ -224,6 +224,7 @@ mod tests {
             secret_access_key: SecretString::from("very-secret"),
             session_token: SecretString::from("very-secret-too"),
             expires_at: now() + SignedDuration::from_secs(seconds),
+            sts_request_id: None,
         }
     }
 

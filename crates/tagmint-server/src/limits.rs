@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::buckets::Buckets;
 pub use self::refusals::{Omission, RefusalRows};
-use crate::settings::{Limits, OpenMint, Rate};
+use crate::settings::{AnonymousMinting, Limits, Rate};
 
 /// The bucket of an IPv6 /48 whose credentials prove nothing.
 pub(crate) const FAILED_NETWORK: &str = "failed_authentication_network";
@@ -31,8 +31,8 @@ pub(crate) const BUCKETS: [&str; 9] = [
     FAILED_NETWORK,
     "session_opens",
     "sessions_per_subject",
-    "open_mint_address",
-    "open_mint_total",
+    "anonymous_minting_address",
+    "anonymous_minting_total",
 ];
 
 /// How many checks pass between two clean-ups of buckets that are full again.
@@ -66,7 +66,7 @@ struct OpenLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooMany {
     /// Which bucket is empty: `credential`, `address`; of callers whose credential proves nothing `failed_authentication`,
-    /// `failed_authentication_network`; of callers without one `open_mint_address`, `open_mint_total`; of a session's subject `session_opens`,
+    /// `failed_authentication_network`; of callers without one `anonymous_minting_address`, `anonymous_minting_total`; of a session's subject `session_opens`,
     /// `sessions_per_subject`.
     pub bucket: &'static str,
     /// When the next request would pass.
@@ -75,8 +75,8 @@ pub struct TooMany {
 
 impl RateLimits {
     /// Empty buckets with these rates.
-    pub fn new(limits: &Limits, open: Option<OpenMint>) -> Self {
-        let open_limits = |open: OpenMint| OpenLimits {
+    pub fn new(limits: &Limits, open: Option<AnonymousMinting>) -> Self {
+        let open_limits = |open: AnonymousMinting| OpenLimits {
             by_address: quota(open.per_address).map(RateLimiter::keyed),
             total: quota(open.total).map(RateLimiter::direct),
         };
@@ -140,15 +140,15 @@ impl RateLimits {
     }
 
     /// Takes one from the buckets of callers without proof: of the address first, so that one of them alone cannot empty everybody's.
-    pub fn check_open(&self, address: IpAddr) -> Result<(), TooMany> {
+    pub fn check_anonymous(&self, address: IpAddr) -> Result<(), TooMany> {
         let Some(open) = &self.open else { return Ok(()) };
         if open.by_address.as_ref().is_some_and(|limiter| limiter.len() >= MOST_OPEN_ADDRESSES) {
-            return Err(TooMany { bucket: "open_mint_total", retry_after: UNTIL_CLEANUP });
+            return Err(TooMany { bucket: "anonymous_minting_total", retry_after: UNTIL_CLEANUP });
         }
-        take(open.by_address.as_ref(), &network(address), "open_mint_address")?;
+        take(open.by_address.as_ref(), &network(address), "anonymous_minting_address")?;
         let Some(total) = &open.total else { return Ok(()) };
         total.check().map_err(|not_until| TooMany {
-            bucket: "open_mint_total",
+            bucket: "anonymous_minting_total",
             retry_after: not_until.wait_time_from(total.clock().now()),
         })
     }
@@ -274,30 +274,30 @@ mod tests {
     #[test]
     fn callers_without_proof_have_buckets_of_their_own_and_are_bounded_in_number() {
         let rate = |per_second, burst| Rate { per_second, burst };
-        let open = OpenMint { per_address: rate(1, 2), total: rate(1, 3) };
+        let open = AnonymousMinting { per_address: rate(1, 2), total: rate(1, 3) };
         let limits = RateLimits::new(&Limits::default(), Some(open));
         let address = |number: u32| IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + number));
-        assert!(limits.check_open(address(1)).is_ok() && limits.check_open(address(1)).is_ok());
+        assert!(limits.check_anonymous(address(1)).is_ok() && limits.check_anonymous(address(1)).is_ok());
         for _ in 0..100 {
-            assert_eq!(limits.check_open(address(1)).unwrap_err().bucket, "open_mint_address");
+            assert_eq!(limits.check_anonymous(address(1)).unwrap_err().bucket, "anonymous_minting_address");
         }
-        assert!(limits.check_open(address(2)).is_ok(), "one address alone does not empty everybody's bucket");
-        let refused = limits.check_open(address(3)).unwrap_err();
-        assert_eq!(refused.bucket, "open_mint_total");
+        assert!(limits.check_anonymous(address(2)).is_ok(), "one address alone does not empty everybody's bucket");
+        let refused = limits.check_anonymous(address(3)).unwrap_err();
+        assert_eq!(refused.bucket, "anonymous_minting_total");
         assert!(refused.retry_after > Duration::ZERO);
         // Neither the general bucket of the address nor a credential's paid for it.
         let general = RateLimits::new(
             &Limits { per_address: rate(1, 1), per_credential: rate(1, 1), ..Limits::default() },
             Some(open),
         );
-        assert!(general.check_open(address(1)).is_ok() && general.check_open(address(1)).is_ok());
+        assert!(general.check_anonymous(address(1)).is_ok() && general.check_anonymous(address(1)).is_ok());
         assert!(general.check_address(address(1)).is_ok() && general.check_credential(&"a".into()).is_ok());
 
-        let wide = OpenMint { per_address: rate(1, 1), total: rate(1_000_000, 1_000_000) };
+        let wide = AnonymousMinting { per_address: rate(1, 1), total: rate(1_000_000, 1_000_000) };
         let limits = RateLimits::new(&Limits::default(), Some(wide));
         let most = u32::try_from(MOST_OPEN_ADDRESSES).unwrap();
-        assert!((0..most).all(|number| limits.check_open(address(number)).is_ok()));
-        assert_eq!(limits.check_open(address(most)).unwrap_err().bucket, "open_mint_total");
+        assert!((0..most).all(|number| limits.check_anonymous(address(number)).is_ok()));
+        assert_eq!(limits.check_anonymous(address(most)).unwrap_err().bucket, "anonymous_minting_total");
     }
 
     #[test]

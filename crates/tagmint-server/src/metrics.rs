@@ -5,6 +5,7 @@
 
 mod known;
 mod process;
+mod rules;
 mod text;
 
 use std::{
@@ -25,13 +26,30 @@ use crate::{
     upstream::{KeyHealth, ProviderHealth},
 };
 
+pub use self::rules::RuleReload;
+
 /// The name, kind and meaning of every metric. The reference page is made from this table.
 pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("tagmint_mints_total", "counter", "Tokens signed, by route."),
     (
-        "tagmint_open_mints_total",
+        "tagmint_anonymous_mints_total",
         "counter",
-        "Tokens signed for callers who showed no credential (`[open_mint]`, test issuers alone). They count in `tagmint_mints_total` too.",
+        "Tokens signed for callers who showed no credential (`[anonymous_minting]`, test issuers alone). They count in `tagmint_mints_total` too.",
+    ),
+    (
+        "tagmint_rule_set_info",
+        "gauge",
+        "1 for the rules in force, by their hash; 0 for those that they replaced since the start.",
+    ),
+    (
+        "tagmint_rule_reloads_total",
+        "counter",
+        "Times that the rules were read anew (SIGHUP), by result: `replaced`, `unchanged`, `failed` (the old ones stay in force).",
+    ),
+    (
+        "tagmint_shadow_decisions_total",
+        "counter",
+        "Requests that a shadow rule took, by rule and what it would have decided: `granted`, `refused`.",
     ),
     ("tagmint_refusals_total", "counter", "Requests for a token that were refused, by the reason's code."),
     ("tagmint_mint_failures_total", "counter", "Requests for a token that failed on our side (503), by what failed."),
@@ -183,6 +201,7 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
 
 /// Gauges that are absent until what they show is known, or where there is nothing to show.
 pub const ABSENT_UNTIL_KNOWN: &[&str] = &[
+    "tagmint_shadow_decisions_total",
     "tagmint_ci_token_networks_total",
     "tagmint_sts_fetch_age_seconds",
     "tagmint_upstream_key_fetches_total",
@@ -395,8 +414,8 @@ impl Figures {
     }
 
     /// A token of these was for a caller without proof.
-    pub fn minted_openly(&self) {
-        self.metrics.counter("tagmint_open_mints_total", &[]).increment(1);
+    pub fn minted_anonymously(&self) {
+        self.metrics.counter("tagmint_anonymous_mints_total", &[]).increment(1);
     }
 
     /// A request for a token was refused and recorded.

@@ -32,7 +32,9 @@ pub struct Settings {
     /// Bounds on what one caller may ask.
     pub limits: Limits,
     /// Bounds on callers without proof; none: such callers get no token. Never with a prod issuer.
-    pub open_mint: Option<OpenMint>,
+    pub anonymous_minting: Option<AnonymousMinting>,
+    /// Whether a refusal says which condition of the nearest rule missed.
+    pub explain_refusals: bool,
     /// Networks whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Networks,
     /// Bounds on asking STS on callers' behalf.
@@ -188,9 +190,9 @@ impl UpstreamSettings {
     }
 }
 
-/// Bounds on tokens for callers who show no credential (`[open_mint]`).
+/// Bounds on tokens for callers who show no credential (`[anonymous_minting]`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OpenMint {
+pub struct AnonymousMinting {
     /// Requests of one address (of one /64 with IPv6).
     pub per_address: Rate,
     /// Requests of all of them together.

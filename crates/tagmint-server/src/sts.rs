@@ -7,7 +7,7 @@ use std::{fmt, ops::RangeInclusive};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use tagmint_core::jws;
+use tagmint_core::{jws, rules::SessionTerms};
 
 /// How long a session may last, in seconds (`DurationSeconds`). The role's own maximum may be shorter.
 pub const SESSION_SECONDS: RangeInclusive<u32> = 900..=43_200;
@@ -32,6 +32,8 @@ pub struct AssumeRole {
     pub duration_seconds: Option<u32>,
     /// The minted JWT.
     pub token: SecretString,
+    /// What the session is held to, and which role it assumes at once.
+    pub terms: SessionTerms,
 }
 
 /// A `RoleSessionName`: 2 to 64 of letters, digits and `_+=,.@-`.
@@ -72,6 +74,8 @@ pub struct SessionCredentials {
     pub session_token: SecretString,
     /// When they expire.
     pub expires_at: Timestamp,
+    /// STS's id of the request. None where its answer has none.
+    pub sts_request_id: Option<String>,
 }
 
 /// Why there are no credentials.

@@ -67,7 +67,7 @@ impl Authenticated {
         match self {
             Self::Session(session) => VerifiedIdentity {
                 source: IdentitySource::Session,
-                provider: None,
+                trusted_issuer: None,
                 subject: session.subject,
                 attributes: session.attributes,
                 credential: CredentialId::Session(session.id),
@@ -76,7 +76,7 @@ impl Authenticated {
             },
             Self::Bearer(bearer) => VerifiedIdentity {
                 source: IdentitySource::Bearer,
-                provider: None,
+                trusted_issuer: None,
                 subject: bearer.name,
                 attributes: bearer.attributes,
                 credential: CredentialId::Bearer(bearer.id),

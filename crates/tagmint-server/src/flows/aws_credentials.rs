@@ -1,7 +1,7 @@
 //! Credentials of a role session on the caller's behalf: authenticate, decide, then a cached answer, or mint and ask STS.
 //!
 //! An answer from the cache needs the same proof and the same verdict of the rules as a mint, so that a revoked bearer or a rule that has
-//! become narrower ends it at once; what AWS has given out lives until it expires. It is no mint, and leaves no row.
+//! become narrower ends it at once; what AWS has given out lives until it expires. It is no mint, and leaves no row; what STS gives leaves one.
 //!
 //! A CI token is good for one set of credentials: whoever gets them takes them out of the cache. They are in it at all because an SDK gives
 //! up after two seconds and asks again: the call to STS goes on without it, and the repetition of the same question, by the same
@@ -11,14 +11,15 @@ use std::{net::IpAddr, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 use tagmint_core::{
-    id::RequestId,
+    id::{FetchId, RequestId},
+    ledger::{FORMAT, Fetched, LedgerEntry, Outcome},
     rules::{Grant, MintRequest},
     trusted_issuer::Reuse,
 };
 
 use super::{
     identify::{Accepts, IdentifyError, Spent},
-    mint::{Authorized, MintCommand, MintError, authorize},
+    mint::{Authorized, MintCommand, MintError, Minted, authorize},
 };
 use crate::{
     app::App,
@@ -130,10 +131,11 @@ impl CredentialsCommand {
         let duration = self.duration_seconds.unwrap_or(0).to_be_bytes();
         let lifetime = grant.lifetime.seconds().to_be_bytes();
         let tags = serde_json::to_vec(&grant.tags).unwrap_or_default();
+        let terms = serde_json::to_vec(&grant.session).unwrap_or_default();
         let mut parts: Vec<&[u8]> =
             vec![credential.as_bytes(), self.role.as_bytes(), session_name.as_bytes(), &duration];
         parts.extend([grant.rule.as_str(), grant.subject.as_str(), grant.audience.as_str()].map(str::as_bytes));
-        parts.extend([&lifetime, tags.as_slice()]);
+        parts.extend([&lifetime, tags.as_slice(), terms.as_slice()]);
         parts.extend(grant.roles.iter().map(|role| role.as_str().as_bytes()));
         CacheKey::of(&parts)
     }
@@ -162,6 +164,7 @@ impl Call {
             session_name: command.session_name.map_or_else(named_by_mint, Ok).map_err(|_| CredentialsError::Lost)?,
             duration_seconds: command.duration_seconds,
             token: SecretString::from(minted.token.expose()),
+            terms: minted.session.clone(),
         };
         let limit = app.settings.sts.call;
         let answer = match tokio::time::timeout(limit, sts.assume_role(&request)).await {
@@ -169,10 +172,22 @@ impl Call {
             Err(_) => Err(StsError::outage(&format!("it took longer than {} s", limit.as_secs()))),
         };
         let error = match answer {
-            Ok(credentials) => match flight.good(credentials, app.clock.now()) {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            },
+            Ok(credentials) => {
+                // Nothing is handed out that the ledger does not know.
+                if let Err(error) =
+                    record(&app, &request, &minted, &credentials, command.request_id, command.remote).await
+                {
+                    flight.bad(Landed::NotMinted);
+                    if let Some(claimed) = claimed {
+                        claimed.release(&app).await;
+                    }
+                    return Err(error.into());
+                }
+                match flight.good(credentials, app.clock.now()) {
+                    Ok(()) => return Ok(()),
+                    Err(error) => error,
+                }
+            }
             Err(error) => {
                 flight.bad(Landed::Sts(error.clone()));
                 error
@@ -185,6 +200,42 @@ impl Call {
         }
         Err(error.into())
     }
+}
+
+/// Writes which credentials came of a token.
+async fn record(
+    app: &App,
+    request: &AssumeRole,
+    minted: &Minted,
+    credentials: &SessionCredentials,
+    request_id: RequestId,
+    remote: IpAddr,
+) -> Result<(), MintError> {
+    let now = app.clock.now();
+    let fetched = Fetched {
+        fetch_id: FetchId::generate(now, &*app.random)?,
+        mint_id: minted.mint_id,
+        role: request.role.clone(),
+        assume_then: request.terms.assume_then.clone(),
+        sts_request_id: credentials.sts_request_id.clone(),
+        access_key_id: credentials.access_key_id.clone(),
+        expires_at: credentials.expires_at.as_second(),
+    };
+    let entry = LedgerEntry {
+        format: FORMAT,
+        at_ms: now.as_millisecond(),
+        request_id,
+        route: ROUTE.to_owned(),
+        remote: Some(remote.to_string()),
+        credential: None,
+        source: None,
+        identity: Some(minted.identity.clone()),
+        rule: Some(minted.rule.clone()),
+        run: None,
+        outcome: Outcome::Fetched(fetched),
+    };
+    app.ledger.append(entry, app.ledger_deadline()).await.inspect_err(|_| app.figures.ledger_failed())?;
+    Ok(())
 }
 
 fn spent(error: &MintError) -> Option<Spent> {

@@ -25,7 +25,7 @@ use crate::{app::App, limits::TooMany, upstream::UpstreamError};
 pub enum Accepts {
     /// A session, a bearer, or the ID token of a CI job.
     Any,
-    /// The same, and nothing at all where the issuer mints openly: no credential was presented, not a wrong one.
+    /// The same, and nothing at all where the issuer mints anonymously: no credential was presented, not a wrong one.
     AnyOrNone,
     /// A session or a bearer: what the issuer itself gave out.
     Issued,
@@ -168,11 +168,11 @@ pub struct Claimed {
 }
 
 impl Accepts {
-    /// Whether whoever asks is taken without proof. A prod issuer does not start with open minting; it is looked at all the same.
-    pub fn is_open(self, app: &App, presented: Option<&SecretString>) -> bool {
+    /// Whether whoever asks is taken without proof. A prod issuer does not start with anonymous minting; it is looked at all the same.
+    pub fn is_anonymous(self, app: &App, presented: Option<&SecretString>) -> bool {
         self == Self::AnyOrNone
             && presented.is_none()
-            && app.settings.open_mint.is_some()
+            && app.settings.anonymous_minting.is_some()
             && app.settings.stamp.environment == Environment::Test
     }
 
@@ -192,7 +192,7 @@ pub async fn identify(
     now: Timestamp,
     presented: Option<&SecretString>,
 ) -> Result<Identified, IdentifyError> {
-    if accepts.is_open(app, presented) {
+    if accepts.is_anonymous(app, presented) {
         return Ok(Identified { identity: VerifiedIdentity::anonymous(), ci_token: None });
     }
     let is_jwt = presented.is_some_and(|presented| looks_like_jwt(presented.expose_secret()));

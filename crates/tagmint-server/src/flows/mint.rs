@@ -13,9 +13,9 @@ use tagmint_core::{
     id::{MintId, RequestId},
     identity::{CredentialId, IdentitySource, VerifiedIdentity},
     jws::{self, SignError, Token},
-    ledger::{LedgerEntry, Minted as MintedEntry, Outcome},
+    ledger::{FORMAT, LedgerEntry, Minted as MintedEntry, Outcome, Run},
     random::RandomUnavailable,
-    rules::{Denial, Grant, MintRequest},
+    rules::{Decision, Denial, Grant, MintRequest, SessionTerms},
     sanitize,
     tags::SessionTags,
 };
@@ -62,6 +62,10 @@ pub struct Minted {
     pub expires_at: Timestamp,
     /// The identity that asked.
     pub identity: String,
+    /// The rule that decided.
+    pub rule: String,
+    /// What the role session is to be that it opens.
+    pub session: SessionTerms,
 }
 
 /// Why no token came out.
@@ -77,9 +81,9 @@ pub enum MintError {
     /// recorded: the ledger must not be filled by strangers.
     #[error("too many requests by {}", .0.bucket)]
     TooMany(TooMany),
-    /// The rules say no.
+    /// The rules say no; and, where the operator lets callers know, which condition of the nearest rule missed.
     #[error("{}", denial(.0))]
-    Denied(Denial),
+    Denied(Denial, Option<String>),
     /// The rule gave more than fits into a token.
     #[error("rule `{rule}`: {error}")]
     Unsignable {
@@ -121,7 +125,7 @@ impl MintError {
         match self {
             Self::Unauthenticated(error) | Self::Upstream(error) => error.code(),
             Self::TooMany(_) => "too_many_requests",
-            Self::Denied(denial) => denial.reason.code(),
+            Self::Denied(denial, _) => denial.reason.code(),
             Self::Unsignable { .. } => "token_not_acceptable_to_aws",
             Self::NoSigningKey(_) => "no_signing_key",
             Self::StaleKeys(_) => "stale_keys",
@@ -134,7 +138,7 @@ impl MintError {
 
     /// Whether this is a verdict about the caller, to be recorded, and not a failure of ours.
     pub(crate) const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Unauthenticated(_) | Self::Denied(_) | Self::Unsignable { .. })
+        matches!(self, Self::Unauthenticated(_) | Self::Denied(..) | Self::Unsignable { .. })
     }
 }
 
@@ -234,8 +238,8 @@ impl Authorized {
             rule = rule.as_deref().unwrap_or_default(), roles, expires_at = %minted.expires_at, "token minted"
         );
         app.figures.minted(command.route);
-        if identity.source == IdentitySource::Open {
-            app.figures.minted_openly();
+        if identity.source == IdentitySource::Anonymous {
+            app.figures.minted_anonymously();
         }
         Ok((minted, claimed))
     }
@@ -287,8 +291,8 @@ async fn decide(
     let credential = command.credential.as_ref();
     if let Some(credential) = credential {
         app.limits.check_credential(credential).map_err(MintError::TooMany)?;
-    } else if command.accepts.is_open(app, credential) {
-        app.limits.check_open(command.remote).map_err(MintError::TooMany)?;
+    } else if command.accepts.is_anonymous(app, credential) {
+        app.limits.check_anonymous(command.remote).map_err(MintError::TooMany)?;
     }
     let identified = match identify(app, command.accepts, now, credential).await {
         Ok(identified) => identified,
@@ -303,13 +307,21 @@ async fn decide(
     known.caller.credential = (identity.credential != CredentialId::Absent).then(|| identity.credential.to_string());
     known.caller.source = Some(identity.source.as_str().to_owned());
     known.caller.identity = Some(identity.subject.clone());
-    known.from_platform = identity.provider.is_some();
-    known.anybody = known.from_platform || identity.source == IdentitySource::Open;
+    known.from_platform = identity.trusted_issuer.is_some();
+    known.anybody = known.from_platform || identity.source == IdentitySource::Anonymous;
     known.about = about(identity);
     command.accepts.check(identity).map_err(MintError::Unauthenticated)?;
-    let grant = app.rules.decide(identity, &command.request).map_err(|denial| {
+    let rules = app.rules();
+    let Decision { result, shadows } = rules.decide(identity, &command.request);
+    for shadow in &shadows {
+        app.figures.shadowed(shadow.rule.as_str(), shadow.result.is_ok());
+    }
+    let run = Run::of(identity, &command.request, command.remote, rules.hash()).with_shadows(&shadows);
+    known.caller.run = Some(Box::new(run));
+    let grant = result.map_err(|denial| {
         known.caller.rule = denial.rule.as_ref().map(ToString::to_string);
-        MintError::Denied(denial)
+        let hint = app.settings.explain_refusals.then(|| rules.hint(identity, &command.request)).flatten();
+        MintError::Denied(denial, hint)
     })?;
     known.caller.rule = Some(grant.rule.to_string());
     Ok((identified, grant))
@@ -327,9 +339,9 @@ fn about(identity: &VerifiedIdentity) -> Option<String> {
         "ref_protected",
         "workflow_ref",
     ];
-    let provider = identity.provider.as_ref()?;
+    let provider = identity.trusted_issuer.as_ref()?;
     let told = TELLING.iter().filter_map(|name| Some(format!(" {name}={}", identity.attributes.get(*name)?)));
-    let about: String = std::iter::once(format!("provider={provider}")).chain(told).collect();
+    let about: String = std::iter::once(format!("trusted_issuer={provider}")).chain(told).collect();
     Some(sanitize::text(&about).into_owned())
 }
 
@@ -404,13 +416,16 @@ async fn sign(
         expires_at: Timestamp::from_second(claims.expires_at()).unwrap_or(now),
         tags: claims.tags,
         identity: identity.subject.clone(),
+        rule: grant.rule.to_string(),
+        session: grant.session,
     };
     Ok((minted, entry))
 }
 
 fn row(command: &MintCommand, now: Timestamp, caller: Caller, minted: MintedEntry) -> LedgerEntry {
-    let Caller { credential, source, identity, rule } = caller;
+    let Caller { credential, source, identity, rule, run } = caller;
     LedgerEntry {
+        format: FORMAT,
         at_ms: now.as_millisecond(),
         request_id: command.request_id,
         route: command.route.to_owned(),
@@ -419,6 +434,7 @@ fn row(command: &MintCommand, now: Timestamp, caller: Caller, minted: MintedEntr
         source,
         identity,
         rule,
+        run,
         outcome: Outcome::Minted(minted),
     }
 }

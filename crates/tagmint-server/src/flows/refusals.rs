@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use tagmint_core::{
     id::{RefusalId, RequestId},
-    ledger::{LedgerEntry, Omitted, Outcome, Refused},
+    ledger::{FORMAT, LedgerEntry, Omitted, Outcome, Refused, Run},
     random::RandomUnavailable,
     sanitize,
 };
@@ -23,6 +23,8 @@ pub(crate) struct Caller {
     pub source: Option<String>,
     pub identity: Option<String>,
     pub rule: Option<String>,
+    /// What the rules saw.
+    pub run: Option<Box<Run>>,
 }
 
 /// A request that is refused.
@@ -75,8 +77,9 @@ pub(crate) async fn record(app: &App, refusal: Refusal) -> Result<(), Unrecorded
         return Ok(());
     }
     let refusal_id = RefusalId::generate(at, &*app.random).map_err(Unrecorded::Random)?;
-    let Caller { credential, source, identity, rule } = caller;
+    let Caller { credential, source, identity, rule, run } = caller;
     let entry = LedgerEntry {
+        format: FORMAT,
         at_ms: at.as_millisecond(),
         request_id,
         route: route.to_owned(),
@@ -85,6 +88,7 @@ pub(crate) async fn record(app: &App, refusal: Refusal) -> Result<(), Unrecorded
         source,
         identity,
         rule,
+        run,
         outcome: Outcome::Refused(Refused { refusal_id, code: code.to_owned(), detail, omitted: None }),
     };
     append(app, entry).await
@@ -118,6 +122,7 @@ async fn summarize(app: &App, omitted: Omitted) -> Result<(), Unrecorded> {
         limits.join(", ")
     );
     let entry = LedgerEntry {
+        format: FORMAT,
         at_ms: now.as_millisecond(),
         request_id: RequestId::generate(now, &*app.random).map_err(Unrecorded::Random)?,
         route: Omitted::ROUTE.to_owned(),
@@ -126,6 +131,7 @@ async fn summarize(app: &App, omitted: Omitted) -> Result<(), Unrecorded> {
         source: None,
         identity: None,
         rule: None,
+        run: None,
         outcome: Outcome::Refused(Refused {
             refusal_id: RefusalId::generate(now, &*app.random).map_err(Unrecorded::Random)?,
             code: Omitted::CODE.to_owned(),

@@ -36,6 +36,8 @@ pub struct Health {
     status: &'static str,
     /// Each part.
     checks: Vec<Check>,
+    /// The hash of the rules in force, as `tagmint check` gives it.
+    rules: String,
 }
 
 /// The process runs.
@@ -55,7 +57,8 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
         (true, true) => (StatusCode::OK, "degraded"),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
-    (code, [(header::CACHE_CONTROL, "no-store")], Json(Health { status, checks })).into_response()
+    (code, [(header::CACHE_CONTROL, "no-store")], Json(Health { status, checks, rules: app.rules().hash().to_owned() }))
+        .into_response()
 }
 
 /// The same as `/readyz`, under the name that people try first.

@@ -72,6 +72,9 @@ pub struct OAuthToken {
     /// `openid`, where another scope was requested (RFC 6749 §5.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'static str>,
+    /// What its rule says of the role session that it opens: pass it to STS.
+    #[serde(skip_serializing_if = "tokens::RoleSession::is_empty")]
+    session: tokens::RoleSession,
 }
 
 /// Mints a token: for a CI job in exchange for its platform's ID token, or for a client that authenticates with a bearer as its secret.
@@ -209,6 +212,7 @@ async fn grant(
         token_type,
         expires_in: minted.lifetime_seconds,
         scope: form.scope.filter(|scope| scope != SCOPE).map(|_| SCOPE),
+        session: minted.session.into(),
     }))
 }
 

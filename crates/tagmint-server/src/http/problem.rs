@@ -288,8 +288,11 @@ impl From<(MintError, Timestamp)> for Problem {
         let problem = match error {
             MintError::Unauthenticated(error) | MintError::Upstream(error) => return error.into(),
             MintError::TooMany(too_many) => return too_many.into(),
-            MintError::Denied(denial) => Self::new(&NOT_ALLOWED)
-                .detail(sentence(&denial.public_message()))
+            MintError::Denied(denial, hint) => Self::new(&NOT_ALLOWED)
+                .detail(hint.map_or_else(
+                    || sentence(&denial.public_message()),
+                    |hint| format!("{} {}", sentence(&denial.public_message()), sentence(&hint)),
+                ))
                 .oauth_error(match denial.reason {
                     // RFC 8707 §2: the target is what was not acceptable; RFC 8693 §2.2.2: anything else that policy refuses.
                     DenialReason::AudienceNotAllowed { .. } | DenialReason::RoleNotAllowed { .. } => "invalid_target",
@@ -352,10 +355,10 @@ impl From<TooMany> for Problem {
             "sessions_per_subject" => {
                 "The subject has as many open sessions as it may have. Go on with one of them, end one (`DELETE /v1/sessions/current`), or wait until the first ends."
             }
-            "open_mint_address" => {
+            "anonymous_minting_address" => {
                 "The limit for requests without a credential is reached for this address; try again later, or show a credential."
             }
-            "open_mint_total" => {
+            "anonymous_minting_total" => {
                 "The limit for requests without a credential is reached; try again later, or show one."
             }
             _ => "The limit for this address is reached; try again later.",

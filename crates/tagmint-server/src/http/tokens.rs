@@ -10,7 +10,7 @@ use axum::{
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use tagmint_core::rules::MintRequest;
+use tagmint_core::rules::{MintRequest, SessionTerms};
 use utoipa::ToSchema;
 
 use super::{
@@ -61,6 +61,37 @@ pub struct TokenAnswer {
     tags: BTreeMap<String, String>,
     /// Its `exp` (RFC 3339).
     expires_at: String,
+    /// What its rule says of the role session that it opens: pass it to STS.
+    #[serde(skip_serializing_if = "RoleSession::is_empty")]
+    session: RoleSession,
+}
+
+/// What a rule says of a role session.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct RoleSession {
+    /// The session policy, as JSON: `Policy` of STS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<String>,
+    /// ARNs of managed session policies: `PolicyArns` of STS.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    policy_arns: Vec<String>,
+    /// The ARN of a role to assume at once with the session; the policies are for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assume_then: Option<String>,
+}
+
+impl RoleSession {
+    /// Whether it says nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.policy.is_none() && self.policy_arns.is_empty() && self.assume_then.is_none()
+    }
+}
+
+impl From<SessionTerms> for RoleSession {
+    fn from(terms: SessionTerms) -> Self {
+        let SessionTerms { policy, policy_arns, assume_then } = terms;
+        Self { policy, policy_arns, assume_then }
+    }
 }
 
 /// A token in the form of the GitHub Actions protocol.
@@ -81,7 +112,7 @@ pub struct OidcJwt {
     expiration: i64,
 }
 
-/// Mints a token. A test issuer that mints openly takes requests without a credential, too.
+/// Mints a token. A test issuer that mints anonymously takes requests without a credential, too.
 #[utoipa::path(post, path = "/v1/tokens", tag = "tokens", security((), ("bearer" = [])), request_body = TokenRequest, responses(
     (status = 200, body = TokenAnswer),
     (status = 400, description = "the body is malformed", body = ProblemDocument, content_type = "application/problem+json"),
@@ -107,6 +138,7 @@ pub async fn create(
         audience: minted.audience,
         tags: minted.tags.iter().map(|(key, value)| (key.as_str().to_owned(), value.as_str().to_owned())).collect(),
         expires_at: minted.expires_at.to_string(),
+        session: minted.session.into(),
     };
     Ok(private(answer))
 }

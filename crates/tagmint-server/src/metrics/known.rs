@@ -82,7 +82,7 @@ pub(super) fn register(metrics: &Metrics) {
     for why in Omission::ALL {
         metrics.counter("tagmint_refusals_unrecorded_total", &[("limit", why.as_str())]).increment(0);
     }
-    metrics.counter("tagmint_open_mints_total", &[]).increment(0);
+    metrics.counter("tagmint_anonymous_mints_total", &[]).increment(0);
     for alarm in AlarmKind::ALL {
         for severity in [Severity::Warning, Severity::Critical] {
             let labels = [("alarm", alarm.as_str()), ("severity", severity.as_str())];

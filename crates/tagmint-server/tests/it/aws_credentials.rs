@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tagmint_core::{
     clock::Clock,
+    ledger::{LedgerEntry, Outcome},
     trusted_issuer::{IssuerKind, Reuse, TrustedIssuer},
 };
 use tagmint_server::{settings::StsLimits, sts::StsError};
@@ -18,35 +19,39 @@ use tagmint_store::LedgerQuery;
 use tagmint_testkit::{ci_claims, ci_platform::CiPlatform, clock::MockClock};
 
 use crate::{
-    exchange::{fresh, provider},
+    exchange::{fresh, trusted_issuer},
     issuer::{Answer, ROLE, Setup, TestIssuer},
+    ledger::hold_write_lock,
 };
 
 const RULES: &str = r#"
 [[rule]]
 name = "bearers"
-source = ["bearer", "session"]
-subject = "bearer:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
+from = "bearer"
+subject = "bearer:${sub}"
 roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test", "arn:aws:iam::123456789012:role/other"]
-[rule.tags]
-prefix = "${identity.subject}"
+tags.prefix = "${sub}"
+
+[[rule]]
+name = "sessions"
+from = "session"
+subject = "session:${sub}"
+roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test", "arn:aws:iam::123456789012:role/other"]
+tags.prefix = "${sub}"
 "#;
 const JOBS: &str = r#"
 [[rule]]
 name = "jobs"
-provider = ["github"]
-subject = "ci:${identity.attributes.repository_id}"
-audiences = ["sts.amazonaws.com"]
-roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test"]
+from = "github"
+subject = "ci:${repository_id}"
+role = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
 "#;
 const NARROWER: &str = r#"
 [[rule]]
 name = "bearers"
-source = ["bearer"]
-subject = "bearer:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
-roles = ["arn:aws:iam::123456789012:role/other"]
+from = "bearer"
+subject = "bearer:${sub}"
+role = "arn:aws:iam::123456789012:role/other"
 "#;
 
 async fn issuer() -> TestIssuer {
@@ -80,14 +85,16 @@ fn refused(answer: &Answer, status: u16, code: &str) -> Value {
     body
 }
 
-/// The rows of the ledger: route and outcome.
-async fn rows(issuer: &TestIssuer) -> Vec<(String, bool)> {
+async fn entries(issuer: &TestIssuer) -> Vec<LedgerEntry> {
     let rows = issuer.store.ledger().page(&LedgerQuery::default(), 1_000).await.unwrap();
-    let read = |body: &str| {
-        let row: Value = serde_json::from_str(body).unwrap();
-        (row["route"].as_str().unwrap().to_owned(), body.contains("mnt_"))
-    };
-    rows.iter().map(|row| read(&row.body)).collect()
+    rows.iter().map(|row| serde_json::from_str(&row.body).unwrap()).collect()
+}
+
+/// The outcomes of the ledger's rows, which are all of this route.
+async fn outcomes(issuer: &TestIssuer) -> Vec<&'static str> {
+    let entries = entries(issuer).await;
+    assert!(entries.iter().all(|entry| entry.route == "GET /v1/aws/credentials"), "{entries:?}");
+    entries.iter().map(LedgerEntry::outcome_name).collect()
 }
 
 #[tokio::test]
@@ -110,7 +117,26 @@ async fn the_sdks_get_credentials_in_their_form() {
     assert_eq!(token.claims["https://aws.amazon.com/roles"], json!([ROLE]), "pinned to the one role");
     assert_eq!(token.claims["jti"], seen.session_name.as_str(), "the mint id is the session's name");
     assert_eq!((seen.role.as_str(), seen.duration_seconds), (ROLE, None));
-    assert_eq!(rows(&issuer).await, [("GET /v1/aws/credentials".to_owned(), true)]);
+
+    // The token has its row, and so has what came of it.
+    let [minted, fetched] = entries(&issuer).await.try_into().unwrap();
+    assert_eq!([&minted, &fetched].map(|entry| entry.route.as_str()), ["GET /v1/aws/credentials"; 2]);
+    assert_eq!(
+        (&fetched.request_id, &fetched.identity, &fetched.rule),
+        (&minted.request_id, &minted.identity, &minted.rule)
+    );
+    let (Outcome::Minted(minted), Outcome::Fetched(fetched)) = (minted.outcome, fetched.outcome) else {
+        panic!("other outcomes")
+    };
+    assert_eq!((fetched.mint_id, minted.mint_id.to_string()), (minted.mint_id, seen.session_name.as_str().to_owned()));
+    assert_eq!((fetched.role.as_str(), fetched.assume_then), (ROLE, None));
+    assert_eq!(
+        (fetched.access_key_id.as_str(), fetched.sts_request_id.as_deref()),
+        ("ASIAEXAMPLE1", Some("sts-request-1"))
+    );
+    assert_eq!(fetched.expires_at, issuer.clock.now().as_second() + 3_600);
+    let rows = issuer.store.ledger().page(&LedgerQuery::default(), 10).await.unwrap();
+    assert!(rows.iter().all(|row| !row.body.contains("planted")), "no secret is kept");
 
     let query = format!("role={ROLE}&session_name=build%40ci&duration_seconds=900");
     let answer = issuer.send(question(&query, &format!("Bearer {bearer}"))).await;
@@ -148,8 +174,7 @@ async fn who_is_refused_is_told_in_the_sdks_form_and_recorded() {
     refused(&ask(&issuer, unknown).await, 401, "credential-invalid");
     let foreign = issuer.send(question("role=arn:aws:iam::123456789012:role/admin", &session)).await;
     refused(&foreign, 403, "not-allowed");
-    let route = "GET /v1/aws/credentials".to_owned();
-    assert_eq!(rows(&issuer).await, [(route.clone(), false), (route.clone(), false), (route, false)]);
+    assert_eq!(outcomes(&issuer).await, ["refused"; 3]);
     assert_eq!(issuer.sts.calls(), 0);
 
     let without = TestIssuer::start_with(Setup { rules: RULES, aws: false, ..Setup::default() }).await;
@@ -176,7 +201,7 @@ async fn credentials_are_cached_for_the_same_question_until_shortly_before_they_
     assert_eq!(key_id(&ask(&issuer, &bearer).await), "ASIAEXAMPLE1");
     issuer.clock.advance(SignedDuration::from_secs(1));
     assert_eq!(key_id(&ask(&issuer, &bearer).await), "ASIAEXAMPLE6");
-    assert_eq!(rows(&issuer).await.len(), 6, "a cached answer is no mint");
+    assert_eq!(outcomes(&issuer).await, ["minted", "fetched"].repeat(6), "a cached answer is no mint");
     let metrics = String::from_utf8(issuer.send_admin("/metrics").await.body).unwrap();
     assert!(metrics.contains(r#"tagmint_role_credentials_total{result="assumed"} 6"#), "{metrics}");
     assert!(metrics.contains(r#"tagmint_role_credentials_total{result="cached"} 2"#), "{metrics}");
@@ -223,8 +248,71 @@ async fn a_refusal_of_sts_is_told_and_not_cached() {
         }
         assert_eq!(answer.header("retry-after").is_empty(), status != 503);
     }
+    assert_eq!(outcomes(&issuer).await, ["minted"; 4], "nothing came of the tokens");
     issuer.sts.refuse(None);
     assert_eq!(key_id(&ask(&issuer, &bearer).await), "ASIAEXAMPLE5");
+    assert_eq!(outcomes(&issuer).await[4..], ["minted", "fetched"]);
+}
+
+/// The session policy and the second role of a rule: STS is told, callers who ask STS themselves are told, and the ledger knows.
+#[tokio::test]
+async fn a_rules_session_terms_reach_sts_and_callers() {
+    let second = "arn:aws:iam::444455556666:role/data";
+    let rules = r#"
+[[rule]]
+name = "bearers"
+from = "bearer"
+subject = "bearer:${sub}"
+role = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
+session_policy = '{"Version": "2012-10-17", "Statement": []}'
+session_policy_arns = ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]
+assume_then = "arn:aws:iam::444455556666:role/data"
+
+[[rule]]
+name = "sessions"
+from = "session"
+subject = "session:${sub}"
+role = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
+"#;
+    let issuer = TestIssuer::start_with(Setup { rules, ..Setup::default() }).await;
+    let (_, bearer) = issuer.make_bearer(None).await;
+    key_id(&ask(&issuer, &bearer).await);
+    let terms = issuer.sts.seen().remove(0).terms;
+    assert_eq!(terms.policy.as_deref(), Some(r#"{"Version":"2012-10-17","Statement":[]}"#));
+    assert_eq!(terms.policy_arns, ["arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"]);
+    assert_eq!(terms.assume_then.as_deref(), Some(second));
+    let Outcome::Fetched(fetched) = entries(&issuer).await.pop().unwrap().outcome else { panic!("another outcome") };
+    assert_eq!((fetched.role.as_str(), fetched.assume_then.as_deref()), (ROLE, Some(second)));
+
+    let told = issuer.mint(&bearer, json!({})).await.json();
+    assert_eq!(told["session"], serde_json::to_value(&terms).unwrap(), "{told}");
+    let session = issuer.open_session().await;
+    key_id(&ask(&issuer, &session).await);
+    assert!(issuer.sts.seen().remove(1).terms.is_empty());
+    let told = issuer.mint(&session, json!({})).await.json();
+    assert_eq!(told.get("session"), None, "{told}");
+}
+
+/// What STS gave is handed out only when the ledger knows of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn no_credentials_without_their_row() {
+    let issuer = issuer().await;
+    let (_, bearer) = issuer.make_bearer(None).await;
+    issuer.sts.hold();
+    let held = async {
+        issuer.sts.has_calls(1).await;
+        let lock = hold_write_lock(&issuer).await;
+        issuer.sts.go_on();
+        lock
+    };
+    let (answer, (release, holder)) = tokio::join!(ask(&issuer, &bearer), held);
+    let body = refused(&answer, 503, "ledger-unavailable");
+    assert!(!body.to_string().contains("planted"), "{body}");
+    drop(release);
+    holder.await.unwrap();
+    assert_eq!(outcomes(&issuer).await, ["minted"]);
+    assert_eq!(key_id(&ask(&issuer, &bearer).await), "ASIAEXAMPLE2", "the first ones were not kept");
+    assert_eq!(outcomes(&issuer).await, ["minted", "minted", "fetched"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -239,7 +327,7 @@ async fn callers_at_once_cause_one_call() {
     };
     let (answers, ()) = tokio::join!(all, let_go);
     assert!(answers.iter().all(|answer| key_id(answer) == "ASIAEXAMPLE1"));
-    assert_eq!((issuer.sts.calls(), rows(&issuer).await.len()), (1, 1));
+    assert_eq!((issuer.sts.calls(), outcomes(&issuer).await), (1, vec!["minted", "fetched"]));
 
     let (_, refused_one) = issuer.make_bearer(None).await;
     issuer.sts.hold();
@@ -324,9 +412,9 @@ async fn an_answer_that_takes_too_long_is_refused_in_the_sdks_form() {
 async fn with_jobs(change: impl FnOnce(&mut TrustedIssuer)) -> (TestIssuer, CiPlatform) {
     let clock = MockClock::default();
     let github = CiPlatform::start(Arc::new(clock.clone())).await;
-    let mut first = provider("github", IssuerKind::GithubActions, &github);
+    let mut first = trusted_issuer("github", IssuerKind::GITHUB, &github);
     change(&mut first.0);
-    let setup = Setup { rules: JOBS, providers: vec![first], ..Setup::default() };
+    let setup = Setup { rules: JOBS, trusted_issuers: vec![first], ..Setup::default() };
     (TestIssuer::start_in(setup, Arc::new(tempfile::tempdir().unwrap()), clock).await.unwrap(), github)
 }
 
@@ -394,14 +482,15 @@ async fn of_200_questions_with_one_ci_token_one_is_answered() {
     for answer in answers.iter().filter(|answer| answer.status != StatusCode::OK) {
         refused(answer, 401, "ci-token-spent");
     }
-    let rows = rows(&issuer).await;
-    assert_eq!((rows.len(), rows.iter().filter(|(_, minted)| *minted).count()), (200, 1), "each refusal has its row");
+    let outcomes = outcomes(&issuer).await;
+    let count = |outcome: &str| outcomes.iter().filter(|it| **it == outcome).count();
+    assert_eq!(["minted", "fetched", "refused"].map(count), [1, 1, 199], "each refusal has its row");
 }
 
 #[tokio::test]
-async fn uses_that_the_provider_allows_are_given() {
+async fn uses_that_the_configuration_allows_are_given() {
     let reuse = Reuse::Times { uses: 2, within: SignedDuration::from_secs(10) };
-    let (issuer, github) = with_jobs(|provider| provider.reuse = reuse).await;
+    let (issuer, github) = with_jobs(|trusted_issuer| trusted_issuer.reuse = reuse).await;
     let token = job_token(&github);
     let ids = [key_id(&ask(&issuer, &token).await), key_id(&ask(&issuer, &token).await)];
     assert_eq!(ids, ["ASIAEXAMPLE1", "ASIAEXAMPLE2"]);

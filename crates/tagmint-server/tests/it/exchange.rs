@@ -24,28 +24,26 @@ const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 const RULES: &str = r#"
 [[rule]]
 name = "main"
-provider = ["github"]
-when = 'identity.attributes.repository_id == "456789" && has(identity.attributes.branch) && identity.attributes.branch == "main"'
-subject = "ci:${identity.attributes.repository_id}"
+from = "github"
+match = { repository_id = "456789", branch = "main" }
+subject = "ci:${repository_id}"
 audiences = ["sts.amazonaws.com", "second.example"]
-roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test"]
+role = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
 transitive = ["prefix"]
 [rule.tags]
-prefix = "branch-main/run-${identity.attributes.run_id}"
+prefix = "branch-main/run-${run_id}"
 
 [[rule]]
 name = "other-platform"
-provider = ["gitlab"]
-subject = "gitlab:${identity.attributes.project_id}"
-audiences = ["sts.amazonaws.com"]
+from = "gitlab"
+subject = "gitlab:${project_id}"
 
 [[rule]]
 name = "bearers"
-source = ["bearer"]
-when = 'has(identity.attributes.branch) && identity.attributes.branch == "main"'
-subject = "bearer:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
-roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test"]
+from = "bearer"
+match.branch = "main"
+subject = "bearer:${sub}"
+role = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
 "#;
 
 pub(crate) struct Stage {
@@ -54,15 +52,16 @@ pub(crate) struct Stage {
     pub(crate) issuer: TestIssuer,
 }
 
-pub(crate) fn provider(name: &str, kind: IssuerKind, platform: &CiPlatform) -> (TrustedIssuer, UpstreamSettings) {
+pub(crate) fn trusted_issuer(name: &str, kind: IssuerKind, platform: &CiPlatform) -> (TrustedIssuer, UpstreamSettings) {
     let issuer = TrustedIssuerUrl::parse(platform.issuer()).unwrap();
-    let provider = TrustedIssuer::new(TrustedIssuerName::parse(name).unwrap(), kind, issuer, vec![AUDIENCE.to_owned()]);
+    let trusted_issuer =
+        TrustedIssuer::new(TrustedIssuerName::parse(name).unwrap(), kind, issuer, vec![AUDIENCE.to_owned()]);
     let settings = UpstreamSettings {
         ca_pem: Some(platform.ca_pem().as_bytes().to_vec()),
         allow_private_addresses: true,
         ..UpstreamSettings::default()
     };
-    (provider, settings)
+    (trusted_issuer, settings)
 }
 
 impl Stage {
@@ -74,10 +73,10 @@ impl Stage {
         let clock = MockClock::default();
         let github = CiPlatform::start(Arc::new(clock.clone())).await;
         let gitlab = CiPlatform::start(Arc::new(clock.clone())).await;
-        let mut first = provider("github", IssuerKind::GithubActions, &github);
+        let mut first = trusted_issuer("github", IssuerKind::GITHUB, &github);
         change(&mut first.0);
-        let providers = vec![first, provider("gitlab", IssuerKind::Gitlab, &gitlab)];
-        let setup = Setup { rules: RULES, providers, ..Setup::default() };
+        let trusted_issuers = vec![first, trusted_issuer("gitlab", IssuerKind::GITLAB, &gitlab)];
+        let setup = Setup { rules: RULES, trusted_issuers, ..Setup::default() };
         let issuer = TestIssuer::start_in(setup, Arc::new(tempfile::tempdir().unwrap()), clock).await.unwrap();
         Self { github, gitlab, issuer }
     }
@@ -86,12 +85,18 @@ impl Stage {
         self.token(ci_claims::github_push())
     }
 
-    fn token(&self, claims: Map<String, Value>) -> String {
+    pub(crate) fn token(&self, claims: Map<String, Value>) -> String {
         self.github.token(&fresh(claims))
     }
 
     pub(crate) async fn exchange(&self, token: &str) -> Answer {
-        self.post(&[("grant_type", EXCHANGE), ("subject_token_type", ID_TOKEN), ("subject_token", token)]).await
+        self.exchange_with(token, &[]).await
+    }
+
+    /// An exchange with further parameters.
+    pub(crate) async fn exchange_with(&self, token: &str, further: &[(&str, &str)]) -> Answer {
+        let form = [("grant_type", EXCHANGE), ("subject_token_type", ID_TOKEN), ("subject_token", token)];
+        self.post(&[&form[..], further].concat()).await
     }
 
     pub(crate) async fn post(&self, form: &[(&str, &str)]) -> Answer {
@@ -135,7 +140,7 @@ async fn a_job_gets_a_token_for_its_branch() {
 
     let rows = stage.issuer.store.ledger().page(&LedgerQuery::default(), 10).await.unwrap();
     let row: Value = serde_json::from_str(&rows.last().unwrap().body).unwrap();
-    assert_eq!((&row["source"], &row["rule"]), (&json!("github-actions"), &json!("main")));
+    assert_eq!((&row["source"], &row["rule"]), (&json!("github"), &json!("main")));
     assert!(row["credential"].as_str().unwrap().starts_with("github/"), "{row}");
 }
 
@@ -219,9 +224,11 @@ async fn a_token_is_exchanged_once() {
     assert_eq!(kind(&by_another_route), "ci-token-spent");
     // Until it has expired, and after a restart.
     let Stage { github, gitlab, issuer } = stage;
-    let providers =
-        vec![provider("github", IssuerKind::GithubActions, &github), provider("gitlab", IssuerKind::Gitlab, &gitlab)];
-    let setup = Setup { rules: RULES, providers, ..Setup::default() };
+    let trusted_issuers = vec![
+        trusted_issuer("github", IssuerKind::GITHUB, &github),
+        trusted_issuer("gitlab", IssuerKind::GITLAB, &gitlab),
+    ];
+    let setup = Setup { rules: RULES, trusted_issuers, ..Setup::default() };
     let second = TestIssuer::start_in(setup, Arc::clone(&issuer.dir), issuer.clock.clone()).await.unwrap();
     let stage = Stage { github, gitlab, issuer: second };
     assert_eq!(kind(&stage.exchange(&token).await), "ci-token-spent");
@@ -230,11 +237,11 @@ async fn a_token_is_exchanged_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_200_exchanges_of_one_token_on_two_nodes_one_succeeds() {
     let stage = Stage::new().await;
-    let providers = vec![
-        provider("github", IssuerKind::GithubActions, &stage.github),
-        provider("gitlab", IssuerKind::Gitlab, &stage.gitlab),
+    let trusted_issuers = vec![
+        trusted_issuer("github", IssuerKind::GITHUB, &stage.github),
+        trusted_issuer("gitlab", IssuerKind::GITLAB, &stage.gitlab),
     ];
-    let setup = Setup { rules: RULES, providers, ..Setup::default() };
+    let setup = Setup { rules: RULES, trusted_issuers, ..Setup::default() };
     let node = TestIssuer::start_in(setup, Arc::clone(&stage.issuer.dir), stage.issuer.clock.clone()).await.unwrap();
     let token = stage.push();
     let form = [("grant_type", EXCHANGE), ("subject_token_type", ID_TOKEN), ("subject_token", token.as_str())];
@@ -252,8 +259,8 @@ async fn of_200_exchanges_of_one_token_on_two_nodes_one_succeeds() {
 
 #[tokio::test]
 async fn a_client_that_retries_may_be_allowed_to_for_the_same_request() {
-    let stage = Stage::with(|provider| {
-        provider.reuse = Reuse::Times { uses: 2, within: SignedDuration::from_secs(10) };
+    let stage = Stage::with(|trusted_issuer| {
+        trusted_issuer.reuse = Reuse::Times { uses: 2, within: SignedDuration::from_secs(10) };
     })
     .await;
     let token = stage.push();
@@ -275,7 +282,7 @@ async fn a_client_that_retries_may_be_allowed_to_for_the_same_request() {
 }
 
 #[tokio::test]
-async fn the_same_jti_of_two_providers_is_two_tokens() {
+async fn the_same_jti_of_two_trusted_issuers_is_two_tokens() {
     let stage = Stage::new().await;
     let same = |claims: Map<String, Value>| {
         let mut claims = fresh(claims);
@@ -329,16 +336,15 @@ async fn what_strangers_jobs_are_refused_does_not_fill_the_ledger() {
         failed_per_address: Rate { per_second: 1, burst: 5 },
         ..Limits::default()
     };
-    let providers = vec![provider("github", IssuerKind::GithubActions, &github)];
+    let trusted_issuers = vec![trusted_issuer("github", IssuerKind::GITHUB, &github)];
     let rules = r#"
 [[rule]]
 name = "main"
-provider = ["github"]
-when = 'identity.attributes.repository_id == "1"'
-subject = "ci:${identity.attributes.repository_id}"
-audiences = ["sts.amazonaws.com"]
+from = "github"
+match.repository_id = "1"
+subject = "ci:${repository_id}"
 "#;
-    let setup = Setup { limits, rules, providers, ..Setup::default() };
+    let setup = Setup { limits, rules, trusted_issuers, ..Setup::default() };
     let issuer = TestIssuer::start_in(setup, Arc::new(tempfile::tempdir().unwrap()), clock).await.unwrap();
     let mut refused = 0;
     for _ in 0..50 {

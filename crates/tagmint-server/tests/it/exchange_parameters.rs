@@ -12,7 +12,7 @@ use tagmint_core::trusted_issuer::IssuerKind;
 use tagmint_testkit::{ci_claims, ci_platform::CiPlatform, clock::MockClock};
 
 use crate::{
-    exchange::{fresh, provider},
+    exchange::{fresh, trusted_issuer},
     issuer::{Answer, ROLE, Setup, TestIssuer},
 };
 
@@ -20,17 +20,16 @@ const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const RULES: &str = r#"
 [[rule]]
 name = "jobs"
-provider = ["github"]
-when = 'identity.attributes.repository_id == "456789"'
-subject = "ci:${identity.attributes.repository_id}"
+from = "github"
+match.repository_id = "456789"
+subject = "ci:${repository_id}"
 audiences = ["sts.amazonaws.com", "second.example"]
-roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test"]
+role = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
 
 [[rule]]
 name = "bearers"
-source = ["bearer"]
-subject = "bearer:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
+from = "bearer"
+subject = "bearer:${sub}"
 "#;
 
 struct Stage {
@@ -42,8 +41,8 @@ impl Stage {
     async fn new() -> Self {
         let clock = MockClock::default();
         let github = CiPlatform::start(Arc::new(clock.clone())).await;
-        let providers = vec![provider("github", IssuerKind::GithubActions, &github)];
-        let setup = Setup { rules: RULES, providers, ..Setup::default() };
+        let trusted_issuers = vec![trusted_issuer("github", IssuerKind::GITHUB, &github)];
+        let setup = Setup { rules: RULES, trusted_issuers, ..Setup::default() };
         let issuer = TestIssuer::start_in(setup, Arc::new(tempfile::tempdir().unwrap()), clock).await.unwrap();
         Self { github, issuer }
     }

@@ -32,7 +32,7 @@ use tagmint_server::{
     backend::{BackendError, BackendSession, SessionBackend},
     flows::keys::KeyContext,
     router,
-    settings::{Limits, OpenMint, Rate, Settings, StsLimits, UpstreamSettings, WitnessSettings},
+    settings::{AnonymousMinting, Limits, Rate, Settings, StsLimits, UpstreamSettings, WitnessSettings},
     sts::WebIdentitySts,
     upstream::Upstreams,
 };
@@ -50,30 +50,28 @@ pub const ROLE: &str = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
 const RULES: &str = r#"
 [[rule]]
 name = "wallet"
-source = ["session"]
-subject = "wallet:${identity.subject}"
+from = "session"
+subject = "wallet:${sub}"
 audiences = ["sts.amazonaws.com", "second.example"]
-roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test"]
+role = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
 max_lifetime = "10m"
 transitive = ["agentkeys_user_wallet"]
 [rule.tags]
-agentkeys_user_wallet = "${identity.subject}"
+agentkeys_user_wallet = "${sub}"
 project = { open = true }
 
 [[rule]]
 name = "ci"
-source = ["bearer"]
-subject = "ci:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
+from = "bearer"
+subject = "ci:${sub}"
 [rule.tags]
 run = { matches = 'value.matches("^run-[0-9]+$")', required = true }
 
 [[rule]]
 name = "broken"
-source = ["session"]
-when = 'identity.attributes.missing == 1'
-subject = "never:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
+from = "session"
+when = 'missing == 1'
+subject = "never:${sub}"
 "#;
 
 /// Answers what the test told it to.
@@ -142,13 +140,15 @@ impl Answer {
 }
 
 /// What a test may set up differently.
+#[allow(clippy::struct_excessive_bools)] // independent of each other
 pub struct Setup {
     pub environment: Environment,
     pub algorithm: Algorithm,
     pub issuer: &'static str,
     pub limits: Limits,
     /// Whether callers without proof get tokens.
-    pub open_mint: Option<OpenMint>,
+    pub anonymous_minting: Option<AnonymousMinting>,
+    pub explain_refusals: bool,
     pub x5c: bool,
     pub backend: bool,
     /// Whether roles are assumed for callers.
@@ -158,8 +158,7 @@ pub struct Setup {
     pub key_file: u32,
     /// The rules, in TOML.
     pub rules: &'static str,
-    /// The CI platforms whose tokens are taken.
-    pub providers: Vec<(TrustedIssuer, UpstreamSettings)>,
+    pub trusted_issuers: Vec<(TrustedIssuer, UpstreamSettings)>,
     pub trusted_proxies: Networks,
     pub witness: WitnessSettings,
     /// How long a new key waits for STS to fetch it.
@@ -174,14 +173,15 @@ impl Default for Setup {
             algorithm: Algorithm::Es256,
             issuer: "https://broker.example",
             limits: Limits { per_credential: free, per_address: free, failed_per_address: free, ..Limits::default() },
-            open_mint: None,
+            anonymous_minting: None,
+            explain_refusals: false,
             x5c: false,
             backend: true,
             aws: true,
             sts_limits: StsLimits::default(),
             key_file: 1,
             rules: RULES,
-            providers: Vec::new(),
+            trusted_issuers: Vec::new(),
             trusted_proxies: Networks::default(),
             witness: WitnessSettings::default(),
             witness_deadline: None,
@@ -226,13 +226,13 @@ impl TestIssuer {
         let sts = ScriptedSts::new(clock.clone());
         tagmint_server::tls::install_provider();
         let upstreams =
-            Upstreams::new(setup.providers.clone(), Arc::new(clock.clone()), Arc::new(SystemRandom)).unwrap();
+            Upstreams::new(setup.trusted_issuers.clone(), Arc::new(clock.clone()), Arc::new(SystemRandom)).unwrap();
         let parts = Parts {
             settings: settings.clone(),
             store: store.clone(),
             ledger,
             master_key: master_key(setup.key_file),
-            rules: rules(&setup),
+            rules: compiled(setup.rules, &setup.trusted_issuers),
             backend: setup.backend.then(|| Arc::new(backend.clone()) as Arc<dyn SessionBackend>),
             upstreams,
             sts: setup.aws.then(|| Arc::new(sts.clone()) as Arc<dyn WebIdentitySts>),
@@ -333,13 +333,15 @@ impl TestIssuer {
     }
 }
 
-fn rules(setup: &Setup) -> RuleSet {
+/// Compiled rules.
+pub fn compiled(text: &str, trusted_issuers: &[(TrustedIssuer, UpstreamSettings)]) -> RuleSet {
     #[derive(serde::Deserialize)]
     struct File {
         rule: Vec<RuleConfig>,
     }
-    let providers: TrustedIssuers = setup.providers.iter().map(|(provider, _)| provider).collect();
-    RuleSet::compile(&toml::from_str::<File>(setup.rules).unwrap().rule, &providers).unwrap()
+    let known: TrustedIssuers = trusted_issuers.iter().map(|(trusted_issuer, _)| trusted_issuer).collect();
+    let configs = toml::from_str::<File>(text).unwrap().rule;
+    RuleSet::compile(&configs, &known).unwrap_or_else(|errors| panic!("{errors:#?}"))
 }
 
 fn settings(setup: &Setup) -> Settings {
@@ -359,7 +361,8 @@ fn settings(setup: &Setup) -> Settings {
         x5c: setup.x5c,
         session_lifetime: SignedDuration::from_hours(1),
         limits: setup.limits,
-        open_mint: setup.open_mint,
+        anonymous_minting: setup.anonymous_minting,
+        explain_refusals: setup.explain_refusals,
         trusted_proxies: setup.trusted_proxies.clone(),
         sts: setup.sts_limits,
         witness: setup.witness.clone(),

@@ -83,7 +83,7 @@ async fn a_thousand_concurrent_mints_are_a_thousand_rows_in_few_commits() {
 }
 
 /// Holds the database's write lock until the sender is dropped, as a hanging process would. Blocks one worker of the runtime.
-async fn hold_write_lock(issuer: &TestIssuer) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
+pub(crate) async fn hold_write_lock(issuer: &TestIssuer) -> (mpsc::Sender<()>, tokio::task::JoinHandle<()>) {
     let (release, released) = mpsc::channel::<()>();
     let (held, is_held) = tokio::sync::oneshot::channel();
     let store = issuer.store.clone();

@@ -5,8 +5,10 @@
 mod acme;
 mod acme_server;
 mod alarms;
+mod anonymous_minting;
 mod aws_credentials;
 mod clock;
+mod decisions;
 mod documents;
 mod exchange;
 mod exchange_parameters;
@@ -17,7 +19,6 @@ mod limits;
 mod lingering;
 mod metrics;
 mod oauth_endpoints;
-mod open_mint;
 mod outbound;
 mod planted;
 mod problems;

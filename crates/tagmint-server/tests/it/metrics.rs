@@ -35,7 +35,7 @@ async fn every_series_that_can_be_told_beforehand_is_in_the_first_scrape() {
     for series in [
         r#"tagmint_mints_total{route="POST /v1/tokens"}"#,
         r#"tagmint_mints_total{route="GET /v1/aws/credentials"}"#,
-        "tagmint_open_mints_total",
+        "tagmint_anonymous_mints_total",
         r#"tagmint_refusals_total{reason="no_rule"}"#,
         r#"tagmint_refusals_total{reason="ci_token_spent"}"#,
         r#"tagmint_mint_failures_total{reason="ledger"}"#,

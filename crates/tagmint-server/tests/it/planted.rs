@@ -67,13 +67,17 @@ struct Stage {
 const OPEN_TAGS: &str = r#"
 [[rule]]
 name = "open-tags"
-source = ["session", "bearer"]
-subject = "any:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
-roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test"]
-[rule.tags]
-run = { open = true }
-project = { open = true }
+from = "session"
+subject = "any:${sub}"
+role = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
+tags = { run = { open = true }, project = { open = true } }
+
+[[rule]]
+name = "open-tags-of-bearers"
+from = "bearer"
+subject = "any:${sub}"
+role = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
+tags = { run = { open = true }, project = { open = true } }
 "#;
 
 impl Stage {

@@ -62,7 +62,7 @@ async fn entries(issuer: &TestIssuer) -> Vec<LedgerEntry> {
 fn refused(entry: &LedgerEntry) -> &Refused {
     match &entry.outcome {
         Outcome::Refused(refused) => refused,
-        Outcome::Minted(minted) => panic!("{minted:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -99,6 +99,7 @@ impl WebIdentitySts for ScriptedSts {
                 secret_access_key: SecretString::from(format!("planted-secret-{number}")),
                 session_token: SecretString::from(format!("planted-session-token-{number}")),
                 expires_at: self.0.clock.now() + SignedDuration::from_secs(life),
+                sts_request_id: Some(format!("sts-request-{number}")),
             };
             self.0.answered.fetch_add(1, Ordering::SeqCst);
             refusal.map_or(Ok(credentials), Err)

@@ -28,7 +28,7 @@ async fn metrics(stage: &Stage) -> String {
 #[tokio::test]
 async fn a_used_token_is_explained_and_nobody_is_accused() {
     let says = async |reuse: Reuse, clock: i64, audience: Option<&str>| {
-        let stage = Stage::with(|provider| provider.reuse = reuse).await;
+        let stage = Stage::with(|trusted_issuer| trusted_issuer.reuse = reuse).await;
         let token = stage.push();
         let form = |audience: Option<&'static str>| {
             let mut form = vec![("grant_type", EXCHANGE), ("subject_token_type", ID_TOKEN)];
@@ -68,7 +68,7 @@ async fn a_used_token_is_explained_and_nobody_is_accused() {
 #[tokio::test]
 async fn a_token_may_be_reused_until_it_expires() {
     let reuse = Reuse::UntilExpiry { per_minute: 4, one_network: true };
-    let stage = Stage::with(|provider| provider.reuse = reuse).await;
+    let stage = Stage::with(|trusted_issuer| trusted_issuer.reuse = reuse).await;
     let token = stage.push();
     for _ in 0..4 {
         assert_eq!(stage.exchange(&token).await.status, StatusCode::OK);
@@ -105,7 +105,7 @@ async fn a_token_may_be_reused_until_it_expires() {
 #[tokio::test]
 async fn a_token_that_may_be_reused_anywhere_is_told_of() {
     let reuse = Reuse::UntilExpiry { per_minute: 100, one_network: false };
-    let stage = Stage::with(|provider| provider.reuse = reuse).await;
+    let stage = Stage::with(|trusted_issuer| trusted_issuer.reuse = reuse).await;
     let line = |count| format!(r#"tagmint_ci_token_networks_total{{provider="github",result="allowed"}} {count}"#);
     assert!(metrics(&stage).await.contains(&line(0)), "known from the start");
     let token = stage.push();

@@ -24,10 +24,10 @@ use tagmint_testkit::{
 pub const AUDIENCE: &str = "https://broker.example";
 const INTERVAL: Duration = Duration::from_secs(30);
 
-pub fn provider(name: &str, platform: &CiPlatform) -> TrustedIssuer {
+pub fn trusted_issuer(name: &str, platform: &CiPlatform) -> TrustedIssuer {
     let issuer = TrustedIssuerUrl::parse(platform.issuer()).unwrap();
     let name = TrustedIssuerName::parse(name).unwrap();
-    TrustedIssuer::new(name, IssuerKind::Oidc, issuer, vec![AUDIENCE.to_owned()])
+    TrustedIssuer::new(name, IssuerKind::OIDC, issuer, vec![AUDIENCE.to_owned()])
 }
 
 pub fn settings(platform: &CiPlatform) -> UpstreamSettings {
@@ -64,7 +64,7 @@ impl Stage {
     async fn new() -> Self {
         let clock = MockClock::default();
         let platform = CiPlatform::start(Arc::new(clock.clone())).await;
-        let upstreams = start(&clock, vec![(provider("ci", &platform), settings(&platform))]);
+        let upstreams = start(&clock, vec![(trusted_issuer("ci", &platform), settings(&platform))]);
         Self { platform, clock, upstreams }
     }
 
@@ -73,9 +73,9 @@ impl Stage {
     }
 }
 
-fn start(clock: &MockClock, providers: Vec<(TrustedIssuer, UpstreamSettings)>) -> Arc<Upstreams> {
+fn start(clock: &MockClock, trusted_issuers: Vec<(TrustedIssuer, UpstreamSettings)>) -> Arc<Upstreams> {
     tagmint_server::tls::install_provider();
-    Upstreams::new(providers, Arc::new(clock.clone()), Arc::new(SystemRandom)).unwrap()
+    Upstreams::new(trusted_issuers, Arc::new(clock.clone()), Arc::new(SystemRandom)).unwrap()
 }
 
 /// Fetches so far; connections are left out, as a client may keep one.
@@ -102,7 +102,7 @@ async fn a_github_jobs_token_says_which_job_it_is() {
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let platform = CiPlatform::start_at(listen, path, Arc::new(clock.clone())).await;
     assert!(platform.issuer().ends_with(path));
-    let github = TrustedIssuer { kind: IssuerKind::GithubActions, ..provider("ghes", &platform) };
+    let github = TrustedIssuer { kind: IssuerKind::GITHUB, ..trusted_issuer("ghes", &platform) };
     let upstreams = start(&clock, vec![(github, settings(&platform))]);
     let (first, second) = (platform.job_token(AUDIENCE), platform.job_token(AUDIENCE));
     let first = upstreams.authenticate(&first).await.unwrap();
@@ -187,7 +187,7 @@ async fn a_withdrawn_keys_tokens_are_refused_after_a_refresh() {
     let clock = MockClock::default();
     let platform = CiPlatform::start(Arc::new(clock.clone())).await;
     let settings = UpstreamSettings { refresh: Duration::from_secs(1), ..settings(&platform) };
-    let upstreams = start(&clock, vec![(provider("ci", &platform), settings)]);
+    let upstreams = start(&clock, vec![(trusted_issuer("ci", &platform), settings)]);
     let keeper = tokio::spawn(Arc::clone(&upstreams).keep_fresh());
     let stolen = platform.token(&claims());
     upstreams.authenticate(&stolen).await.unwrap();
@@ -226,12 +226,12 @@ async fn a_key_that_was_never_published_is_worth_nothing() {
 }
 
 #[tokio::test]
-async fn providers_of_one_issuer_share_its_keys_and_are_told_apart_by_audience() {
+async fn trusted_issuers_of_one_url_share_its_keys_and_are_told_apart_by_audience() {
     let clock = MockClock::default();
     let platform = CiPlatform::start(Arc::new(clock.clone())).await;
     let named = |name: &str, audience: &str, settings: UpstreamSettings| {
         let audiences = vec![audience.to_owned()];
-        (TrustedIssuer { audiences, ..provider(name, &platform) }, settings)
+        (TrustedIssuer { audiences, ..trusted_issuer(name, &platform) }, settings)
     };
     let mut only_es = named("second", "https://two.example", settings(&platform));
     only_es.0.algorithms = vec![TokenAlgorithm::Es256];
@@ -245,13 +245,13 @@ async fn providers_of_one_issuer_share_its_keys_and_are_told_apart_by_audience()
         ],
     );
     platform.rotate(Algorithm::Es256);
-    for (audience, provider) in
+    for (audience, trusted_issuer) in
         [("https://one.example", "first"), ("https://two.example", "second"), ("https://three.example", "third")]
     {
         let mut claims = claims();
         claims.insert("aud".to_owned(), json!(audience));
         let token = upstreams.authenticate(&platform.token(&claims)).await.unwrap();
-        assert_eq!(token.provider().as_str(), provider);
+        assert_eq!(token.provider().as_str(), trusted_issuer);
         assert!(upstreams.provider(token.provider()).is_some());
     }
     assert_eq!(fetches(&platform), (2, 2), "the third has settings of its own, and thus keys of its own");
@@ -269,7 +269,7 @@ async fn a_restart_while_the_platform_is_down_starts_and_works_when_it_is_back()
     let token = stage.platform.token(&claims());
     stage.upstreams.authenticate(&token).await.unwrap();
     stage.platform.misbehave(Document::Discovery, Misbehaviour::Status(500));
-    let restarted = start(&stage.clock, vec![(provider("ci", &stage.platform), settings(&stage.platform))]);
+    let restarted = start(&stage.clock, vec![(trusted_issuer("ci", &stage.platform), settings(&stage.platform))]);
     let verdict = restarted.authenticate(&token).await.unwrap_err();
     assert!(matches!(&verdict, UpstreamError::Keys { reason: NoKeys::Never { .. }, .. }), "{verdict}");
     let says = verdict.to_string();
@@ -339,18 +339,18 @@ async fn a_key_that_is_passed_over_is_reported_with_its_reason() {
 }
 
 #[tokio::test]
-async fn without_a_usable_ca_there_is_no_client_and_the_provider_is_named() {
+async fn without_a_usable_ca_there_is_no_client_and_the_trusted_issuer_is_named() {
     let clock = MockClock::default();
     let platform = CiPlatform::start(Arc::new(clock.clone())).await;
     tagmint_server::tls::install_provider();
     let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let broken = UpstreamSettings { ca_pem: Some(pem.into()), ..settings(&platform) };
-    let providers = vec![(provider("inner", &platform), broken)];
-    let error = Upstreams::new(providers, Arc::new(clock.clone()), Arc::new(SystemRandom)).unwrap_err();
+    let trusted_issuers = vec![(trusted_issuer("inner", &platform), broken)];
+    let error = Upstreams::new(trusted_issuers, Arc::new(clock.clone()), Arc::new(SystemRandom)).unwrap_err();
     assert!(error.to_string().contains("`inner`"), "{error}");
 
     let elsewhere = UpstreamSettings { ca_pem: None, ..settings(&platform) };
-    let upstreams = start(&clock, vec![(provider("ci", &platform), elsewhere)]);
+    let upstreams = start(&clock, vec![(trusted_issuer("ci", &platform), elsewhere)]);
     let error = upstreams.authenticate(&platform.token(&claims())).await.unwrap_err();
     assert!(error.is_outage() && error.to_string().contains("no connection"), "an unknown CA: {error}");
     assert_eq!(fetches(&platform), (0, 0));

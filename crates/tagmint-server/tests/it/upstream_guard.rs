@@ -28,7 +28,7 @@ use tagmint_testkit::{
 };
 use tokio::time::Instant;
 
-use crate::upstream::{claims, provider, settings, unknown_kid};
+use crate::upstream::{claims, settings, trusted_issuer, unknown_kid};
 
 const LIMITS: FetchLimits =
     FetchLimits { connect: Duration::from_millis(500), request: Duration::from_millis(500), body: 512 * 1024 };
@@ -253,9 +253,13 @@ async fn good_keys_stay_in_use_whatever_the_upstream_does_until_they_are_too_old
     let platform = CiPlatform::start(Arc::new(clock.clone())).await;
     let settings = settings(&platform);
     let interval = SignedDuration::try_from(settings.unknown_key_interval).unwrap();
-    let of = |provider: TrustedIssuer| (provider, settings.clone(), fetcher(&settings) as Arc<dyn KeyFetcher>);
-    let upstreams =
-        Upstreams::with_fetchers(vec![of(provider("ci", &platform))], Arc::new(clock.clone()), Arc::new(SystemRandom));
+    let of =
+        |trusted_issuer: TrustedIssuer| (trusted_issuer, settings.clone(), fetcher(&settings) as Arc<dyn KeyFetcher>);
+    let upstreams = Upstreams::with_fetchers(
+        vec![of(trusted_issuer("ci", &platform))],
+        Arc::new(clock.clone()),
+        Arc::new(SystemRandom),
+    );
     let fetched_at = clock.now();
     upstreams.authenticate(&platform.token(&claims())).await.unwrap();
     for document in [Document::Discovery, Document::Keys] {

@@ -22,7 +22,7 @@ use tagmint_testkit::{
     clock::MockClock,
 };
 
-use crate::upstream::{claims, provider, settings};
+use crate::upstream::{claims, settings, trusted_issuer};
 
 async fn platform() -> CiPlatform {
     CiPlatform::start(Arc::new(MockClock::default())).await
@@ -55,7 +55,7 @@ async fn keys_of_a_file_verify_tokens_and_follow_the_file() {
     write(&file, key_set(&platform).to_string());
     let settings = UpstreamSettings { source: KeySource::File(file.clone()), ..UpstreamSettings::default() };
     let upstreams = Upstreams::new(
-        vec![(provider("cluster", &platform), settings)],
+        vec![(trusted_issuer("cluster", &platform), settings)],
         Arc::new(clock.clone()),
         Arc::new(SystemRandom),
     )
@@ -106,10 +106,10 @@ async fn keys_at_an_address_of_their_own_need_no_discovery() {
     let uri = JwksUri::parse(&format!("{}/.well-known/jwks", platform.issuer())).unwrap();
     let settings = UpstreamSettings { source: KeySource::Uri(uri), ..settings(&platform) };
     let name = TrustedIssuerUrl::parse("https://kubernetes.default.svc").unwrap();
-    let provider = TrustedIssuer { issuer: name.clone(), ..provider("cluster", &platform) };
+    let trusted_issuer = TrustedIssuer { issuer: name.clone(), ..trusted_issuer("cluster", &platform) };
     tagmint_server::tls::install_provider();
     let clock = Arc::new(MockClock::default());
-    let upstreams = Upstreams::new(vec![(provider, settings)], clock, Arc::new(SystemRandom)).unwrap();
+    let upstreams = Upstreams::new(vec![(trusted_issuer, settings)], clock, Arc::new(SystemRandom)).unwrap();
     let mut claims = claims();
     for (claim, value) in [("iss", json!(name.as_str())), ("jti", json!("1"))] {
         claims.insert(claim.to_owned(), value);
@@ -180,12 +180,12 @@ async fn an_issuer_at_an_ipv6_address() {
     assert!(platform.issuer().starts_with("https://[::1]:"), "{}", platform.issuer());
     let clock = Arc::new(MockClock::default());
     tagmint_server::tls::install_provider();
-    let allowed = vec![(provider("ci", &platform), settings(&platform))];
+    let allowed = vec![(trusted_issuer("ci", &platform), settings(&platform))];
     let upstreams = Upstreams::new(allowed, Arc::clone(&clock) as _, Arc::new(SystemRandom)).unwrap();
     upstreams.authenticate(&platform.token(&claims())).await.unwrap();
     let strict = UpstreamSettings { allow_private_addresses: false, ..settings(&platform) };
     let upstreams =
-        Upstreams::new(vec![(provider("ci", &platform), strict)], clock as _, Arc::new(SystemRandom)).unwrap();
+        Upstreams::new(vec![(trusted_issuer("ci", &platform), strict)], clock as _, Arc::new(SystemRandom)).unwrap();
     let refused = upstreams.authenticate(&platform.token(&claims())).await.unwrap_err().to_string();
     assert!(refused.contains("::1 is loopback") && refused.contains("allow_private_addresses"), "{refused}");
 }
@@ -200,9 +200,9 @@ async fn a_file_that_changes_is_known_within_seconds() {
     let settings = UpstreamSettings { source: KeySource::File(file.clone()), ..UpstreamSettings::default() };
     let issuer = TrustedIssuerUrl::parse("https://cluster.example").unwrap();
     let name = tagmint_core::trusted_issuer::TrustedIssuerName::parse("cluster").unwrap();
-    let provider =
-        TrustedIssuer::new(name, tagmint_core::trusted_issuer::IssuerKind::Oidc, issuer, vec!["a".to_owned()]);
-    let upstreams = Upstreams::new(vec![(provider, settings)], Arc::new(clock), Arc::new(SystemRandom)).unwrap();
+    let trusted_issuer =
+        TrustedIssuer::new(name, tagmint_core::trusted_issuer::IssuerKind::OIDC, issuer, vec!["a".to_owned()]);
+    let upstreams = Upstreams::new(vec![(trusted_issuer, settings)], Arc::new(clock), Arc::new(SystemRandom)).unwrap();
     let keeper = tokio::spawn(Arc::clone(&upstreams).keep_fresh());
     let keys = || upstreams.health()[0].keys.keys;
     let fetched = || upstreams.health()[0].keys.fetched;

@@ -11,7 +11,7 @@ use tagmint_core::{
 };
 use tagmint_server::{
     app::StartError,
-    settings::{Limits, OpenMint, Rate},
+    settings::{AnonymousMinting, Limits, Rate},
 };
 use tagmint_store::LedgerQuery;
 use tagmint_testkit::{clock::MockClock, keys::master_key};
@@ -21,18 +21,16 @@ use crate::issuer::{Answer, ROLE, Setup, TestIssuer};
 const RULES: &str = r#"
 [[rule]]
 name = "wallet"
-when = "true"
-subject = "wallet:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
+from = "session"
+subject = "wallet:${sub}"
 [rule.tags]
-prefix = "wallets/${identity.subject}"
+prefix = "wallets/${sub}"
 
 [[rule]]
-name = "open"
-source = ["open"]
-subject = "open:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
-roles = ["arn:aws:iam::123456789012:role/agentkeys-data-role-test"]
+name = "anyone"
+from = "anonymous"
+subject = "anonymous:${sub}"
+role = "arn:aws:iam::123456789012:role/agentkeys-data-role-test"
 lifetime = "2m"
 [rule.tags]
 shared = { one_of = ["fixtures", "docs"], default = "fixtures" }
@@ -40,7 +38,11 @@ shared = { one_of = ["fixtures", "docs"], default = "fixtures" }
 
 fn setup() -> Setup {
     let wide = Rate { per_second: 100, burst: 1_000 };
-    Setup { rules: RULES, open_mint: Some(OpenMint { per_address: wide, total: wide }), ..Setup::default() }
+    Setup {
+        rules: RULES,
+        anonymous_minting: Some(AnonymousMinting { per_address: wide, total: wide }),
+        ..Setup::default()
+    }
 }
 
 /// Asks without a credential.
@@ -60,16 +62,16 @@ async fn whoever_asks_gets_what_the_rule_for_nobody_gives_and_no_more() {
     assert_eq!(answer.status, 200, "{}", answer.json());
     let body = answer.json();
     let claims = issuer.verify(body["token"].as_str().unwrap()).await.unwrap().claims;
-    assert_eq!((&claims["sub"], &body["tags"]), (&json!("open:anonymous"), &json!({"shared": "fixtures"})));
+    assert_eq!((&claims["sub"], &body["tags"]), (&json!("anonymous:anonymous"), &json!({"shared": "fixtures"})));
     assert_eq!(claims["https://aws.amazon.com/roles"], json!([ROLE]), "it is pinned to its role");
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 120);
 
     let entry = last_entry(&issuer).await;
     assert!(matches!(&entry.outcome, Outcome::Minted(row) if row.mint_id.to_string() == body["mint_id"]));
     let told = [entry.source.as_deref(), entry.identity.as_deref(), entry.credential.as_deref(), entry.rule.as_deref()];
-    assert_eq!(told, [Some("open"), Some("anonymous"), None, Some("open")]);
+    assert_eq!(told, [Some("anonymous"), Some("anonymous"), None, Some("anyone")]);
 
-    assert_eq!(ask(&issuer, json!({"tags": {"shared": "docs"}, "rule": "open"})).await.status, 200);
+    assert_eq!(ask(&issuer, json!({"tags": {"shared": "docs"}, "rule": "anyone"})).await.status, 200);
     for request in [
         json!({"rule": "wallet"}),
         json!({"tags": {"shared": "wallets"}}),
@@ -80,10 +82,10 @@ async fn whoever_asks_gets_what_the_rule_for_nobody_gives_and_no_more() {
     ] {
         ask(&issuer, request.clone()).await.problem(403, "not-allowed");
         let entry = last_entry(&issuer).await;
-        assert_eq!(entry.source.as_deref(), Some("open"), "a refusal is a row, too: {request}");
+        assert_eq!(entry.source.as_deref(), Some("anonymous"), "a refusal is a row, too: {request}");
     }
     let metrics = String::from_utf8(issuer.send_admin("/metrics").await.body).unwrap();
-    assert!(metrics.contains("\ntagmint_open_mints_total 2\n"), "{metrics}");
+    assert!(metrics.contains("\ntagmint_anonymous_mints_total 2\n"), "{metrics}");
     assert!(metrics.contains("tagmint_mints_total{route=\"POST /v1/tokens\"} 2"), "{metrics}");
 }
 
@@ -93,7 +95,7 @@ async fn a_wrong_credential_is_refused_and_no_other_route_opens() {
     let session = issuer.open_session().await;
     let proved = issuer.mint(&session, json!({})).await.json();
     assert!(proved["subject"].as_str().unwrap().starts_with("wallet:"), "who proves something is not anonymous");
-    issuer.mint(&session, json!({"rule": "open"})).await.problem(403, "not-allowed");
+    issuer.mint(&session, json!({"rule": "anyone"})).await.problem(403, "not-allowed");
     let with = async |values: &[&str]| {
         let mut request = Request::post("/v1/tokens");
         for value in values {
@@ -136,24 +138,24 @@ async fn a_wrong_credential_is_refused_and_no_other_route_opens() {
 
 #[tokio::test]
 async fn an_issuer_that_is_not_set_up_for_it_takes_nobody_without_proof() {
-    let issuer = TestIssuer::start_with(Setup { open_mint: None, ..setup() }).await;
+    let issuer = TestIssuer::start_with(Setup { anonymous_minting: None, ..setup() }).await;
     ask(&issuer, json!({})).await.problem(401, "credential-missing");
-    ask(&issuer, json!({"rule": "open"})).await.problem(401, "credential-missing");
+    ask(&issuer, json!({"rule": "anyone"})).await.problem(401, "credential-missing");
     let prod = Setup { environment: Environment::Prod, backend: false, ..setup() };
     let refused = TestIssuer::start_in(prod, std::sync::Arc::new(tempfile::tempdir().unwrap()), MockClock::default());
-    assert!(matches!(refused.await, Err(StartError::OpenMint)));
+    assert!(matches!(refused.await, Err(StartError::AnonymousMinting)));
 }
 
 #[tokio::test]
 async fn strangers_wait_and_those_with_a_credential_do_not() {
     let rate = |per_second, burst| Rate { per_second, burst };
     let limits = Limits { per_credential: rate(1, 100), per_address: rate(0, 0), ..Limits::default() };
-    let open = |address, total| Some(OpenMint { per_address: address, total });
-    for (open_mint, passed, bucket) in [
-        (open(rate(1, 3), rate(100, 100)), 3, "open_mint_address"),
-        (open(rate(100, 100), rate(1, 2)), 2, "open_mint_total"),
+    let minting = |address, total| Some(AnonymousMinting { per_address: address, total });
+    for (anonymous_minting, passed, bucket) in [
+        (minting(rate(1, 3), rate(100, 100)), 3, "anonymous_minting_address"),
+        (minting(rate(100, 100), rate(1, 2)), 2, "anonymous_minting_total"),
     ] {
-        let issuer = TestIssuer::start_with(Setup { limits, open_mint, ..setup() }).await;
+        let issuer = TestIssuer::start_with(Setup { limits, anonymous_minting, ..setup() }).await;
         let session = issuer.open_session().await;
         for _ in 0..passed {
             assert_eq!(ask(&issuer, json!({})).await.status, 200);
