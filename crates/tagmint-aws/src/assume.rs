@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use aws_sdk_sts::types;
+use aws_sdk_sts::{operation::RequestId as _, types};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
+use tagmint_core::rules::SessionTerms;
 
 use crate::{
     connection::{Connection, Service},
@@ -22,6 +23,8 @@ pub struct Question<'a> {
     pub duration_seconds: Option<u32>,
     /// The JWT.
     pub token: &'a SecretString,
+    /// What the session is held to, and which role it assumes at once.
+    pub terms: &'a SessionTerms,
 }
 
 /// Credentials of a role session.
@@ -34,6 +37,8 @@ pub struct Credentials {
     pub session_token: SecretString,
     /// When they expire.
     pub expires_at: Timestamp,
+    /// STS's id of the request, as CloudTrail shows it. None where the answer has none.
+    pub request_id: Option<String>,
 }
 
 impl fmt::Debug for Credentials {
@@ -42,25 +47,78 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Asks STS.
+/// The longest session that a session can open, in seconds (IAM user guide, "Role chaining").
+const CHAINED_SECONDS: u32 = 3_600;
+
+/// Asks STS; where the terms name a second role, for a session of that, with the first one.
 ///
 /// # Errors
 ///
 /// When STS refuses or cannot be reached, or its answer has no credentials.
 pub async fn assume(connection: &Connection, question: &Question<'_>) -> Result<Credentials, Failure> {
-    let call = connection
+    let terms = question.terms;
+    let mut call = connection
         .sts()
         .assume_role_with_web_identity()
         .role_arn(question.role)
         .role_session_name(question.session_name)
-        .set_duration_seconds(question.duration_seconds.and_then(|seconds| i32::try_from(seconds).ok()))
         .web_identity_token(question.token.expose_secret());
+    let Some(second) = &terms.assume_then else {
+        call = call
+            .set_duration_seconds(question.duration_seconds.and_then(|seconds| i32::try_from(seconds).ok()))
+            .set_policy(terms.policy.clone())
+            .set_policy_arns(policy_arns(terms));
+        let answer = call.send().await.map_err(|error| Failure::of(&connection.named(Service::Sts), &error))?;
+        let request_id = answer.request_id().map(str::to_owned);
+        return answer
+            .credentials()
+            .and_then(|keys| read(keys, request_id))
+            .ok_or_else(|| Failure::incomplete("credentials"));
+    };
+    // The first session lives as short as STS allows: it is used once.
+    let call = call.duration_seconds(900);
     let answer = call.send().await.map_err(|error| Failure::of(&connection.named(Service::Sts), &error))?;
-    answer.credentials().and_then(read).ok_or_else(|| Failure::incomplete("credentials"))
+    let first =
+        answer.credentials().and_then(|keys| read(keys, None)).ok_or_else(|| Failure::incomplete("credentials"))?;
+    assume_next(connection, question, second, &first).await
+}
+
+/// Assumes the second role with the first one's session. The source identity and the transitive tags go on by themselves.
+async fn assume_next(
+    connection: &Connection,
+    question: &Question<'_>,
+    role: &str,
+    first: &Credentials,
+) -> Result<Credentials, Failure> {
+    let seconds = question.duration_seconds.map(|seconds| seconds.min(CHAINED_SECONDS));
+    let keys = aws_credential_types::Credentials::new(
+        &first.access_key_id,
+        first.secret_access_key.expose_secret(),
+        Some(first.session_token.expose_secret().to_owned()),
+        None,
+        "tagmint",
+    );
+    let call = connection
+        .sts()
+        .assume_role()
+        .role_arn(role)
+        .role_session_name(question.session_name)
+        .set_duration_seconds(seconds.and_then(|seconds| i32::try_from(seconds).ok()))
+        .set_policy(question.terms.policy.clone())
+        .set_policy_arns(policy_arns(question.terms));
+    let signed = call.customize().config_override(aws_sdk_sts::config::Builder::new().credentials_provider(keys));
+    let answer = signed.send().await.map_err(|error| Failure::of(&connection.named(Service::Sts), &error))?;
+    let request_id = answer.request_id().map(str::to_owned);
+    answer.credentials().and_then(|keys| read(keys, request_id)).ok_or_else(|| Failure::incomplete("credentials"))
+}
+
+pub(crate) fn policy_arns(terms: &SessionTerms) -> Option<Vec<types::PolicyDescriptorType>> {
+    let arn = |arn: &String| types::PolicyDescriptorType::builder().arn(arn).build();
+    (!terms.policy_arns.is_empty()).then(|| terms.policy_arns.iter().map(arn).collect())
 }
 
 /// None where a part is missing: stand-ins leave some out.
-fn read(keys: &types::Credentials) -> Option<Credentials> {
+fn read(keys: &types::Credentials, request_id: Option<String>) -> Option<Credentials> {
     let expires_at = Timestamp::from_second(keys.expiration().secs()).ok()?;
     let whole = [keys.access_key_id(), keys.secret_access_key(), keys.session_token()];
     // They become lines of files, variables and headers.
@@ -70,6 +128,7 @@ fn read(keys: &types::Credentials) -> Option<Credentials> {
         secret_access_key: SecretString::from(keys.secret_access_key()),
         session_token: SecretString::from(keys.session_token()),
         expires_at,
+        request_id,
     })
 }
 
@@ -91,11 +150,11 @@ mod tests {
 
     #[test]
     fn credentials_are_whole_and_do_not_print() {
-        let credentials = read(&keys("very-secret")).unwrap();
+        let credentials = read(&keys("very-secret"), None).unwrap();
         assert_eq!(credentials.expires_at.to_string(), "2026-09-21T14:13:20Z");
         assert!(!format!("{credentials:?}").contains("very"));
         for broken in ["", "a\nAWS_PROFILE=x", "a b", "é"] {
-            assert!(read(&keys(broken)).is_none(), "{broken:?}");
+            assert!(read(&keys(broken), None).is_none(), "{broken:?}");
         }
     }
 }

@@ -114,6 +114,11 @@ impl SessionKeys {
         let token = Some(keys.session_token().to_owned());
         Self(Credentials::new(keys.access_key_id(), keys.secret_access_key(), token, None, "tagmint-session"))
     }
+
+    /// For a call that is signed with them.
+    pub(crate) fn provider(&self) -> Credentials {
+        self.0.clone()
+    }
 }
 
 impl fmt::Debug for SessionKeys {

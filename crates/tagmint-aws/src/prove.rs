@@ -5,6 +5,7 @@
 //! not be made is told as such: it is never taken as passed.
 
 mod bad_token;
+mod chain;
 mod explain;
 mod junit;
 mod litter;

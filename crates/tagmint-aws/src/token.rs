@@ -47,6 +47,11 @@ impl Token {
         &self.text
     }
 
+    /// All claims, an object.
+    pub const fn claims(&self) -> &Value {
+        &self.claims
+    }
+
     /// `iss`.
     pub fn issuer(&self) -> Option<&str> {
         self.claims["iss"].as_str()

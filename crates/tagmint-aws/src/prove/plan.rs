@@ -1,5 +1,7 @@
 //! Which checks the proof is made of.
 
+use tagmint_core::rules::SessionTerms;
+
 use super::{
     bad_token::BadToken,
     prefix::{Neighbour, Prefix},
@@ -47,6 +49,8 @@ pub struct Tokens {
 pub struct Plan {
     /// The role.
     pub role_arn: String,
+    /// What the session is held to, and which role it assumes at once: the checks are then made with the second session.
+    pub terms: SessionTerms,
     /// The session's name: 2 to 64 of `[\w+=,.@-]`.
     pub session_name: String,
     /// The bucket.

@@ -9,6 +9,7 @@ use tagmint_core::{
 
 use super::{
     bad_token::{BadToken, unfit},
+    chain,
     explain::{Attempt, Explainer},
     litter::Litter,
     plan::{Access, Check, Kind, Offered, Operation, Plan},
@@ -17,6 +18,7 @@ use super::{
     store::Store,
 };
 use crate::{
+    assume::policy_arns,
     connection::{Connection, Service, SessionKeys},
     failure::Failure,
     token::Token,
@@ -218,6 +220,22 @@ impl Run<'_> {
 
     async fn assume_good(&mut self) -> Result<Seen, Failure> {
         match answered(self.assume(&self.plan.tokens.good).await)? {
+            Ok(Assumed { keys, arn, .. }) if self.plan.terms.assume_then.is_some() => {
+                match answered(chain::next(self.connection, self.plan, &keys).await)? {
+                    Ok((keys, next)) => {
+                        self.session = Some(Store::new(self.connection.session_s3(&keys), &self.plan.bucket));
+                        Ok(Seen::passed(format!("{arn}, then {next}")))
+                    }
+                    Err(refusal) => {
+                        let second = self.plan.terms.assume_then.as_deref().unwrap_or_default();
+                        let why = format!(
+                            "the second role, {second}: its trust policy must allow the first one sts:AssumeRole, sts:TagSession and \
+                             sts:SetSourceIdentity, and the first one's own policy too where it is in another account"
+                        );
+                        Ok(Seen::failed(format!("{arn}, and then {refusal}"), why))
+                    }
+                }
+            }
             Ok(Assumed { keys, arn, provider }) => {
                 let client = self.connection.session_s3(&keys);
                 self.session = Some(Store::new(client, &self.plan.bucket));
@@ -234,6 +252,11 @@ impl Run<'_> {
     async fn assume(&self, token: &Token) -> Result<Assumed, Failure> {
         let call = self.connection.sts().assume_role_with_web_identity();
         let call = call.role_arn(&self.plan.role_arn).role_session_name(&self.plan.session_name);
+        let call = match self.plan.terms.assume_then {
+            // Session policies are for the second session.
+            Some(_) => call,
+            None => call.set_policy(self.plan.terms.policy.clone()).set_policy_arns(policy_arns(&self.plan.terms)),
+        };
         let answer = call.web_identity_token(token.expose()).duration_seconds(SESSION_SECONDS).send().await;
         let answer = answer.map_err(|error| Failure::of(&self.connection.named(Service::Sts), &error))?;
         let keys = answer.credentials().ok_or_else(|| Failure::incomplete("credentials"))?;

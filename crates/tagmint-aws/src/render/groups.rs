@@ -140,7 +140,7 @@ fn of_shapes(tag: &str, shapes: &[Shape]) -> Prefix {
     let slashes = shapes.iter().map(|shape| {
         let texts = shape.pieces().iter().map(|piece| match piece {
             Piece::Text(text) => text.matches('/').count(),
-            Piece::Expression => 0,
+            Piece::Claim(_) | Piece::Expression => 0,
         });
         texts.sum::<usize>()
     });
@@ -161,8 +161,8 @@ fn pattern(shape: &Shape, filler: &str) -> String {
                 '$' => "${$}".to_owned(),
                 other => other.to_string(),
             })),
-            Piece::Expression if pattern.ends_with(filler) => {}
-            Piece::Expression => pattern.push_str(filler),
+            Piece::Claim(_) | Piece::Expression if pattern.ends_with(filler) => {}
+            Piece::Claim(_) | Piece::Expression => pattern.push_str(filler),
         }
     }
     pattern

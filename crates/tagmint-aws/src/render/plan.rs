@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tagmint_core::{
     environment::Environment,
-    rules::{RuleOutline, RuleSet},
+    rules::{RuleMode, RuleOutline, RuleSet},
 };
 use tagmint_iam::provider::MAX_CLIENT_IDS;
 
@@ -71,7 +71,7 @@ pub struct RolePlan {
     pub rules: Vec<String>,
     /// Its trust policy.
     pub trust_policy: Value,
-    /// Its own policy; none where it has no access to the bucket.
+    /// Its own policy; none where it has no access to the bucket and assumes no other role.
     pub guard_policy: Option<Value>,
     /// The longest session, in seconds.
     pub max_session_seconds: u32,
@@ -180,7 +180,8 @@ impl SetUp {
             Names::Literal => settings.account.as_str(),
             Names::Placeholder => PLACEHOLDER,
         };
-        let outlines: Vec<RuleOutline> = rules.outlines().collect();
+        // A shadow rule grants nothing, so that nothing need be open for it.
+        let outlines: Vec<RuleOutline> = rules.outlines().filter(|rule| rule.mode == RuleMode::Enforce).collect();
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         if settings.roles.is_empty() {
             return Err(vec![PlanError::NoRole]);
@@ -222,12 +223,22 @@ impl SetUp {
                     role.name
                 ));
             }
-            let reach = bucket_arn.as_deref().filter(|_| !role.access.is_empty());
+            let mut next: Vec<String> = mine.iter().filter_map(|rule| rule.session.assume_then.clone()).collect();
+            next.sort_unstable();
+            next.dedup();
+            let arn = settings.role_arn(&role.name, account);
+            warnings.extend(next.iter().map(|next| {
+                format!(
+                    "sessions of {} assume {next} at once: its trust policy must allow {literal} the actions sts:AssumeRole, sts:TagSession and \
+                     sts:SetSourceIdentity; it is not set up here",
+                    role.name
+                )
+            }));
             planned.push(RolePlan {
-                arn: settings.role_arn(&role.name, account),
+                arn,
                 rules: mine.iter().map(|rule| rule.name.to_string()).collect(),
                 trust_policy,
-                guard_policy: reach.map(|arn| policies::guard(arn, &role.access)),
+                guard_policy: policies::own(bucket_arn.as_deref(), &role.access, &next),
                 max_session_seconds: role.max_session_seconds,
                 access: role.access.clone(),
                 name: role.name.clone(),

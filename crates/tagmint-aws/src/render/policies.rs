@@ -1,7 +1,7 @@
 //! Trust policy, bucket policy, and a role's own policy.
 //!
-//! Who may do what stands in one place, the bucket policy. A role's own policy has denials alone: it grants nothing, so it cannot mask the
-//! bucket policy, and it holds when somebody attaches a broad policy to the role or loosens the bucket's.
+//! Who may do what in the bucket stands in one place, the bucket policy. A role's own policy grants nothing there, so it cannot mask the bucket
+//! policy, and its denials hold when somebody attaches a broad policy to the role or loosens the bucket's.
 
 use serde_json::{Map, Value, json};
 
@@ -148,8 +148,21 @@ pub(super) fn bucket(bucket: &str, roles: &[RolePlan]) -> Value {
     document(statements)
 }
 
-/// A role's own policy: denials of everything that the bucket policy does not grant anyway.
-pub(super) fn guard(bucket: &str, access: &[Access]) -> Value {
+/// What a session needs to open one of a second role: its transitive tags and its source identity go along.
+const CHAIN: [&str; 3] = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"];
+
+/// A role's own policy: denials of everything that the bucket policy does not grant anyway, and the roles that its sessions assume at once
+/// (`next`). None where there is nothing to say.
+pub(super) fn own(bucket: Option<&str>, access: &[Access], next: &[String]) -> Option<Value> {
+    let mut statements =
+        bucket.filter(|_| !access.is_empty()).map_or_else(Vec::new, |bucket| guard(bucket, access, next));
+    if !next.is_empty() {
+        statements.push(json!({"Sid": "NextRole", "Effect": "Allow", "Action": CHAIN, "Resource": one_or_many(next)}));
+    }
+    (!statements.is_empty()).then(|| document(statements))
+}
+
+fn guard(bucket: &str, access: &[Access], next: &[String]) -> Vec<Value> {
     let prefixes = |of: &dyn Fn(&Access) -> bool| -> Vec<String> {
         access
             .iter()
@@ -157,11 +170,16 @@ pub(super) fn guard(bucket: &str, access: &[Access]) -> Value {
             .map(|access| format!("{bucket}/{}", below_or_nothing(access)))
             .collect()
     };
-    let own: Vec<String> = std::iter::once(bucket.to_owned()).chain(prefixes(&|_| true)).collect();
+    let own = std::iter::once(bucket.to_owned()).chain(prefixes(&|_| true)).chain(next.iter().cloned());
+    let own: Vec<String> = own.collect();
+    let mut actions = used(access);
+    if !next.is_empty() {
+        actions.extend(CHAIN);
+    }
     let lists: Vec<String> = access.iter().map(below_or_nothing).collect();
     let mut statements = vec![
         json!({"Sid": "NothingElse", "Effect": "Deny", "Action": "*", "NotResource": own}),
-        json!({"Sid": "NoOtherAction", "Effect": "Deny", "NotAction": used(access), "Resource": "*"}),
+        json!({"Sid": "NoOtherAction", "Effect": "Deny", "NotAction": actions, "Resource": "*"}),
         json!({
             "Sid": "NoOtherList",
             "Effect": "Deny",
@@ -192,7 +210,7 @@ pub(super) fn guard(bucket: &str, access: &[Access]) -> Value {
             "NotResource": one_or_many(&writable),
         }));
     }
-    document(statements)
+    statements
 }
 
 /// Everything below a tag's value. With the slash: without it `team` would also open `team2`.
@@ -208,11 +226,10 @@ fn below_or_nothing(access: &Access) -> String {
 }
 
 /// All actions that the role's sessions may use.
-fn used(access: &[Access]) -> Value {
+fn used(access: &[Access]) -> Vec<&'static str> {
     let writes = access.iter().any(|access| access.mode == Mode::ReadWrite);
     let write = if writes { &WRITE[..] } else { &[] };
-    let actions: Vec<&str> = std::iter::once(LIST).chain(READ).chain(write.iter().copied()).collect();
-    json!(actions)
+    std::iter::once(LIST).chain(READ).chain(write.iter().copied()).collect()
 }
 
 /// With the version that knows policy variables.

@@ -29,11 +29,18 @@ fn arn_fits(pattern: &[Token], arn: &str) -> bool {
     if pattern == [Token::Many] {
         return true;
     }
-    let text: Vec<char> = arn.chars().collect();
+    // What stands before the first wildcard fits or does not, without any choice: most resources of a policy are told apart by it.
+    let literal = pattern.iter().take_while(|token| matches!(token, Token::Char(_))).count();
+    let (literal, pattern) = pattern.split_at(literal);
+    let mut rest = arn.chars();
+    if !literal.iter().all(|token| rest.next().map(Token::Char) == Some(*token)) {
+        return false;
+    }
+    let text: Vec<char> = rest.collect();
     // Which beginnings of the text, by their length, the pattern fits up to the token at hand.
     let mut reached = vec![false; text.len() + 1];
     reached[0] = true;
-    let mut colons = 0;
+    let mut colons = literal.iter().filter(|token| **token == Token::Char(':')).count();
     for (index, token) in pattern.iter().enumerate() {
         let in_resource = colons + 1 >= arn::FIELDS;
         let mut next = vec![false; text.len() + 1];

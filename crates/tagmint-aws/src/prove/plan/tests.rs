@@ -28,6 +28,7 @@ pub(in crate::prove) fn plan(access: Access) -> Plan {
     let own = Prefix::parse("blue").unwrap();
     Plan {
         role_arn: "arn:aws:iam::111122223333:role/data".to_owned(),
+        terms: SessionTerms::default(),
         session_name: "tagmint-prove".to_owned(),
         bucket: "data".to_owned(),
         neighbours: Neighbour::made_up(&own, &Sevens).unwrap(),
