@@ -1,6 +1,8 @@
-//! The reference pages of the documentation, made from the code: configuration, command line, metrics, problems.
+//! The reference pages of the documentation, made from the code: configuration and its schema, claims, command line, metrics, problems.
 
+mod claims_page;
 mod config_page;
+mod schema_page;
 
 use std::{
     fmt::{Arguments, Write},
@@ -21,6 +23,8 @@ const NOTICE: &str = "<!-- Made by `cargo xtask docs`. Change the code, not this
 pub fn pages() -> Vec<(&'static str, String)> {
     vec![
         ("config.md", config_page::render()),
+        ("config.schema.json", schema_page::render()),
+        ("claims.md", claims_page::render()),
         ("cli.md", command_line()),
         ("metrics.md", metrics_page()),
         ("errors.md", errors_page()),

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{NOTICE, add, cell};
-use crate::config;
+use crate::config::{self, SCHEMA_URL};
 
 type Node = Map<String, Value>;
 
@@ -17,7 +17,10 @@ pub(super) fn render() -> String {
         "{NOTICE}\n\n# Configuration\n\n\
          One TOML file for one issuer; `tagmint check` says everything that is wrong with it. Unknown keys are refused. A *duration*\n\
          is text such as `\"90s\"`, `\"5m\"`, `\"1h30m\"`, `\"30d\"`; a day has 24 hours. A relative *path* is taken from the folder of the\n\
-         file. No secret stands in the file itself. Whole examples: [deploy/examples](../../deploy/examples).\n"
+         file. No secret stands in the file itself. Whole examples: [deploy/examples](../../deploy/examples).\n\n\
+         Editors with TOML support (Even Better TOML, taplo, Zed, Helix) complete and check a file that begins with this line, by the\n\
+         [JSON Schema](config.schema.json) of the configuration:\n\n\
+         ```toml\n#:schema {SCHEMA_URL}\n```\n"
     );
     let properties = Page::properties(root);
     let (tables, plain): (Vec<_>, Vec<_>) =
