@@ -1,5 +1,9 @@
 //! The command line. The doc comments are the help and the reference page.
 
+mod init;
+mod reach;
+mod replay;
+mod rules;
 mod values;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -16,9 +20,15 @@ use tagmint_core::{
     signing_key::{Algorithm, KeyId},
 };
 
-pub use self::values::{BearerName, Named, Since};
 use self::values::{any_duration, head, issuer_url, named, plain_name, prefix_scope, rule_name, secret};
 pub(crate) use self::values::{attribute, duration, region};
+pub use self::{
+    init::InitArgs,
+    reach::{Place, ReachArgs},
+    replay::ReplayArgs,
+    rules::{RulesCommand, RulesExplainArgs, RulesRecordArgs, RulesTestArgs},
+    values::{BearerName, Named, Since},
+};
 #[cfg(feature = "localaws")]
 use crate::commands::localaws::LocalawsArgs;
 use crate::{
@@ -71,6 +81,12 @@ pub enum Command {
     /// configuration file, opens a session and makes a bearer, and prints what to try. With `--format json` it prints one
     /// line when it is ready: `{"issuer", "ca_file", "admin", "auth_token", "session", "bearer", "config"}`.
     Dev(DevArgs),
+    /// Write the configuration of a new issuer, its key file and tests of its rules.
+    ///
+    /// Asks a few questions on the terminal; flags answer them in advance, and without a terminal all of them. Overwrites nothing, and writes
+    /// all files or none: `tagmint.toml`, `tagmint-key` (mode 0600), `rules-tests/rules.toml`. Prints what to run next. With --format json:
+    /// `{"files": [{"path", "what"}], "config", "issuer", "environment", "role", "next": [command]}`.
+    Init(Box<InitArgs>),
     /// Shows the whole path in this one process: session, token, refusals, STS, S3 with its own and foreign prefixes, ledger.
     ///
     /// Needs no network and leaves nothing behind. Fails (exit code 1) when a step does not hold.
@@ -118,6 +134,20 @@ pub enum Command {
     /// Reads and verifies the record of every mint and refusal.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Test and explain rules.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Show what a change of rules or policies would have done to the requests in the ledger.
+    ///
+    /// Decides every mint and refusal of a period again, by the rules of the configuration, and compares with what the ledger recorded: which
+    /// requests would be newly refused, newly allowed, or get another token; by rule and repository, with the first example of each. With
+    /// --trust-policy or --bucket-policy: whether AWS would still take each token, and its session reach its prefix. Rows that do not hold
+    /// what a decision needs are counted apart. Reads one page at a time, whatever the ledger's size. Exit code 0: nothing changes, 1:
+    /// something does. With --format json: `{"same", "against", "since", "until", "rows", "mints", "refusals", "refusals_not_recorded", "unchanged",
+    /// "newly_refused", "newly_allowed", "changed", "undecided", "groups": [{"change", "rule", "repository", "rows", "fields", "first":
+    /// {"id", "at", "reason"}}], "rows_beyond_groups", "not_affected": {CODE: rows}, "undecided_rows": {REASON: {"rows", "first"}},
+    /// "notes": [text], "seconds", "rows_per_second"}`.
+    Replay(Box<ReplayArgs>),
     /// Tells why AWS STS would accept or refuse a token for a role, and what to do about it.
     ///
     /// Exit code 0: accepted, 1: refused. The token is not sent to AWS and never shown. What it does not know it takes as right, and
@@ -357,7 +387,7 @@ pub enum CertificatesCommand {
 pub enum BearerCommand {
     /// Makes a bearer and shows its secret, once.
     Create {
-        /// Its name, which rules see as `identity.subject`: letters, digits and `._-@`. Unique among the bearers that are not
+        /// Its name, which rules see as `sub`: letters, digits and `._-@`. Unique among the bearers that are not
         /// revoked.
         #[arg(long, value_name = "NAME")]
         name: String,
@@ -486,8 +516,11 @@ pub enum LedgerCommand {
     /// The chain stays verifiable (`verify`). Runs beside the issuer. The database's file does not shrink; its space is used again.
     /// With --format json: `{"archive": {"file", "first_seq", "last", "rows", "sha256"} | null, "removed_rows", "head", "held_by_seq"}`.
     Archive(ArchiveArgs),
-    /// Writes all rows as JSON lines, in order, as they were hashed.
+    /// Writes all rows as JSON lines, in order: as they were hashed, or as events for a SIEM.
     Export {
+        /// `jsonl`: rows as they were hashed, which can be verified. `ocsf`: events of the Open Cybersecurity Schema Framework.
+        #[arg(long, value_name = "FORMAT", default_value = "jsonl", value_parser = values::export_format())]
+        format: Format,
         /// The file to write. Default: stdout.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
@@ -516,6 +549,8 @@ pub enum OutcomeArg {
     Minted,
     /// Requests that were refused.
     Refused,
+    /// Credentials that were fetched from STS on a caller's behalf.
+    Fetched,
 }
 
 #[cfg(test)]

@@ -10,14 +10,18 @@ pub mod client;
 pub mod demo;
 pub mod dev;
 pub mod explain;
+pub mod init;
 mod input;
 pub mod keys;
 pub mod ledger;
+mod ledger_rows;
 #[cfg(feature = "localaws")]
 pub mod localaws;
 pub mod mock_backend;
 mod presented;
 pub mod prove;
+pub mod replay;
+pub mod rules;
 pub mod serve;
 pub mod session;
 pub mod shell;

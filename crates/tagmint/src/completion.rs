@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fs,
     future::Future,
     path::PathBuf,
 };
@@ -9,15 +10,19 @@ use std::{
 use clap::CommandFactory;
 use clap_complete::{
     Shell,
-    engine::{ArgValueCompleter, CompletionCandidate},
+    engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter},
     env::{CompleteEnv, Shells},
 };
 use jiff::Timestamp;
-use tagmint_core::clock::{Clock, SystemClock};
-use tagmint_store::{CredentialFilter, Store, StoreError};
+use tagmint_core::{
+    clock::{Clock, SystemClock},
+    rules::RuleFrom,
+};
+use tagmint_store::{CredentialFilter, LedgerOrder, LedgerQuery, Store, StoreError};
 
 use crate::{
     cli::{Cli, DEFAULT_CONFIG},
+    commands::rules::TESTS_FOLDER,
     compose,
     config::Config,
     error::CliError,
@@ -76,6 +81,37 @@ pub(crate) fn keys() -> ArgValueCompleter {
 /// Names of rules.
 pub(crate) fn rules() -> ArgValueCompleter {
     from_config(|config| config.rule_notes.into_iter().map(|rule| rule.name).collect())
+}
+
+/// Files of rules' tests.
+pub(crate) fn rules_tests() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| {
+        let folder = config_file().parent().map(|folder| folder.join(TESTS_FOLDER)).unwrap_or_default();
+        let tests = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let tests = tests.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        let begun = current.to_string_lossy().into_owned();
+        let named = tests.filter(|path| path.to_string_lossy().starts_with(&begun)).map(CompletionCandidate::new);
+        let mut candidates: Vec<CompletionCandidate> = named.collect();
+        candidates.extend(PathCompleter::file().complete(current));
+        candidates
+    })
+}
+
+/// Ids of the latest rows of the ledger.
+pub(crate) fn ledger_rows() -> ArgValueCompleter {
+    from_store(|store, _| async move {
+        let query = LedgerQuery { order: LedgerOrder::NewestFirst, ..LedgerQuery::default() };
+        let rows = store.ledger().page(&query, MOST).await?;
+        Ok(rows.into_iter().filter(|row| row.outcome != "fetched").map(|row| row.entry_id).collect())
+    })
+}
+
+/// What a rule's `from` can be.
+pub(crate) fn sources() -> ArgValueCompleter {
+    from_config(|config| {
+        let issuers = config.issuers.iter().map(|config| config.issuer.name.to_string());
+        issuers.chain(RuleFrom::RESERVED.map(str::to_owned)).collect()
+    })
 }
 
 /// A failure offers nothing: the shell shows no errors.

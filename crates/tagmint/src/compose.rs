@@ -1,11 +1,12 @@
 //! From a checked configuration to a running issuer, and to its orderly end.
 
+mod reload;
 mod service_manager;
 mod unix_socket;
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -16,6 +17,7 @@ use tagmint_core::{
     outbound::Outbound,
     random::{Random, SystemRandom},
     sealing::MasterKey,
+    trusted_issuer::TrustedIssuer,
     witness::Networks,
 };
 use tagmint_server::{
@@ -23,7 +25,7 @@ use tagmint_server::{
     alarms::{AlarmParts, Alarms, CertificateSource},
     app::{App, Parts},
     backend::{HttpSessionBackend, SessionBackend},
-    certificate_files::{CertificateFiles, Seen},
+    certificate_files::CertificateFiles,
     flows::keys::KeyContext,
     serve::{Address, Listener, Listeners, Running, serve},
     sts::WebIdentitySts,
@@ -54,6 +56,8 @@ use crate::{
 pub struct Issuer {
     running: Running,
     store: Store,
+    config_file: PathBuf,
+    trusted_issuers: Vec<TrustedIssuer>,
     certificate_files: Option<Arc<CertificateFiles>>,
     watch: Option<JoinHandle<()>>,
     renewal: Option<(Arc<CertificateManager>, JoinHandle<()>)>,
@@ -212,6 +216,8 @@ pub async fn start_on(config: Config, sockets: Sockets) -> Result<Issuer, CliErr
         config.database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let store = Store::open(&store_options(&config)).await?;
     let ledger = store.ledger_writer(Arc::clone(&master_key)).await?;
+    let config_file = config.file.clone();
+    let trusted_issuers = config.issuers.iter().map(|config| config.issuer.clone()).collect();
     let mut settings = config.settings;
     if let Some(file) = &config.witness_networks {
         let networks = &mut settings.witness.recognition.networks;
@@ -250,7 +256,7 @@ pub async fn start_on(config: Config, sockets: Sockets) -> Result<Issuer, CliErr
     let certificate = running.certificate().and_then(|served| certificate_source(&config.tls, running.app(), served));
     let parts = AlarmParts { policy: config.notices, sinks, certificate, folder };
     let alarms = tokio::spawn(Alarms::new(Arc::clone(running.app()), parts).keep());
-    Ok(Issuer { running, store, certificate_files, watch, renewal, alarms })
+    Ok(Issuer { running, store, config_file, trusted_issuers, certificate_files, watch, renewal, alarms })
 }
 
 /// Where the served certificate comes from.
@@ -289,22 +295,6 @@ impl Issuer {
     /// The URL of the admin listener.
     pub fn admin_url(&self) -> String {
         format!("http://{}", self.running.admin_address())
-    }
-
-    /// Reads the certificate files anew. Unusable ones change nothing.
-    async fn reload(&self) {
-        let Some(files) = &self.certificate_files else {
-            return tracing::info!("SIGHUP: there are no certificate files to read");
-        };
-        let reading = Arc::clone(files);
-        match tokio::task::spawn_blocking(move || reading.reload()).await {
-            // Asked for, it is said again.
-            Ok(Seen::Unusable { error, .. }) => {
-                files.note(&Seen::Unusable { error, new: true }, self.app().certificate_file_figures());
-            }
-            Ok(seen) => files.note(&seen, self.app().certificate_file_figures()),
-            Err(error) => tracing::error!(%error, "the certificate could not be read anew"),
-        }
     }
 
     /// Ends in order.

@@ -22,10 +22,15 @@ use tagmint_core::{
 };
 use tagmint_server::settings::{KeySource, Settings};
 
+pub(crate) use self::validate::{is_bucket_name, of_another_world};
 pub use self::{
     problem::{ConfigError, ConfigProblem},
     shape::schema,
 };
+
+/// Where the JSON Schema of the configuration is published. Configurations name it in a `#:schema` line, for editors.
+pub const SCHEMA_URL: &str =
+    "https://raw.githubusercontent.com/litentry/tagmint/main/docs/reference/config.schema.json";
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -53,7 +58,7 @@ pub struct Config {
     /// How STS is asked, where roles are assumed on callers' behalf.
     pub aws: Option<AwsConfig>,
     /// The platforms whose tokens are accepted.
-    pub providers: Vec<TrustedIssuerConfig>,
+    pub issuers: Vec<TrustedIssuerConfig>,
     /// AWS's list of its networks, by which STS's fetches are told from others'.
     pub witness_networks: Option<PathBuf>,
     /// When alarms are told.
@@ -197,7 +202,7 @@ pub struct AwsConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustedIssuerConfig {
     /// What its tokens must be.
-    pub provider: TrustedIssuer,
+    pub issuer: TrustedIssuer,
     /// Where its keys come from.
     pub source: KeySource,
     /// The bearer token that is shown where they are fetched.
@@ -271,7 +276,21 @@ pub struct Log {
     pub json: bool,
 }
 
+/// Reads a TOML file of another schema than the configuration's. The error names everything in which it differs.
+pub fn parse_toml<T: serde::de::DeserializeOwned + schemars::JsonSchema>(
+    text: &str,
+    file: &Path,
+) -> Result<T, ConfigError> {
+    let parsed = shape::parse_as(text);
+    parsed.map(|(value, _)| value).map_err(|problems| ConfigError::Invalid { file: file.to_owned(), problems })
+}
+
 impl Config {
+    /// The trusted issuers.
+    pub fn trusted_issuers(&self) -> Vec<&TrustedIssuer> {
+        self.issuers.iter().map(|config| &config.issuer).collect()
+    }
+
     /// Reads and checks a configuration file.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         Self::load_for(file, None)

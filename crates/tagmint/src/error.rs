@@ -139,6 +139,25 @@ pub enum CliError {
         /// Its message.
         message: String,
     },
+    /// Tests of rules failed.
+    #[error("{failed} of {tests} tests failed")]
+    Tests {
+        /// How many failed.
+        failed: usize,
+        /// How many there are.
+        tests: usize,
+    },
+    /// The rules grant nothing.
+    #[error("refused: {message}")]
+    Denied {
+        /// The code of the reason, as `no_rule`.
+        code: &'static str,
+        /// The reason.
+        message: String,
+    },
+    /// A replay found rows with another outcome.
+    #[error("{0}")]
+    Changed(String),
     /// It cannot be done as things are.
     #[error("{0}")]
     Refused(String),
@@ -202,6 +221,9 @@ impl CliError {
     pub fn code(&self) -> &str {
         match self {
             Self::Problem { code, .. } => code,
+            Self::Tests { .. } => "tests_failed",
+            Self::Denied { code, .. } => code,
+            Self::Changed(_) => "changed",
             Self::Usage(_) => "usage",
             Self::Config(_) | Self::Check(_) => "config",
             Self::File(_) => "file",
@@ -248,7 +270,7 @@ impl CliError {
             | Self::BackendClient(_)
             | Self::SinkClient { .. }
             | Self::Outbound(_)
-            | Self::Start(StartError::MockBackend | StartError::OpenMint)
+            | Self::Start(StartError::MockBackend | StartError::AnonymousMinting)
             | Self::Ledger(LedgerError::Seal { .. }) => 3,
             Self::Store(error)
             | Self::Ledger(LedgerError::Store(error))
@@ -274,6 +296,7 @@ impl CliError {
                     LedgerFault::Unchained { seq }
                     | LedgerFault::Altered { seq }
                     | LedgerFault::Column { seq, .. }
+                    | LedgerFault::Format { seq, .. }
                     | LedgerFault::ArchiveRecord { seq } => Some(*seq),
                     // The rows agree with the head up to the lesser of both.
                     LedgerFault::Cut { expected, found } => Some((*expected).min(*found) + 1),
@@ -334,7 +357,7 @@ mod tests {
             CliError::Keys(KeysError::Store(foreign())),
             CliError::Start(StartError::Keys(KeysError::Store(foreign()))),
             CliError::Start(StartError::MockBackend),
-            CliError::Start(StartError::OpenMint),
+            CliError::Start(StartError::AnonymousMinting),
             CliError::Check("x".to_owned()),
         ] {
             assert_eq!(error.status(), 3, "{error}");

@@ -52,7 +52,7 @@ fn names(config: &Config, world: &mut World) {
         let id = format!("{} {}", acme.directory, eab.kid);
         world.owns(Part::AcmeAccount, &id, &format!("external account `{}` of {}", eab.kid, acme.directory));
     }
-    for provider in config.providers.iter().map(|config| &config.provider) {
+    for provider in config.issuers.iter().map(|config| &config.issuer) {
         let (name, issuer) = (&provider.name, provider.issuer.as_str());
         world.takes(Part::TrustedIssuer, issuer, &format!("trusts {issuer}"));
         for audience in &provider.audiences {
@@ -61,10 +61,10 @@ fn names(config: &Config, world: &mut World) {
             world.takes(Part::ProviderAudience, audience, &shown);
         }
     }
-    if config.settings.open_mint.is_some() {
-        let open = config.rules.outlines().filter(RuleOutline::is_open);
+    if config.settings.anonymous_minting.is_some() {
+        let open = config.rules.outlines().filter(RuleOutline::is_anonymous);
         let rules: Vec<String> = open.map(|rule| rule.name.to_string()).collect();
-        world.owns(Part::OpenMint, "open_mint", &format!("by {}", rules.join(", ")));
+        world.owns(Part::AnonymousMinting, "anonymous_minting", &format!("by {}", rules.join(", ")));
     }
     if let Some(backend) = &config.session_backend {
         // Two paths of one server are one server.
@@ -101,6 +101,7 @@ fn aws(config: &Config, world: &mut World) {
 fn text(shape: &Shape) -> String {
     let piece = |piece: &Piece| match piece {
         Piece::Text(text) => text.clone(),
+        Piece::Claim(name) => format!("${{{name}}}"),
         Piece::Expression => "${…}".to_owned(),
     };
     shape.pieces().iter().map(piece).collect()

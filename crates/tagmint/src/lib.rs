@@ -6,6 +6,7 @@
 //! | [`config`] | from a file's text to checked settings |
 //! | [`compose`] | from settings to a running issuer and its end |
 //! | [`sts`], [`sinks`], [`certificate`] | AWS STS, who is told of alarms, and the certificate's files, behind the issuer's seams |
+//! | [`generate`] | configurations that the program writes, for `init` and `dev` |
 //! | [`isolation`] | what belongs to an issuer, for the comparison of two worlds |
 //! | [`local`] | an issuer on this machine with nothing configured, for `dev` and `demo` |
 //! | [`output`], [`error`], [`logging`] | data on stdout, talk and logs on stderr, exit codes |
@@ -23,6 +24,7 @@ pub mod config;
 pub mod docs;
 pub mod durations;
 pub mod error;
+pub mod generate;
 pub mod isolation;
 pub mod local;
 pub mod logging;
@@ -112,6 +114,7 @@ async fn dispatch(
     match command {
         Command::Serve => commands::serve::run(file, output).await,
         Command::Dev(args) => commands::dev::run(args, output).await,
+        Command::Init(args) => commands::init::run(*args, output),
         #[cfg(feature = "localaws")]
         Command::Demo => Box::pin(commands::demo::run(output)).await,
         Command::MockBackend(args) => commands::mock_backend::run(args, output).await,
@@ -131,6 +134,11 @@ async fn dispatch(
         Command::Bearer(command) => commands::bearer::run(command, &quiet()?, output).await,
         Command::Session(command) => commands::session::run(command, &quiet()?, output).await,
         Command::Ledger(command) => commands::ledger::run(command, &quiet()?, output).await,
+        Command::Rules(command) => {
+            logging::init_quiet(output.is_json());
+            commands::rules::run(command, file, output).await
+        }
+        Command::Replay(args) => Box::pin(commands::replay::run(*args, &quiet()?, output)).await,
         Command::Explain(args) => commands::explain::run(*args, output).await,
         Command::Prove(args) => commands::prove::run(*args, output).await,
         Command::Aws(command) => Box::pin(commands::aws::run(command, file, output)).await,

@@ -4,6 +4,7 @@
 //! same way as `serve` does, so the admin commands work with it.
 
 mod aws;
+mod config;
 pub mod env;
 mod files;
 
@@ -30,7 +31,7 @@ use tagmint_server::{
 };
 use tokio::task::JoinHandle;
 
-use self::files::Layout;
+use self::{config::Addresses, files::Layout};
 use crate::{
     commands::{
         bearer::{self, Wish},
@@ -122,7 +123,12 @@ pub async fn start(options: LocalOptions) -> Result<LocalIssuer, CliError> {
     let algorithm = options.algorithm.or(before.algorithm).unwrap_or(Algorithm::Es256);
     layout.write_secrets(now)?;
     layout.write_aws_set_up(&aws_set_up(&format!("https://localhost:{}", address.port())))?;
-    layout.write_config(address, compose::local_address(&admin)?, compose::local_address(&backend)?, algorithm)?;
+    let addresses = Addresses {
+        public: address,
+        admin: compose::local_address(&admin)?,
+        backend: compose::local_address(&backend)?,
+    };
+    layout.write_config(addresses, algorithm)?;
 
     let backend = tokio::spawn(mock_backend::serve(backend, mock())?);
     let config = Config::load(&layout.config)?;

@@ -25,6 +25,18 @@ pub enum Format {
     /// What `aws render` writes; errors as for people.
     #[value(skip)]
     Rendering(Rendering),
+    /// What `ledger export` writes; errors as for people.
+    #[value(skip)]
+    Export(ExportFormat),
+}
+
+/// How the ledger is exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    /// Rows as they were hashed.
+    JsonLines,
+    /// Events of the Open Cybersecurity Schema Framework.
+    Ocsf,
 }
 
 /// Where a command writes to.
@@ -53,7 +65,7 @@ impl Output {
                 write_line(&sanitize::escape_json(&line))
             }
             Format::Text => write_line(&coloured(&text())),
-            Format::Rendering(_) => write_line(&text()),
+            Format::Rendering(_) | Format::Export(_) => write_line(&text()),
         }
     }
 
@@ -80,7 +92,7 @@ impl Output {
                 }
                 tell(&sanitize::escape_json(&json!({"error": told}).to_string()));
             }
-            Format::Text | Format::Rendering(_) => {
+            Format::Text | Format::Rendering(_) | Format::Export(_) => {
                 let red = AnsiColor::Red.on_default().bold();
                 tell(&format!("{red}error:{red:#} {message}"));
             }
@@ -91,7 +103,7 @@ impl Output {
     pub fn warn(self, message: &str) {
         match self.format {
             Format::Json => tell(&sanitize::escape_json(&json!({"warning": message}).to_string())),
-            Format::Text | Format::Rendering(_) => {
+            Format::Text | Format::Rendering(_) | Format::Export(_) => {
                 let message = sanitize::lines(message);
                 let yellow = AnsiColor::Yellow.on_default().bold();
                 tell(&format!("{yellow}warning:{yellow:#} {message}"));
@@ -103,6 +115,13 @@ impl Output {
 /// Writes a line to stderr, whatever the format.
 pub fn write_note(text: &str) {
     tell(text);
+}
+
+/// Asks on stderr: the answer comes on the same line.
+pub fn prompt(text: &str) {
+    let mut stderr = anstream::stderr();
+    // A closed stderr must not end a command.
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
 /// Writes a line to stderr.
@@ -130,13 +149,13 @@ pub fn is_stdout(file: &Path) -> bool {
 fn coloured(text: &str) -> String {
     let line = |line: &str| {
         let body = line.trim_start();
-        let mark = ["✓", "✗", "!", "?", "–", "ok", "WRONG"]
+        let mark = ["✓", "✗", "!", "?", "–", "ok", "WRONG", "FAILED"]
             .into_iter()
             .find(|mark| body.strip_prefix(mark).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
         let Some(mark) = mark else { return line.to_owned() };
         let style = match mark {
             "✓" | "ok" => AnsiColor::Green.on_default(),
-            "✗" | "WRONG" => AnsiColor::Red.on_default().bold(),
+            "✗" | "WRONG" | "FAILED" => AnsiColor::Red.on_default().bold(),
             "–" => Style::new().dimmed(),
             _ => AnsiColor::Yellow.on_default().bold(),
         };

@@ -28,6 +28,7 @@ impl AwsSts {
             session_name: request.session_name.as_str(),
             duration_seconds: request.duration_seconds,
             token: &request.token,
+            terms: &request.terms,
         };
         let keys = assume(&self.0, &question).await.map_err(|failure| error(&failure))?;
         Ok(SessionCredentials {
@@ -35,6 +36,7 @@ impl AwsSts {
             secret_access_key: keys.secret_access_key,
             session_token: keys.session_token,
             expires_at: keys.expires_at,
+            sts_request_id: keys.request_id,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! How the values of options are read. An error never repeats what may be a secret.
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use tagmint_core::{
@@ -8,7 +9,11 @@ use tagmint_core::{
     rules::{RuleName, TagScope},
 };
 
-use crate::{durations, redact};
+use crate::{
+    durations,
+    output::{ExportFormat, Format},
+    redact,
+};
 
 /// The tag that `--prefix-scope` means where it names none.
 const DEFAULT_SCOPE_TAG: &str = "prefix";
@@ -139,6 +144,16 @@ pub(super) fn head(text: &str) -> Result<LedgerHead, String> {
         hex.then(|| LedgerHead { seq, hash: hash.to_ascii_lowercase() })
     });
     parsed.ok_or_else(|| "give SEQ:HASH as `ledger verify` prints it".to_owned())
+}
+
+/// The formats of `ledger export`. `json` is what programs pass to every command; rows are the same.
+pub(super) fn export_format() -> impl TypedValueParser<Value = Format> {
+    let known = [PossibleValue::new("jsonl"), PossibleValue::new("ocsf"), PossibleValue::new("json").hide(true)];
+    PossibleValuesParser::new(known).map(|text| match text.as_str() {
+        "ocsf" => Format::Export(ExportFormat::Ocsf),
+        "json" => Format::Json,
+        _ => Format::Export(ExportFormat::JsonLines),
+    })
 }
 
 #[cfg(test)]

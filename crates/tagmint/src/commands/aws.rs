@@ -2,6 +2,7 @@
 
 mod args;
 mod diff;
+mod reach;
 mod render;
 
 use std::path::Path;
@@ -21,12 +22,13 @@ pub async fn run(command: AwsCommand, file: &Path, output: Output) -> Result<(),
     logging::init_quiet(output.is_json());
     match command {
         AwsCommand::Render(args) => render::run(&args, &Config::load_for(file, args.account.as_deref())?, output),
+        AwsCommand::Reach(args) => reach::run(&args, &Config::load_for(file, args.account.as_deref())?, output),
         AwsCommand::Diff(args) => diff::run(&args, &Config::load_for(file, args.account.as_deref())?, output).await,
     }
 }
 
 /// What the configuration says of AWS.
-fn settings(config: &Config) -> Result<Settings, CliError> {
+pub(super) fn settings(config: &Config) -> Result<Settings, CliError> {
     let file = config.file.display();
     let missing = |what: &str| CliError::Check(format!("{file}: {what}"));
     let Some(AwsConfig { region, account, partition, bucket, roles, .. }) = config.aws.clone() else {
@@ -51,7 +53,7 @@ fn settings(config: &Config) -> Result<Settings, CliError> {
 }
 
 /// The plan; what should be looked at is told.
-fn plan(config: &Config, settings: &Settings, names: Names, output: Output) -> Result<SetUp, CliError> {
+pub(super) fn plan(config: &Config, settings: &Settings, names: Names, output: Output) -> Result<SetUp, CliError> {
     let set_up = SetUp::new(settings, &config.rules, names).map_err(|problems| {
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         CliError::Check(format!("{}: {}", config.file.display(), problems.join("\n")))

@@ -2,7 +2,7 @@
 
 pub mod against;
 pub mod remote;
-mod unfinished;
+pub(crate) mod unfinished;
 
 use std::path::Path;
 
@@ -61,7 +61,7 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
         Tls::Proxy => "proxy",
     };
     let backend = config.session_backend.as_ref().map(|backend| backend.url.as_str());
-    let providers: Vec<_> = config.providers.iter().map(provider_as_json).collect();
+    let issuers: Vec<_> = config.issuers.iter().map(issuer_as_json).collect();
     let outbound = compose::outbound(config)?.to_string();
     let private_authority = if config_only { None } else { files::private_authority(config, now) };
     let warnings: Vec<&String> = config.warnings.iter().chain(&private_authority).chain(&unfinished).collect();
@@ -74,7 +74,8 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
         "admin": config.admin.to_string(),
         "tls": tls,
         "session_backend": backend,
-        "providers": providers,
+        "trusted_issuers": issuers,
+        "rules_hash": config.rules.hash(),
         "outbound": outbound,
         "algorithm": rotation.algorithm,
         "rules": config.rule_notes,
@@ -89,8 +90,9 @@ pub async fn run(config: &Config, config_only: bool, output: Output) -> Result<(
             row("environment", settings.stamp.environment.to_string()),
             row("listens on", format!("{} (tls: {tls}), admin {}", config.public, config.admin)),
             row("session backend", backend.unwrap_or("none").to_owned()),
-            row("providers", provider_names(config)),
+            row("trusted issuers", issuer_names(config)),
             row("own requests go", outbound.clone()),
+            row("rules", format!("{} (hash {})", config.rule_notes.len(), config.rules.hash())),
             row(
                 "keys",
                 format!(
@@ -133,15 +135,15 @@ fn state(what: &'static str, file: String, found: Result<&str, CliError>) -> Fil
     FileState { what, file, ok, state: found.map_or_else(|error| error.to_string(), str::to_owned) }
 }
 
-fn provider_as_json(config: &TrustedIssuerConfig) -> Value {
-    let TrustedIssuer { name, kind, issuer, audiences, .. } = &config.provider;
+fn issuer_as_json(config: &TrustedIssuerConfig) -> Value {
+    let TrustedIssuer { name, kind, issuer, audiences, .. } = &config.issuer;
     json!({"name": name, "kind": kind.as_str(), "issuer": issuer.as_str(), "audiences": audiences})
 }
 
 /// "github (https://…), gitlab (https://…)".
-fn provider_names(config: &Config) -> String {
-    let shown = |config: &TrustedIssuerConfig| format!("{} ({})", config.provider.name, config.provider.issuer);
-    let all: Vec<String> = config.providers.iter().map(shown).collect();
+fn issuer_names(config: &Config) -> String {
+    let shown = |config: &TrustedIssuerConfig| format!("{} ({})", config.issuer.name, config.issuer.issuer);
+    let all: Vec<String> = config.issuers.iter().map(shown).collect();
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 

@@ -96,7 +96,7 @@ pub async fn run(args: ExplainArgs, output: Output) -> Result<(), CliError> {
 }
 
 /// A policy, and what stood around it. `role` is the ARN of the role whose policy is wanted.
-fn read_policy(kind: Kind, what: &'static str, file: &Path, role: Option<&str>) -> Result<Found, CliError> {
+pub(super) fn read_policy(kind: Kind, what: &'static str, file: &Path, role: Option<&str>) -> Result<Found, CliError> {
     let found = document::policy(kind, &input::file(what, file)?, role);
     found.map_err(|error| CliError::Refused(format!("{what} {}: {error}", file.display())))
 }

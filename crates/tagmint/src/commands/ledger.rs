@@ -1,6 +1,7 @@
 //! `tagmint ledger`.
 
 mod archive;
+mod ocsf;
 
 use std::{
     fs::OpenOptions,
@@ -22,11 +23,11 @@ use crate::{
     config::Config,
     durations,
     error::CliError,
-    output::{Output, is_stdout, table},
+    output::{ExportFormat, Format, Output, is_stdout, table},
 };
 
 /// Rows that are read at a time for an export or an archive.
-const PAGE: u32 = 1_000;
+pub(super) const PAGE: u32 = 1_000;
 
 /// Lists, verifies or exports the ledger.
 pub async fn run(command: LedgerCommand, config: &Config, output: Output) -> Result<(), CliError> {
@@ -39,7 +40,7 @@ pub async fn run(command: LedgerCommand, config: &Config, output: Output) -> Res
             verify(expect_head.as_ref(), &archives, config, &store, output).await
         }
         LedgerCommand::Archive(args) => archive::run(&args, config, &store, output).await,
-        LedgerCommand::Export { out } => export(out.as_deref(), &store, output).await,
+        LedgerCommand::Export { format, out } => export(format, out.as_deref(), config, &store, output).await,
     };
     store.close().await;
     result
@@ -49,6 +50,7 @@ fn query(since: Option<Since>, outcome: Option<OutcomeArg>, entry_id: Option<Str
     let outcome = outcome.map(|outcome| match outcome {
         OutcomeArg::Minted => "minted".to_owned(),
         OutcomeArg::Refused => "refused".to_owned(),
+        OutcomeArg::Fetched => "fetched".to_owned(),
     });
     let since_ms = since.map(|since| since.moment(SystemClock.now()).as_millisecond());
     LedgerQuery { outcome, since_ms, entry_id, order: LedgerOrder::NewestFirst, ..LedgerQuery::default() }
@@ -101,6 +103,7 @@ fn as_line(row: &LedgerRow) -> [String; 7] {
     let what = match entry.outcome {
         Outcome::Minted(minted) => format!("{} for {}", minted.subject, minted.audience),
         Outcome::Refused(refused) => format!("{}: {}", refused.code, refused.detail),
+        Outcome::Fetched(fetched) => format!("credentials of {} for {}", fetched.role, fetched.mint_id),
     };
     [seq, at, outcome, id, known(entry.identity), known(entry.rule), what]
 }
@@ -186,7 +189,15 @@ async fn holds(
     )))
 }
 
-async fn export(out: Option<&Path>, store: &Store, output: Output) -> Result<(), CliError> {
+async fn export(
+    format: Format,
+    out: Option<&Path>,
+    config: &Config,
+    store: &Store,
+    output: Output,
+) -> Result<(), CliError> {
+    let ocsf = format == Format::Export(ExportFormat::Ocsf);
+    let stamp = &config.settings.stamp;
     let failed = |source| CliError::Io { what: "the export", source };
     let mut sink: Box<dyn Write + Send> = match out.filter(|file| !is_stdout(file)) {
         Some(file) => {
@@ -209,8 +220,12 @@ async fn export(out: Option<&Path>, store: &Store, output: Output) -> Result<(),
         let Some(last) = page.last() else { break };
         after_seq = Some(last.seq);
         for row in &page {
-            let written =
-                serde_json::to_writer(&mut sink, row).map_err(io::Error::from).and_then(|()| sink.write_all(b"\n"));
+            let line = if ocsf {
+                serde_json::to_writer(&mut sink, &ocsf::event(row, entry(row).as_ref(), stamp))
+            } else {
+                serde_json::to_writer(&mut sink, row)
+            };
+            let written = line.map_err(io::Error::from).and_then(|()| sink.write_all(b"\n"));
             match written {
                 // The reader has what it wanted.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
@@ -226,8 +241,10 @@ async fn export(out: Option<&Path>, store: &Store, output: Output) -> Result<(),
     if let Some(cut) = store.ledger().archived_until().await? {
         output.talk(&archive::cut_in_words(&cut));
     }
-    output.talk(&format!(
-        "{rows} rows exported; each line's hash is SHA-256(prev_hash, seq as 8 bytes big-endian, body)"
-    ));
+    output.talk(&if ocsf {
+        format!("{rows} rows exported as OCSF events; `--format jsonl` gives what can be verified")
+    } else {
+        format!("{rows} rows exported; each line's hash is SHA-256(prev_hash, seq as 8 bytes big-endian, body)")
+    });
     Ok(())
 }

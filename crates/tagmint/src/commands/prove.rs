@@ -45,13 +45,15 @@ pub async fn run(args: ProveArgs, output: Output) -> Result<(), CliError> {
         ca_bundle: surroundings::aws_ca_bundle(),
     };
     let connection = Connection::from_environment(&options).await?;
-    let tokens = tokens::all(&args, roots.as_deref()).await?;
+    let (tokens, mut terms) = tokens::all(&args, roots.as_deref()).await?;
+    terms.assume_then = args.assume_then.clone().or(terms.assume_then);
     let (own, tag) = own_prefix(&args, &tokens.good)?;
     let neighbours = neighbours(&args, &own)?;
     let access =
         if args.read_only { Access::ReadOnly { own_object: args.own_object.clone() } } else { Access::ReadWrite };
     let plan = Plan {
         role_arn: args.role.clone(),
+        terms,
         session_name: args.session_name.clone(),
         bucket: args.bucket.clone(),
         own,

@@ -226,8 +226,7 @@ mod tests {
             .expect("the example")
             .replace("0.0.0.0:8443", "127.0.0.1:8443")
             .replace("mode = \"files\"", &format!("mode = \"{mode}\""))
-            .replace("127.0.0.1:9464", admin)
-            .replace("admin_anywhere = false", "admin_anywhere = true");
+            .replace("admin = \"127.0.0.1:9464\"", &format!("admin = \"{admin}\"\nadmin_anywhere = true"));
         let text = match mode {
             "files" => text,
             _ => text.replace("\ncertificate = ", "\n# ").replace("\nkey = ", "\n# "),

@@ -197,7 +197,7 @@ pub fn inspect(config: &Config, credentials: Option<&Path>, now: Timestamp) -> V
         let found = ca_bundle(BACKEND_CA, ca_file).map(|_| "holds certificates");
         note("session backend CA", ca_file.display().to_string(), found);
     }
-    for provider in &config.providers {
+    for provider in &config.issuers {
         for (what, file, found) in providers::inspect(provider) {
             let (said, found) = match found {
                 Ok(said) => (said, Ok(())),

@@ -1,12 +1,12 @@
 //! The configuration file as it is written. The doc comments are the reference page.
 
 mod alarms;
+mod anonymous_minting;
 mod aws;
 mod isolation;
-mod open_mint;
 mod outbound;
-mod provider;
 mod tls;
+mod trusted_issuer;
 mod witness;
 
 use schemars::JsonSchema;
@@ -15,12 +15,12 @@ use tagmint_core::rules::RuleConfig;
 use tagmint_server::settings::{HourlyRate, Limits};
 
 pub use self::alarms::{RawAlarmSink, RawAlarmSinkKind, RawAlarms};
+pub use self::anonymous_minting::RawAnonymousMinting;
 pub use self::aws::{RawAws, RawBucket, RawMode, RawRole};
 pub use self::isolation::RawIsolation;
-pub use self::open_mint::RawOpenMint;
 pub use self::outbound::RawOutbound;
-pub use self::provider::{RawProviderKind, RawReuse, RawReuseFrom, RawTrustedIssuer};
 pub use self::tls::{RawAcme, RawEab, RawTls, RawTlsMode};
+pub use self::trusted_issuer::{RawIssuerKind, RawReuse, RawReuseFrom, RawTrustedIssuer};
 pub use self::witness::RawWitness;
 
 /// A duration as text: `"90s"`, `"5m"`, `"1h30m"`, `"30d"`. A day has 24 hours.
@@ -93,7 +93,7 @@ pub struct RawConfig {
     #[serde(default)]
     pub limits: RawLimits,
     /// Tokens without proof, at a test issuer. Without it nobody gets one.
-    pub open_mint: Option<RawOpenMint>,
+    pub anonymous_minting: Option<RawAnonymousMinting>,
     /// What is logged, to stderr.
     #[serde(default)]
     pub log: RawLog,
@@ -106,9 +106,13 @@ pub struct RawConfig {
     /// Makes errors of the warnings about rules (docs/rules.md lists them): such a configuration is refused.
     #[serde(default)]
     pub strict: bool,
-    /// The platforms whose ID tokens are accepted, such as GitHub and GitLab.
+    /// Lets a refusal say which condition of the nearest rule missed, to whoever asked. Test issuers alone: it tells strangers what the
+    /// rules ask for.
     #[serde(default)]
-    pub provider: Vec<RawTrustedIssuer>,
+    pub explain_refusals: bool,
+    /// The issuers whose ID tokens are accepted, such as GitHub, GitLab and Kubernetes clusters.
+    #[serde(default)]
+    pub trusted_issuer: Vec<RawTrustedIssuer>,
     /// The rules, in the order in which they are tried. No rule, no token.
     #[serde(default)]
     pub rule: Vec<RuleConfig>,

@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use toml::{
     Spanned,
@@ -25,6 +26,11 @@ pub fn schema() -> Value {
 
 /// Reads a file's text, or tells everything in which it differs from the schema.
 pub(super) fn parse(text: &str) -> Result<(RawConfig, Lines), Vec<ConfigProblem>> {
+    parse_as(text)
+}
+
+/// The same for a file of another schema.
+pub(super) fn parse_as<T: DeserializeOwned + JsonSchema>(text: &str) -> Result<(T, Lines), Vec<ConfigProblem>> {
     let line = |span: Option<Range<usize>>| span.map(|span| line_of(text, span.start));
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -35,7 +41,7 @@ pub(super) fn parse(text: &str) -> Result<(RawConfig, Lines), Vec<ConfigProblem>
         };
         return Err(errors.iter().map(not_toml).collect());
     }
-    let schema = schema();
+    let schema = schemars::schema_for!(T).to_value();
     let empty = Map::new();
     let mut comparison = Comparison { text, schema: &schema, problems: Vec::new(), lines: Lines::default() };
     comparison.table(table.get_ref(), schema.as_object().unwrap_or(&empty), "", 1);
@@ -44,7 +50,7 @@ pub(super) fn parse(text: &str) -> Result<(RawConfig, Lines), Vec<ConfigProblem>
         return Err(comparison.problems);
     }
     // What the schema cannot say (numbers out of range and the like) is left to serde, which names one key.
-    let raw = RawConfig::deserialize(toml::de::Deserializer::from(table)).map_err(|error| {
+    let raw = T::deserialize(toml::de::Deserializer::from(table)).map_err(|error| {
         vec![ConfigProblem { path: String::new(), line: line(error.span()), message: error.message().to_owned() }]
     })?;
     Ok((raw, comparison.lines))
@@ -87,12 +93,15 @@ impl<'a> Comparison<'a> {
         let properties = node.get("properties").and_then(Value::as_object);
         let known = |key: &str| properties.and_then(|properties| properties.get(key)).and_then(Value::as_object);
         let others = node.get("additionalProperties").and_then(Value::as_object);
+        let open = node.get("additionalProperties").is_some_and(|others| *others == Value::Bool(true));
         for (key, value) in table {
             let line = line_of(self.text, key.span().start);
             let inner = if path.is_empty() { key.get_ref().to_string() } else { format!("{path}.{}", key.get_ref()) };
             self.lines.0.insert(inner.clone(), line);
             if let Some(node) = known(key.get_ref()).or(others) {
                 self.value(value, node, &inner, line);
+            } else if open {
+                self.free(value, &inner, line);
             } else {
                 let names = properties.into_iter().flat_map(Map::keys);
                 self.problem(&inner, line, unknown_key(key.get_ref(), names.map(String::as_str)));
@@ -146,6 +155,29 @@ impl<'a> Comparison<'a> {
                 if !within {
                     let found = self.shown(value);
                     self.problem(path, line, format!("{found} is out of range; a whole number from 0 is expected"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A value of any type that JSON has, too.
+    fn free(&mut self, value: &Spanned<DeValue<'_>>, path: &str, line: usize) {
+        match value.get_ref() {
+            DeValue::Datetime(_) => {
+                let found = self.shown(value);
+                self.problem(path, line, format!("{found} is a date, which JSON does not have; put it in quotes"));
+            }
+            DeValue::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    let line = line_of(self.text, item.span().start);
+                    self.free(item, &format!("{path}[{index}]"), line);
+                }
+            }
+            DeValue::Table(table) => {
+                for (key, value) in table {
+                    let line = line_of(self.text, key.span().start);
+                    self.free(value, &format!("{path}.{}", key.get_ref()), line);
                 }
             }
             _ => {}

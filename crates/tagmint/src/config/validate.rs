@@ -1,16 +1,16 @@
 //! Checks what the values of a configuration mean, and makes settings of them.
 
 mod alarms;
+mod anonymous_minting;
 mod aws;
 mod backend;
 mod keys;
 mod limits;
 mod listen;
-mod open_mint;
 mod outbound;
-mod provider;
 mod rules;
 mod tls;
+mod trusted_issuer;
 mod witness;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ use tagmint_core::{
 };
 use tagmint_server::settings::{Settings, StsLimits};
 
+pub(crate) use self::aws::{is_bucket_name, of_another_world};
 use super::{
     Config, Log, RuleNote, TrustedIssuerConfig,
     problem::{ConfigProblem, shortened},
@@ -60,11 +61,17 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     let notices = check.alarms(&raw.alarms);
     let alarm_sinks = check.alarm_sinks(&raw.alarm_sink);
     let log = check.log(&raw.log.level, raw.log.format);
-    let providers = check.providers(&raw.provider, &raw.issuer, environment);
-    let rules = check.rules(raw, providers.iter().map(|config| &config.provider));
-    let open_mint = check.open_mint(raw, environment);
+    let issuers = check.trusted_issuers(&raw.trusted_issuer, &raw.issuer, environment);
+    let rules = check.rules(raw, issuers.iter().map(|config| &config.issuer));
+    let anonymous_minting = check.anonymous_minting(raw, environment);
     if let Some(rules) = &rules {
-        check.open_rules(raw, rules, aws.as_ref(), environment);
+        check.anonymous_rules(raw, rules, aws.as_ref(), environment);
+    }
+    if raw.explain_refusals && environment == Environment::Prod {
+        check.problem(
+            "explain_refusals",
+            "is for test issuers alone: it tells strangers what the rules ask for; remove it",
+        );
     }
     let names = check.roles_of_another_world(raw, environment);
 
@@ -82,7 +89,8 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
         x5c: raw.jwks.x5c,
         session_lifetime,
         limits,
-        open_mint,
+        anonymous_minting,
+        explain_refusals: raw.explain_refusals,
         trusted_proxies,
         sts: StsLimits::default(),
         witness,
@@ -93,7 +101,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
     };
     Ok(Config {
         file: PathBuf::new(),
-        warnings: warnings(raw, &settings, &providers, &rules).into_iter().chain(names).collect(),
+        warnings: warnings(raw, &settings, &issuers, &rules).into_iter().chain(names).collect(),
         settings,
         rules,
         rule_notes: raw.rule.iter().map(note).collect(),
@@ -104,7 +112,7 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
         key_file,
         session_backend,
         aws,
-        providers,
+        issuers,
         outbound,
         witness_networks: raw.witness.networks_file.as_ref().map(|file| folder.join(&file.0)),
         notices,
@@ -116,14 +124,22 @@ pub(super) fn validate(raw: &RawConfig, folder: &Path) -> Result<Config, Vec<Con
 }
 
 /// What is allowed, but hardly meant.
-fn warnings(raw: &RawConfig, settings: &Settings, providers: &[TrustedIssuerConfig], rules: &RuleSet) -> Vec<String> {
+fn warnings(raw: &RawConfig, settings: &Settings, issuers: &[TrustedIssuerConfig], rules: &RuleSet) -> Vec<String> {
     let mut warnings = Vec::new();
     if raw.rule.is_empty() {
         warnings.push("there is no [[rule]]: no rule, no token".to_owned());
     }
-    for rule in raw.rule.iter().filter(|rule| rule.roles.is_empty()) {
+    for rule in raw.rule.iter().filter(|rule| rule.role.is_none() && rule.roles.is_empty()) {
         warnings.push(format!(
-            "the rule `{}` names no `roles`: its tokens are good for every role whose trust policy takes them",
+            "the rule `{}` names no `role`: its tokens are good for every role whose trust policy takes them",
+            rule.name
+        ));
+    }
+    for rule in
+        raw.rule.iter().filter(|rule| rule.assume_then.is_some() && !rule.tags.is_empty() && rule.transitive.is_empty())
+    {
+        warnings.push(format!(
+            "the rule `{}` has `assume_then`, and none of its tags is `transitive`: the second session has no tags",
             rule.name
         ));
     }
@@ -139,7 +155,8 @@ fn warnings(raw: &RawConfig, settings: &Settings, providers: &[TrustedIssuerConf
     if settings.stamp.issuer.is_loopback() {
         warnings.push(format!("the issuer {} is this machine: AWS cannot register it", settings.stamp.issuer));
     }
-    if raw.session_backend.is_none() {
+    let takes_sessions = raw.rule.iter().any(|rule| rule.from == "session");
+    if raw.session_backend.is_none() && (takes_sessions || raw.trusted_issuer.is_empty()) {
         warnings.push(
             "there is no [session_backend]: the issuer opens no sessions and serves bearers and CI jobs alone"
                 .to_owned(),
@@ -154,9 +171,9 @@ fn warnings(raw: &RawConfig, settings: &Settings, providers: &[TrustedIssuerConf
         );
     }
     warnings.extend(limits::warnings(&settings.limits, settings.stamp.environment));
-    warnings.extend(open_mint::warning(rules, settings.open_mint));
+    warnings.extend(anonymous_minting::warning(rules, settings.anonymous_minting));
     warnings.extend(tls::warning(&raw.tls, settings.stamp.environment));
-    warnings.extend(provider::warnings(providers, settings.stamp.environment));
+    warnings.extend(trusted_issuer::warnings(issuers, settings.stamp.environment));
     warnings.extend(outbound::warning(raw));
     warnings.extend(rules.warnings().iter().map(ToString::to_string));
     warnings

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tagmint_core::{random::SystemRandom, sealing::MasterKey, signing_key::Algorithm};
 use tagmint_server::{tls::Certificate, x509};
 
+use super::config::{self, Addresses};
 use crate::{error::CliError, surroundings};
 
 /// How long local certificates are good, in days.
@@ -114,101 +115,15 @@ impl Layout {
         write(&self.dir.join("localaws.json"), format!("{set_up:#}\n").as_bytes())
     }
 
-    /// Writes the configuration; rules that were edited stay. The database belongs to one URL, so its name has the port.
-    pub(super) fn write_config(
-        &self,
-        public: SocketAddr,
-        admin: SocketAddr,
-        backend: SocketAddr,
-        algorithm: Algorithm,
-    ) -> Result<(), CliError> {
+    /// Writes the configuration; rules that were edited stay.
+    pub(super) fn write_config(&self, addresses: Addresses, algorithm: Algorithm) -> Result<(), CliError> {
         let old = fs::read_to_string(&self.config).unwrap_or_default();
-        let rules = old.split_once(MARKER).map_or(RULES, |(_, rules)| rules);
-        let port = public.port();
-        let text = format!(
-            r#"# The configuration of a local issuer, written by `tagmint dev`.
-
-environment = "test"
-issuer = "https://localhost:{port}"
-
-[listen]
-public = "{public}"
-admin = "{admin}"
-
-[tls]
-mode = "files"
-certificate = "server.pem"
-key = "server-key.pem"
-
-[database]
-path = "issuer-{port}.db"
-
-[keys]
-key_file = "key"
-algorithm = "{algorithm}"
-# Short, so that a rotation can be watched.
-publish_ahead = "2m"
-refresh = "2s"
-
-[jwks]
-max_age = "60s"
-# Ceph RGW takes no key without a certificate.
-x5c = true
-
-[session_backend]
-url = "http://{backend}"
-
-[session]
-lifetime = "12h"
-
-[limits]
-# 0: no limit, so that load tests see the issuer and not its limits. Real issuers keep the defaults.
-per_credential = {{ per_second = 0, burst = 0 }}
-per_address = {{ per_second = 0, burst = 0 }}
-shutdown_grace = "5s"
-
-[log]
-format = "text"
-
-{MARKER}{rules}"#
-        );
-        write(&self.config, text.as_bytes())
+        let kept = old.split_once(MARKER).map(|(_, rules)| rules.to_owned());
+        let rules = kept.unwrap_or_else(|| format!("\n{}", config::rules()));
+        let settings = config::settings(addresses, algorithm);
+        write(&self.config, format!("{settings}{MARKER}{rules}").as_bytes())
     }
 }
-
-/// The rules of a new local issuer.
-const RULES: &str = r#"
-
-# A session may have a token for its own wallet's prefix. The second audience is for relying parties of your own; AWS refuses it.
-[[rule]]
-name = "wallet"
-description = "A wallet reads and writes below its own prefix."
-source = ["session"]
-when = 'identity.subject.matches("^0x[0-9a-f]{40}$")'
-subject = "wallet:${identity.subject}"
-audiences = ["sts.amazonaws.com", "tagmint-dev"]
-roles = ["arn:aws:iam::000000000000:role/agentkeys-data-role-test"]
-max_lifetime = "15m"
-transitive = ["agentkeys_user_wallet"]
-
-[rule.tags]
-agentkeys_user_wallet = "${identity.subject}"
-
-# A bearer chooses a prefix below its own name, and names its run.
-[[rule]]
-name = "ci"
-description = "CI works below a prefix of its own."
-source = ["bearer"]
-subject = "bearer:${identity.subject}"
-audiences = ["sts.amazonaws.com"]
-roles = ["arn:aws:iam::000000000000:role/agentkeys-data-role-test"]
-max_lifetime = "15m"
-transitive = ["prefix"]
-
-[rule.tags]
-prefix = { matches = 'value == identity.subject || value.startsWith(identity.subject + "/")', default = "${identity.subject}" }
-run = { open = true }
-"#;
 
 fn failed(verb: &'static str, file: &Path) -> impl Fn(std::io::Error) -> CliError {
     move |source| CliError::file(verb, file, source)
@@ -225,18 +140,4 @@ fn write(file: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let mut out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh).map_err(&failed)?;
     out.write_all(bytes).and_then(|()| out.sync_all()).map_err(&failed)?;
     fs::rename(&fresh, file).map_err(&failed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::local::{OTHER_AUDIENCE, ROLE_ARN, ROLE_NAME, WALLET_TAG};
-
-    #[test]
-    fn the_rules_are_about_what_the_demo_sets_up() {
-        for named in [OTHER_AUDIENCE, ROLE_ARN, WALLET_TAG] {
-            assert!(RULES.contains(&format!("\"{named}\"")) || RULES.contains(&format!("\n{named} = ")), "{named}");
-        }
-        assert!(ROLE_ARN.ends_with(&format!(":role/{ROLE_NAME}")));
-    }
 }

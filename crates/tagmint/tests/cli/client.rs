@@ -91,18 +91,18 @@ async fn what_goes_wrong_has_its_exit_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_credential_the_issuer_is_asked_openly_but_not_in_ci() {
+async fn without_a_credential_the_issuer_is_asked_without_proof_but_not_in_ci() {
     let mut stage = Stage::new().await;
     let refused = stage.failed(stage.command(&["token"]), 2);
     assert!(refused.contains("TAGMINT_CREDENTIAL") && refused.contains("gives no token without one"), "{refused}");
-    stage.mint_openly();
+    stage.mint_anonymously();
     let output = stage.command(&["token"]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success() && said.contains("warning: no credential was shown"), "{said}");
     let token = claims(&String::from_utf8(output.stdout).unwrap());
     assert_eq!(
         (&token["sub"], token["exp"].as_i64().unwrap() - token["iat"].as_i64().unwrap()),
-        (&"open:anonymous".into(), 300)
+        (&"anonymous:anyone".into(), 300)
     );
     let denied = stage.failed(stage.command(&["token", "--rule", "ci"]), 1);
     assert!(denied.contains("403 not-allowed"), "{denied}");
@@ -110,7 +110,7 @@ async fn without_a_credential_the_issuer_is_asked_openly_but_not_in_ci() {
     assert!(
         claims(&stdout(stage.with_bearer(&["token"])))["sub"]
             .as_str()
-            .is_some_and(|subject| subject != "open:anonymous")
+            .is_some_and(|subject| subject != "anonymous:anyone")
     );
     let mut wrong = stage.command(&["token"]);
     wrong.env("TAGMINT_CREDENTIAL", stage.bearer.replace("tmb_test_", "tmb_test_0"));
@@ -124,7 +124,7 @@ async fn without_a_credential_the_issuer_is_asked_openly_but_not_in_ci() {
         assert!(stage.failed(job, 2).contains("TAGMINT_CREDENTIAL"), "{name}");
     }
     let listed = crate::process::json(["ledger", "list", "--config", &stage.config]);
-    assert!(listed.to_string().contains(r#""source":"open""#), "{listed}");
+    assert!(listed.to_string().contains(r#""source":"anonymous""#), "{listed}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

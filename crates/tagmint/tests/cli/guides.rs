@@ -50,6 +50,7 @@ fn every_command_in_the_guides_is_one() {
         "README.md",
         "docs/operating.md",
         "docs/aws.md",
+        "docs/reach.md",
         "docs/rules.md",
         "docs/clients.md",
         "docs/architecture.md",

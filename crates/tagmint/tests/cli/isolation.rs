@@ -1,7 +1,7 @@
 //! Two worlds on one machine: what `check --against` and a start say of what they share.
 
+mod anonymous_minting;
 mod certificate;
-mod open_mint;
 mod pairs;
 mod remote;
 mod worlds;
@@ -82,7 +82,7 @@ fn what_belongs_to_prod_is_refused_in_test() {
         ),
         (
             "trusted issuer",
-            "name = \"github\"\nkind = \"github-actions\"",
+            "name = \"github\"\nkind = \"github\"",
             "name = \"prod\"\nkind = \"oidc\"\nissuer = \"https://broker.example.org\"",
             "trusts https://broker.example.org",
         ),
@@ -101,7 +101,7 @@ fn what_belongs_to_prod_is_refused_in_test() {
             // The rest of a prod configuration is checked as one.
             worlds.change("test", "http://127.0.0.1:9500", "https://other-backend.example.org");
             worlds.change("test", "agentkeys-mail-test", "agentkeys-letters");
-            for _ in 0..2 {
+            for _ in 0..3 {
                 worlds.change("test", "agentkeys-data-role-test", "agentkeys-letters-role");
             }
         }
@@ -136,7 +136,7 @@ fn what_belongs_to_test_is_refused_in_prod() {
         ),
         (
             "trusted issuer",
-            "name = \"github\"\nkind = \"github-actions\"",
+            "name = \"github\"\nkind = \"github\"",
             "name = \"t\"\nkind = \"oidc\"\nissuer = \"https://test-broker.example.org\"",
         ),
     ] {

@@ -27,8 +27,9 @@ fn what_cannot_be_rehearsed_is_told() {
     let without = dir.path().join("tagmint.toml");
     let text = fs::read_to_string(SHIPPED).unwrap();
     let (before, rest) = text.split_once("[aws]\n").unwrap();
-    let (_, after) = rest.split_once("[session]\n").unwrap();
-    fs::write(&without, format!("{before}[session]\n{after}").replace("${aws.account}", "111122223333")).unwrap();
+    let (_, after) = rest.split_once("[[trusted_issuer]]\n").unwrap();
+    let after = after.replace("role = \"agentkeys", "role = \"arn:aws:iam::111122223333:role/agentkeys");
+    fs::write(&without, format!("{before}[[trusted_issuer]]\n{after}")).unwrap();
     let told = failure(["localaws", "--config", without.to_str().unwrap()], 3);
     let message = told["message"].as_str().unwrap();
     assert!(message.contains("there is no [aws]") && message.contains("--region"), "{message}");

@@ -10,17 +10,17 @@ use tempfile::{TempDir, tempdir};
 use crate::process::{Running, client, failure, wait_for};
 
 /// The folder of a local issuer that has ended, to run `serve` on: with logs as chatty as they get.
-struct Prepared {
-    folder: TempDir,
-    config: String,
-    ca_file: PathBuf,
-    issuer: String,
+pub(crate) struct Prepared {
+    pub(crate) folder: TempDir,
+    pub(crate) config: String,
+    pub(crate) ca_file: PathBuf,
+    pub(crate) issuer: String,
     backend: String,
-    session: String,
-    bearer: String,
+    pub(crate) session: String,
+    pub(crate) bearer: String,
 }
 
-fn prepare() -> Prepared {
+pub(crate) fn prepare() -> Prepared {
     let folder = tempdir().expect("a folder");
     let dir = folder.path().join("dev");
     let mut dev = Running::start(["dev".as_ref(), "--dir".as_ref(), dir.as_os_str()], folder.path());

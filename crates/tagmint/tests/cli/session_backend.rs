@@ -79,8 +79,8 @@ fn issuer() -> (TempDir, PathBuf, String) {
     dev.signal(Signal::TERM);
     assert_eq!(dev.end(), Some(0), "{}", dev.stderr());
     let text = fs::read_to_string(dir.join("tagmint.toml")).expect("the configuration");
-    let by_wallet = r#"identity.subject.matches("^0x[0-9a-f]{40}$")"#;
-    let by_team = r#"has(identity.attributes.team) && identity.attributes.team == "mail""#;
+    let by_wallet = r#"sub.matches("^0x[0-9a-f]{40}$")"#;
+    let by_team = r#"has(claims.team) && team == "mail""#;
     assert!(text.contains(by_wallet), "{text}");
     let (before, backend) = text.split_once("[session_backend]\n").expect("a session backend");
     let (_, after) = backend.split_once('\n').expect("more lines");

@@ -9,7 +9,7 @@ use clap::{
 use tagmint_aws::render::{Part, Rendering};
 use tagmint_iam::arn::is_account;
 
-use crate::output::Format;
+use crate::{cli::ReachArgs, output::Format};
 
 /// Sets the AWS side of the issuer up, and compares it.
 #[derive(Debug, Subcommand)]
@@ -25,6 +25,15 @@ pub enum AwsCommand {
     /// 4: AWS could not be reached. With --format json: `{"same", "drifts": [{"id", "at", "text"}], "unread": [{"what", "permission",
     /// "text"}]}`.
     Diff(DiffArgs),
+    /// Show which rules can read or write a prefix of the bucket, and for whom.
+    ///
+    /// Works offline, from the configuration: the tags that the rules can give, STS's verdict on such tokens, and the policies that `render`
+    /// writes. `yes`: there are callers that reach the prefix, with the tag's value that is shown. `may`: it cannot be excluded, because an
+    /// expression, a condition or the request decides a value. Other policies of the account are not known. With --format json:
+    /// `{"bucket", "prefix", "reach": [{"rule", "from", "who", "role", "tag", "values": [text], "claims": {NAME: text}, "whole": bool,
+    /// "list": "yes" | "may" | "no", "read", "write", "delete", "uncertain": [text]}], "no_reach": [rule], "unknown": [{"rule", "role":
+    /// ARN | null}]}`.
+    Reach(ReachArgs),
 }
 
 /// What is written, and where to.

@@ -1,7 +1,7 @@
 //! `tagmint aws` with the configurations that are shipped.
 
+mod anonymous_minting;
 mod judge;
-mod open;
 mod partitions;
 mod reach;
 mod readings;
@@ -105,21 +105,15 @@ fn what_cannot_be_set_up_is_named() {
             settings(&config).and_then(|settings| plan(&config, &settings, Names::Literal, Output::new(Format::Text)));
         result.map(|plan| plan.warnings).expect_err("a refusal was expected").to_string()
     };
-    let wallet = "agentkeys_user_wallet = \"${identity.subject}\"";
+    let wallet = "agentkeys_user_wallet = \"${sub}\"";
     insta::assert_snapshot!(
         [
-            refused("subject = \"wallet:${identity.subject}\"", "subject = \"${identity.subject}\""),
+            refused("subject = \"wallet:${sub}\"", "subject = \"${sub}\""),
             refused(wallet, "agentkeys_user_wallet = { open = true, required = true }"),
             refused(wallet, "agentkeys_user_wallet = { one_of = [\"0xa\"] }"),
-            refused(
-                "transitive = [\"agentkeys_user_wallet\"]\n\n[rule.tags]\nagentkeys_user_wallet",
-                "\n[rule.tags]\nwallet"
-            ),
+            refused("transitive = [\"agentkeys_user_wallet\"]\ntags = { agentkeys_user_wallet", "tags = { wallet"),
             refused("name = \"agentkeys-data-role-test\"", "name = \"other-test\""),
-            refused(
-                "subject = \"wallet:${identity.subject}\"\naudiences = [\"sts.amazonaws.com\"]",
-                "subject = \"wallet:${identity.subject}\"\naudiences = [\"${identity.subject}\"]",
-            ),
+            refused("subject = \"wallet:${sub}\"", "subject = \"wallet:${sub}\"\naudiences = [\"${sub}\"]"),
         ]
         .join("\n")
     );

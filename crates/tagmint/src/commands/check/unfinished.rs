@@ -3,13 +3,11 @@
 use jiff::Timestamp;
 use tagmint_store::CredentialFilter;
 
-use crate::{compose, config::Config};
+use crate::{compose, config::Config, generate::answers::EXAMPLE_ACCOUNTS};
 
 /// Ids of the shipped configurations, with the attributes that they stand for. They belong to no user, or to a stranger.
 const PLACEHOLDERS: &[(&str, &str)] =
     &[("repository_id", "456789"), ("repository_owner_id", "123456"), ("project_id", "20"), ("namespace_id", "72")];
-/// Accounts of AWS's documentation.
-const ACCOUNTS: &[&str] = &["111122223333", "123456789012", "444455556666"];
 /// How many bearer tokens are looked at.
 const MOST: u32 = 10_000;
 
@@ -22,7 +20,7 @@ pub(super) fn in_configuration(config: &Config) -> Vec<String> {
 }
 
 /// Placeholders in the lines of a configuration that are no comments.
-fn placeholders(text: &str) -> Vec<String> {
+pub(crate) fn placeholders(text: &str) -> Vec<String> {
     let code: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
     let named = |line: &str, name: &str, value: &str| {
         line.match_indices(name).any(|(at, _)| {
@@ -38,8 +36,8 @@ fn placeholders(text: &str) -> Vec<String> {
             found.push(format!("`{name}` is {value}, an example: put the id of your own in its place"));
         }
     }
-    for account in ACCOUNTS {
-        let has = |line: &&str| line.split(|c: char| !c.is_ascii_digit()).any(|digits| digits == *account);
+    for account in EXAMPLE_ACCOUNTS {
+        let has = |line: &&str| line.split(|c: char| !c.is_ascii_digit()).any(|digits| digits == account);
         if code.iter().any(has) {
             found.push(format!(
                 "the AWS account {account} is an example of AWS's documentation: put your own in its place"
@@ -87,9 +85,9 @@ mod tests {
     #[test]
     fn placeholders_are_found_where_they_are_values() {
         for (text, count) in [
-            ("when = 'identity.attributes.repository_id == \"456789\"'", 1),
+            ("when = 'repository_id == \"456789\"'", 1),
             ("match = { repository_owner_id = \"123456\", repository_id = \"456789\" }", 2),
-            ("identity.attributes.project_id == \"20\" && identity.attributes.namespace_id == \"72\"", 2),
+            ("when = 'project_id == \"20\" && claims.namespace_id == \"72\"'", 2),
             ("account = \"111122223333\"", 1),
             ("roles = [\"arn:aws:iam::123456789012:role/x\"]", 1),
             ("# repository_id == \"456789\"", 0),

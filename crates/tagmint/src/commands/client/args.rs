@@ -18,7 +18,7 @@ pub struct IssuerArgs {
     pub ca_file: Option<PathBuf>,
     /// The file with a session or bearer; `-` for stdin. Default: the variable TAGMINT_CREDENTIAL; in a CI job the job's ID token
     /// (TAGMINT_ID_TOKEN, or GitHub's with `permissions: id-token: write`). Without any, and outside of CI, the issuer is asked without
-    /// proof: a test issuer may mint openly.
+    /// proof: a test issuer may mint anonymously.
     #[arg(long, value_name = "FILE", help_heading = "Issuer")]
     pub credential_file: Option<PathBuf>,
     /// The audience of the ID token that GitHub is asked for: one of the issuer's provider. Default: the issuer's URL.

@@ -5,9 +5,13 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 use tagmint_aws::{documents, failure::causes, token::Token};
-use tagmint_core::clock::{Clock as _, SystemClock};
+use tagmint_core::{
+    clock::{Clock as _, SystemClock},
+    rules::SessionTerms,
+};
 
 use super::{
     args::{IssuerArgs, Wish, given},
@@ -84,8 +88,8 @@ impl Issuer {
         }
     }
 
-    /// Gets a token.
-    pub(super) async fn mint(&self, wish: &Wish, role: Option<&str>) -> Result<Token, CliError> {
+    /// Gets a token, and what its rule says of the role session that it opens.
+    pub(super) async fn mint(&self, wish: &Wish, role: Option<&str>) -> Result<(Token, SessionTerms), CliError> {
         let (request, member) = match self.source.proof(&self.client).await? {
             // An exchange has no words for these.
             Proof::IdToken(token) if !wish.is_special() => (self.exchange(&token, wish, role), "access_token"),
@@ -107,7 +111,19 @@ impl Issuer {
             return Err(self.refusal(&answer));
         }
         let token = answer.body[member].as_str().and_then(|token| Token::parse(token).ok());
-        token.ok_or_else(|| CliError::Refused(format!("what answers at {} is no issuer: it gave no token", self.url)))
+        let token = token
+            .ok_or_else(|| CliError::Refused(format!("what answers at {} is no issuer: it gave no token", self.url)))?;
+        let terms = match answer.body.get("session") {
+            None | Some(Value::Null) => SessionTerms::default(),
+            // What cannot be read cannot be passed on, and the session would be wider than the rule says.
+            Some(session) => SessionTerms::deserialize(session).map_err(|_| {
+                CliError::Refused(format!(
+                    "the issuer at {} says of the role session what this version does not know",
+                    self.url
+                ))
+            })?,
+        };
+        Ok((token, terms))
     }
 
     fn exchange(&self, token: &SecretString, wish: &Wish, role: Option<&str>) -> RequestBuilder {

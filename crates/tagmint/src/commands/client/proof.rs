@@ -20,7 +20,7 @@ pub(super) enum Source {
     Credential(SecretString),
     /// An ID token that does not change: it is good for one exchange.
     IdToken(SecretString),
-    /// Nowhere: a test issuer may mint openly.
+    /// Nowhere: a test issuer may mint anonymously.
     Nowhere,
     /// GitHub's runtime, which gives a new ID token each time.
     Github {

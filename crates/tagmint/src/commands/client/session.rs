@@ -37,7 +37,7 @@ pub(super) async fn open(args: &RoleArgs, output: Output) -> Result<Credentials,
     };
     // What is wrong with it is known before a token is minted.
     let connection = Connection::from_environment(&options).await?;
-    let token = issuer.mint(&args.wish, role).await?;
+    let (token, terms) = issuer.mint(&args.wish, role).await?;
     if let Some(remark) = issuer.remark() {
         output.warn(remark);
     }
@@ -51,6 +51,7 @@ pub(super) async fn open(args: &RoleArgs, output: Output) -> Result<Credentials,
         session_name: name.as_ref().map_or(FALLBACK_NAME, SessionName::as_str),
         duration_seconds,
         token: &SecretString::from(token.expose()),
+        terms: &terms,
     };
     assume(&connection, &question).await.map_err(|failure| error(&failure, args, role, &issuer))
 }

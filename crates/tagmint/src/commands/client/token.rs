@@ -44,7 +44,7 @@ pub async fn run(args: TokenArgs, output: Output) -> Result<(), CliError> {
         return Err(CliError::Usage("--refresh keeps a file fresh: give --out FILE, not `-`".to_owned()));
     }
     let mut signals = if args.refresh { Some(Signals::listen()?) } else { None };
-    let mint = || issuer.mint(&args.wish, given(args.role.as_ref()));
+    let mint = async || issuer.mint(&args.wish, given(args.role.as_ref())).await.map(|(token, _)| token);
     let token = mint().await?;
     if let Some(remark) = issuer.remark() {
         output.warn(remark);

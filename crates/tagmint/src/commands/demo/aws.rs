@@ -94,6 +94,7 @@ impl LocalAws {
         let offered = |text: &str| token(text).map(Offered::Token);
         let own = Prefix::parse(WALLET).map_err(|error| error.to_string())?;
         let plan = Plan {
+            terms: tagmint_core::rules::SessionTerms::default(),
             role_arn: ROLE_ARN.to_owned(),
             session_name: "tagmint-demo".to_owned(),
             bucket: BUCKET.to_owned(),

@@ -241,6 +241,7 @@ fn may_live(row: &LedgerRow, now: Timestamp) -> bool {
     let entry: Option<LedgerEntry> = tagmint_core::json::parse_as(row.body.as_bytes()).ok();
     match entry.map(|entry| entry.outcome) {
         Some(Outcome::Minted(minted)) => minted.expires_at + LONGEST_SESSION.as_secs() + 300 > now.as_second(),
+        Some(Outcome::Fetched(fetched)) => fetched.expires_at + 300 > now.as_second(),
         Some(Outcome::Refused(_)) | None => false,
     }
 }

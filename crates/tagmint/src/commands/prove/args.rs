@@ -37,6 +37,11 @@ pub struct ProveArgs {
     #[arg(long, value_name = "NAME", default_value = "tagmint-prove")]
     pub session_name: String,
 
+    /// A role that the session assumes at once: the checks are then made with that second session. Default: what the issuer's rule
+    /// says.
+    #[arg(long, value_name = "ROLE_ARN")]
+    pub assume_then: Option<String>,
+
     /// One endpoint for STS, S3 and IAM instead of AWS: of `tagmint localaws`, of Ceph. Default: AWS_ENDPOINT_URL_STS,
     /// AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL_IAM or AWS_ENDPOINT_URL, else AWS.
     #[arg(long, value_name = "URL", help_heading = "AWS")]

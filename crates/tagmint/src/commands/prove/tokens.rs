@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use tagmint_aws::{
     documents,
@@ -11,19 +12,20 @@ use tagmint_aws::{
     prove::{Offered, Tokens},
     token::Token,
 };
+use tagmint_core::rules::SessionTerms;
 
 use super::ProveArgs;
 use crate::{commands::input, error::CliError, surroundings};
 
-/// Reads and mints all that the arguments name.
-pub(super) async fn all(args: &ProveArgs, roots: Option<&[u8]>) -> Result<Tokens, CliError> {
+/// Reads and mints all that the arguments name; and what the issuer's rule says of the role session.
+pub(super) async fn all(args: &ProveArgs, roots: Option<&[u8]>) -> Result<(Tokens, SessionTerms), CliError> {
     only_one_from_stdin(args)?;
     let issuer = match &args.issuer {
         Some(url) => Some(Issuer::new(url, roots, credential(args)?)?),
         None => None,
     };
-    let good = match (&args.token, &issuer) {
-        (Some(file), _) => from_file("--token", file)?,
+    let (good, terms) = match (&args.token, &issuer) {
+        (Some(file), _) => (from_file("--token", file)?, SessionTerms::default()),
         (None, Some(issuer)) => {
             let wish = Wish { rule: args.rule.as_deref(), ..Wish::default() };
             issuer
@@ -33,7 +35,7 @@ pub(super) async fn all(args: &ProveArgs, roots: Option<&[u8]>) -> Result<Tokens
         }
         (None, None) => return Err(CliError::Usage("give --issuer or --token".to_owned())),
     };
-    Ok(Tokens {
+    let tokens = Tokens {
         untagged: untagged(args, issuer.as_ref()).await?,
         other_audience: other_audience(args, issuer.as_ref()).await?,
         other_environment: given(
@@ -47,7 +49,8 @@ pub(super) async fn all(args: &ProveArgs, roots: Option<&[u8]>) -> Result<Tokens
             "an expired token is missing: keep a token of an earlier run, and give it with --expired-token",
         )?,
         good,
-    })
+    };
+    Ok((tokens, terms))
 }
 
 async fn untagged(args: &ProveArgs, issuer: Option<&Issuer>) -> Result<Offered, CliError> {
@@ -75,8 +78,8 @@ async fn other_audience(args: &ProveArgs, issuer: Option<&Issuer>) -> Result<Off
 }
 
 /// What the issuer does not mint cannot be tried at AWS.
-fn offered(minted: Result<Token, String>) -> Offered {
-    minted.map_or_else(Offered::Missing, Offered::Token)
+fn offered(minted: Result<(Token, SessionTerms), String>) -> Offered {
+    minted.map_or_else(Offered::Missing, |(token, _)| Offered::Token(token))
 }
 
 fn given(flag: &'static str, file: Option<&Path>, missing: &str) -> Result<Offered, CliError> {
@@ -151,7 +154,7 @@ impl Issuer {
     }
 
     /// Mints. The inner error is the issuer's refusal.
-    async fn mint(&self, wish: &Wish<'_>) -> Result<Result<Token, String>, CliError> {
+    async fn mint(&self, wish: &Wish<'_>) -> Result<Result<(Token, SessionTerms), String>, CliError> {
         let Some(credential) = wish.credential.or(self.credential.as_ref()) else {
             return Ok(Err("there is no credential for the issuer: give --credential-file".to_owned()));
         };
@@ -176,7 +179,12 @@ impl Issuer {
         }
         let token = body["token"].as_str().filter(|_| status == StatusCode::OK).map(Token::parse);
         Ok(match token {
-            Some(token) => token.map_err(|error| error.to_string()),
+            Some(token) => {
+                let terms = body.get("session").map(SessionTerms::deserialize).transpose();
+                terms
+                    .map_err(|_| "it says of the role session what this version does not know".to_owned())
+                    .and_then(|terms| Ok((token.map_err(|error| error.to_string())?, terms.unwrap_or_default())))
+            }
             None => Err(format!("the issuer answered {}: {}", status.as_u16(), detail(&body))),
         })
     }

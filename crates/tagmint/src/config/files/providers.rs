@@ -53,9 +53,9 @@ pub fn upstreams(config: &Config, outbound: &Outbound) -> Result<Vec<(TrustedIss
             stale_after: config.stale_after,
             unknown_key_interval: config.unknown_key_interval,
         };
-        Ok((config.provider.clone(), settings))
+        Ok((config.issuer.clone(), settings))
     };
-    config.providers.iter().map(upstream).collect()
+    config.issuers.iter().map(upstream).collect()
 }
 
 /// Reads a provider's key set, and says what is in it.

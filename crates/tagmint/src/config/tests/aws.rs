@@ -45,7 +45,7 @@ fn a_rules_roles_are_of_its_own_world() {
         )
     };
     let aws = "[aws]\nregion = \"eu-central-1\"\naccount = \"111122223333\"";
-    for role in ["path/data-test", "data-test", "test", "${identity.subject}"] {
+    for role in ["path/data-test", "data-test", "test", "${sub}"] {
         assert!(with("\"test\"", aws, role).unwrap().warnings.is_empty(), "{role}");
     }
     for (environment, aws, role) in [

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Beside an issuer's own configuration its providers and rules are good, also with `strict`.
+/// Beside an issuer's own configuration its trusted issuers and rules are good, also with `strict`.
 #[test]
 fn the_example_fits_into_a_configuration() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/examples"));
@@ -12,7 +12,7 @@ fn the_example_fits_into_a_configuration() {
     let config = Config::parse(&format!("{issuer}\n{rules}"), &folder.join("prod.toml"));
     let config = config.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.warnings, Vec::<String>::new());
-    let providers: Vec<&str> = config.providers.iter().map(|config| config.provider.name.as_str()).collect();
-    assert_eq!(providers, ["github", "gitlab"]);
+    let names: Vec<&str> = config.issuers.iter().map(|config| config.issuer.name.as_str()).collect();
+    assert_eq!(names, ["github", "gitlab"]);
     assert!(config.rules.names().any(|name| name.as_str() == "github-pull-request"));
 }

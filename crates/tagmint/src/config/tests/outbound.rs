@@ -15,8 +15,8 @@ fn a_proxy_is_named_or_the_environment_says_which() {
     let named =
         outbound("proxy = \"http://proxy.example.org:3128\"\nno_proxy = [\"10.0.0.0/8\", \".corp.example\"]").unwrap();
     assert_eq!(named.to_string(), "through http://proxy.example.org:3128; directly: 10.0.0.0/8, .corp.example");
-    let provider = "[[provider]]\nname = \"github\"\nkind = \"github-actions\"\naudiences = [\"a\"]\n";
-    let warned = parse(&format!("{GOOD}[outbound]\nproxy = \"http://p:1\"\n{provider}")).unwrap().warnings;
+    let github = "[[trusted_issuer]]\nname = \"github\"\nkind = \"github\"\naudiences = [\"a\"]\n";
+    let warned = parse(&format!("{GOOD}[outbound]\nproxy = \"http://p:1\"\n{github}")).unwrap().warnings;
     assert!(warned.iter().any(|warning| warning.starts_with("`outbound.proxy` is set")), "{warned:?}");
 }
 

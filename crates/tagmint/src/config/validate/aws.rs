@@ -22,7 +22,7 @@ const LONGEST_REGION: usize = 64;
 /// What stands for the account in names.
 pub(super) const ACCOUNT: &str = "${aws.account}";
 /// An account where none is configured, to check a name by.
-const SOME_ACCOUNT: &str = "111122223333";
+pub(super) const SOME_ACCOUNT: &str = "111122223333";
 
 impl Check<'_> {
     pub(super) fn aws(&mut self, raw: &RawAws, environment: Environment) -> Option<AwsConfig> {
@@ -161,7 +161,7 @@ impl Check<'_> {
 }
 
 /// What is wrong with a role's or bucket's name in this environment.
-pub(super) fn of_another_world(name: &str, environment: Environment) -> Option<&'static str> {
+pub(crate) fn of_another_world(name: &str, environment: Environment) -> Option<&'static str> {
     let is_test = name.split(|character: char| !character.is_ascii_alphanumeric()).any(|word| word == "test");
     match environment {
         Environment::Test if !is_test => {
@@ -177,7 +177,7 @@ fn whole_days(duration: SignedDuration) -> u32 {
 }
 
 /// Names of buckets (user guide of S3, "General purpose bucket naming rules"), without what is reserved.
-fn is_bucket_name(name: &str) -> bool {
+pub(crate) fn is_bucket_name(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     (3..=63).contains(&name.len())
         && name.bytes().all(|byte| inner(byte) || byte == b'-' || byte == b'.')

@@ -49,7 +49,7 @@ impl Check<'_> {
 /// Warns of the effect of a proxy on other settings.
 pub(super) fn warning(raw: &RawConfig) -> Option<String> {
     let proxied = raw.outbound.proxy.as_deref().is_some_and(|proxy| proxy != "none");
-    (proxied && !raw.provider.is_empty()).then(|| {
+    (proxied && !raw.trusted_issuer.is_empty()).then(|| {
         "`outbound.proxy` is set: the proxy, not this issuer, resolves the names of platforms and of what their documents name; have it refuse \
          connections into your own network"
             .to_owned()

@@ -19,18 +19,17 @@ use crate::process::{Running, tagmint};
 pub(super) const ROLE: &str = "arn:aws:iam::000000000000:role/agentkeys-data-role-test";
 /// A role that the rules allow and that takes nobody's.
 pub(super) const CLOSED: &str = "arn:aws:iam::000000000000:role/closed";
-/// Open minting.
-const OPEN: &str = r#"
+/// Anonymous minting.
+const ANONYMOUS: &str = r#"
 [[aws.role]]
 name = "agentkeys-data-role-test"
 access = [{ tag = "shared", mode = "read" }]
 
 [[rule]]
-name = "open"
-source = ["open"]
-subject = "open:anonymous"
-audiences = ["sts.amazonaws.com"]
-roles = ["arn:aws:iam::${aws.account}:role/agentkeys-data-role-test"]
+name = "anyone"
+from = "anonymous"
+subject = "anonymous:anyone"
+role = "agentkeys-data-role-test"
 [rule.tags]
 shared = "fixtures"
 "#;
@@ -111,17 +110,17 @@ impl Stage {
         Self { issuer, github, bearer, folder, ca_file, config, endpoint, _aws: aws }
     }
 
-    /// Starts the issuer anew, with open minting.
-    pub(super) fn mint_openly(&mut self) {
+    /// Starts the issuer anew, with anonymous minting.
+    pub(super) fn mint_anonymously(&mut self) {
         self.issuer.signal(Signal::TERM);
         assert_eq!(self.issuer.end(), Some(0), "{}", self.issuer.stderr());
         let text = fs::read_to_string(&self.config).expect("the configuration");
         let text = text
             .replace("role/closed\"", "role/closed-test\"")
-            .replace("[aws]\n", "[open_mint]\n\n[aws]\naccount = \"000000000000\"\n");
-        fs::write(&self.config, text + OPEN).expect("written");
+            .replace("[aws]\n", "[anonymous_minting]\n\n[aws]\naccount = \"000000000000\"\n");
+        fs::write(&self.config, text + ANONYMOUS).expect("written");
         self.issuer = Running::start(["serve", "--config", &self.config], self.folder.path());
-        assert!(self.issuer.stderr().contains("`[open_mint]` is on"), "{}", self.issuer.stderr());
+        assert!(self.issuer.stderr().contains("`[anonymous_minting]` is on"), "{}", self.issuer.stderr());
     }
 
     /// A command with nothing in its environment but where issuer and AWS are.
@@ -198,26 +197,24 @@ fn additions(github: &CiPlatform, endpoint: &str) -> String {
         r#"
 [[rule]]
 name = "closed"
-source = ["session"]
-subject = "closed:${{identity.subject}}"
-audiences = ["sts.amazonaws.com"]
-roles = ["{CLOSED}"]
+from = "session"
+subject = "closed:${{sub}}"
+role = "{CLOSED}"
 
 [[rule]]
 name = "jobs"
-provider = ["github"]
-subject = "ci:${{identity.attributes.repository_id}}"
-audiences = ["sts.amazonaws.com"]
+from = "github"
+subject = "ci:${{repository_id}}"
 roles = ["{ROLE}", "{CLOSED}"]
 max_lifetime = "15m"
 transitive = ["prefix"]
 [rule.tags]
-prefix = "ci/${{identity.attributes.repository_id}}"
+prefix = "ci/${{repository_id}}"
 step = {{ open = true }}
 
-[[provider]]
+[[trusted_issuer]]
 name = "github"
-kind = "github-actions"
+kind = "github"
 issuer = "{issuer}"
 audiences = ["https://localhost/jobs"]
 ca_file = "github.pem"

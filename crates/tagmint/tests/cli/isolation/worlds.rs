@@ -41,18 +41,22 @@ name = "agentkeys-mail{suffix}-${{aws.account}}"
 [[aws.role]]
 name = "agentkeys-data-role{suffix}"
 access = [{{ tag = "wallet", mode = "read" }}]
-[[provider]]
+[[trusted_issuer]]
 name = "github"
-kind = "github-actions"
+kind = "github"
 audiences = ["https://{host}"]
 [[rule]]
 name = "wallet"
-source = ["session", "bearer"]
-subject = "wallet:${{identity.subject}}"
-audiences = ["sts.amazonaws.com"]
-roles = ["arn:aws:iam::${{aws.account}}:role/agentkeys-data-role{suffix}"]
-[rule.tags]
-wallet = "${{identity.subject}}"
+from = "session"
+subject = "wallet:${{sub}}"
+role = "arn:aws:iam::${{aws.account}}:role/agentkeys-data-role{suffix}"
+tags = {{ wallet = "${{sub}}" }}
+[[rule]]
+name = "bearer"
+from = "bearer"
+subject = "wallet:${{sub}}"
+role = "agentkeys-data-role{suffix}"
+tags = {{ wallet = "${{sub}}" }}
 "#,
         account = if environment == "prod" { "111122223333" } else { "444455556666" },
     )

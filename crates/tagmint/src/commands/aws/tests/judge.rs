@@ -8,7 +8,7 @@ use tagmint_core::{
     claims::Claims,
     identity::{CredentialId, IdentitySource, VerifiedIdentity},
     rules::{Grant, MintRequest, TagScope},
-    trusted_issuer::TrustedIssuerName,
+    trusted_issuer::{IssuerKind, TrustedIssuerName},
 };
 use tagmint_iam::{
     context::Context,
@@ -100,7 +100,7 @@ impl Aws {
 
     /// The claims that the issuer's own rules give an identity.
     pub(super) fn claims(&self, identity: &VerifiedIdentity, request: &MintRequest) -> Map<String, Value> {
-        let grant = self.config.rules.decide(identity, request).unwrap_or_else(|denial| panic!("{denial:?}"));
+        let grant = self.config.rules.decide(identity, request).result.unwrap_or_else(|denial| panic!("{denial:?}"));
         let Grant { subject, audience, roles, lifetime, tags, .. } = grant;
         let claims = Claims {
             issuer: self.config.settings.stamp.issuer.clone(),
@@ -174,10 +174,15 @@ impl Aws {
     }
 }
 
-fn identity(source: IdentitySource, provider: Option<&str>, subject: &str, attributes: Value) -> VerifiedIdentity {
+fn identity(
+    source: IdentitySource,
+    trusted_issuer: Option<&str>,
+    subject: &str,
+    attributes: Value,
+) -> VerifiedIdentity {
     VerifiedIdentity {
         source,
-        provider: provider.map(|name| TrustedIssuerName::parse(name).unwrap()),
+        trusted_issuer: trusted_issuer.map(|name| TrustedIssuerName::parse(name).unwrap()),
         subject: subject.to_owned(),
         attributes: attributes.as_object().cloned().unwrap_or_default(),
         credential: CredentialId::Session("ses_01K00000000000000000000000".parse().unwrap()),
@@ -196,9 +201,14 @@ pub(super) fn wallet(address: &str) -> VerifiedIdentity {
 pub(super) fn pull_request(number: u32, run: &str) -> VerifiedIdentity {
     let attributes = json!({
         "repository_id": "456789", "repository_owner_id": "123456", "event_name": "pull_request",
-        "ref": format!("refs/pull/{number}/merge"), "run_id": run,
+        "ref": format!("refs/pull/{number}/merge"), "pull_request": number, "run_id": run,
     });
-    identity(IdentitySource::GithubActions, Some("github"), "repo:octo-org/octo-repo:pull_request", attributes)
+    identity(
+        IdentitySource::TrustedIssuer(IssuerKind::GITHUB),
+        Some("github"),
+        "repo:octo-org/octo-repo:pull_request",
+        attributes,
+    )
 }
 
 pub(super) fn github_branch(branch: &str, run: &str) -> VerifiedIdentity {
@@ -206,7 +216,12 @@ pub(super) fn github_branch(branch: &str, run: &str) -> VerifiedIdentity {
         "repository_id": "456789", "repository_owner_id": "123456", "event_name": "push", "environment": "production",
         "ref": format!("refs/heads/{branch}"), "branch": branch, "run_id": run,
     });
-    identity(IdentitySource::GithubActions, Some("github"), "repo:octo-org/octo-repo:ref", attributes)
+    identity(
+        IdentitySource::TrustedIssuer(IssuerKind::GITHUB),
+        Some("github"),
+        "repo:octo-org/octo-repo:ref",
+        attributes,
+    )
 }
 
 pub(super) fn gitlab(source: &str, branch: &str, run: &str) -> VerifiedIdentity {
@@ -214,7 +229,12 @@ pub(super) fn gitlab(source: &str, branch: &str, run: &str) -> VerifiedIdentity 
         "project_id": "20", "namespace_id": "72", "pipeline_source": source, "ref": branch, "branch": branch,
         "pipeline_id": run, "environment": "production", "environment_protected": true,
     });
-    identity(IdentitySource::Gitlab, Some("gitlab"), "project_path:my-group/my-project", attributes)
+    identity(
+        IdentitySource::TrustedIssuer(IssuerKind::GITLAB),
+        Some("gitlab"),
+        "project_path:my-group/my-project",
+        attributes,
+    )
 }
 
 pub(super) fn bearer(name: &str) -> VerifiedIdentity {

@@ -11,7 +11,7 @@ use tagmint_core::{
     rules::{Piece, RuleOutline, RuleSet, Shape, TagOutline, TagValues, UnboundTag},
 };
 use tagmint_iam::partition;
-use tagmint_server::settings::{OpenMint, Rate};
+use tagmint_server::settings::{AnonymousMinting, Rate};
 
 use super::{Check, MINUTE};
 use crate::config::{
@@ -21,17 +21,17 @@ use crate::config::{
 };
 
 /// How the subject of such a token begins: CloudTrail and trust policies tell it from others by it.
-const SUBJECT: &str = "open:";
+const SUBJECT: &str = "anonymous:";
 /// Whom such a token may be for, in most partitions: what another audience's services allow cannot be looked at here.
 const STS: &str = "sts.amazonaws.com";
 
 impl Check<'_> {
-    /// The section. What it allows a rule is in [`Self::open_rules`].
-    pub(super) fn open_mint(&mut self, raw: &RawConfig, environment: Environment) -> Option<OpenMint> {
-        let section = raw.open_mint.as_ref()?;
+    /// The section. What it allows a rule is in [`Self::anonymous_rules`].
+    pub(super) fn anonymous_minting(&mut self, raw: &RawConfig, environment: Environment) -> Option<AnonymousMinting> {
+        let section = raw.anonymous_minting.as_ref()?;
         if environment == Environment::Prod {
             self.problem(
-                "open_mint",
+                "anonymous_minting",
                 "is for test issuers alone: a prod issuer gives nobody a token without proof; remove it",
             );
             return None;
@@ -39,12 +39,12 @@ impl Check<'_> {
         if !raw.token.roles {
             self.problem(
                 "token.roles",
-                "is `false`, and there is `[open_mint]`: a token without proof must be pinned to its roles; set it to `true`",
+                "is `false`, and there is `[anonymous_minting]`: a token without proof must be pinned to its roles; set it to `true`",
             );
         }
-        Some(OpenMint {
-            per_address: self.bounded("open_mint.per_address", section.per_address),
-            total: self.bounded("open_mint.total", section.total),
+        Some(AnonymousMinting {
+            per_address: self.bounded("anonymous_minting.per_address", section.per_address),
+            total: self.bounded("anonymous_minting.total", section.total),
         })
     }
 
@@ -59,7 +59,7 @@ impl Check<'_> {
     }
 
     /// Refuses rules for callers without proof that could give more than reading, or of which that cannot be told.
-    pub(super) fn open_rules(
+    pub(super) fn anonymous_rules(
         &mut self,
         raw: &RawConfig,
         rules: &RuleSet,
@@ -67,25 +67,27 @@ impl Check<'_> {
         environment: Environment,
     ) {
         let known = self.problems.len();
-        let most = raw
-            .open_mint
-            .as_ref()
-            .map(|section| self.duration("open_mint.max_lifetime", &section.max_lifetime, (MINUTE, MINUTE * 15)));
+        let most = raw.anonymous_minting.as_ref().map(|section| {
+            self.duration("anonymous_minting.max_lifetime", &section.max_lifetime, (MINUTE, MINUTE * 15))
+        });
         // What is no bound makes no rule too long.
         let most = if self.problems.len() > known { most.map(|_| MINUTE * 15) } else { most };
-        for (index, rule) in rules.outlines().enumerate().filter(|(_, rule)| rule.is_open()) {
+        for (index, rule) in rules.outlines().enumerate().filter(|(_, rule)| rule.is_anonymous()) {
+            let one_role = raw.rule.get(index).is_some_and(|rule| rule.role.is_some());
             let mut problem = |field: &str, message: String| {
+                let field = if one_role && field == "roles[0]" { "role" } else { field };
                 let name = shortened(rule.name.as_str());
                 self.problem(&format!("rule[{index}].{field}"), format!("(rule `{name}`) {message}"));
             };
             match (environment, most) {
                 (Environment::Prod, _) => problem(
-                    "source",
-                    "names `open`, and this is a prod issuer: nobody gets a token there without proof".to_owned(),
+                    "from",
+                    "is `anonymous`, and this is a prod issuer: nobody gets a token there without proof".to_owned(),
                 ),
                 (Environment::Test, None) => problem(
-                    "source",
-                    "names `open`, and there is no `[open_mint]`: add the section, or remove the rule".to_owned(),
+                    "from",
+                    "is `anonymous`, and there is no `[anonymous_minting]`: add the section, or remove the rule"
+                        .to_owned(),
                 ),
                 (Environment::Test, Some(most)) => {
                     // A section that is wrong has its own problems, and says nothing of roles.
@@ -105,9 +107,6 @@ impl Check<'_> {
 fn too_much(rule: &RuleOutline, most: SignedDuration, aws: Option<&AwsConfig>) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut tell = |field: &str, message: String| found.push((field.to_owned(), message));
-    if rule.sources.as_ref().is_none_or(|sources| sources.len() != 1) {
-        tell("source", "names `open` beside others: give those who prove something a rule of their own".to_owned());
-    }
     let begins = matches!(rule.subject.pieces().first(), Some(Piece::Text(text)) if text.starts_with(SUBJECT));
     if !begins {
         tell("subject", format!("must begin with `{SUBJECT}`, so that nobody takes such a token for another"));
@@ -123,7 +122,7 @@ fn too_much(rule: &RuleOutline, most: SignedDuration, aws: Option<&AwsConfig>) -
         tell(
             "lifetime",
             format!(
-                "and `max_lifetime` must be written out, and {seconds} s at most, as `open_mint.max_lifetime` says"
+                "and `max_lifetime` must be written out, and {seconds} s at most, as `anonymous_minting.max_lifetime` says"
             ),
         );
     }
@@ -195,18 +194,18 @@ fn opens(tag: &TagOutline, role: &RoleSettings) -> Option<String> {
 }
 
 /// The warning of every start.
-pub(super) fn warning(rules: &RuleSet, open_mint: Option<OpenMint>) -> Option<String> {
-    let OpenMint { total, .. } = open_mint?;
+pub(super) fn warning(rules: &RuleSet, anonymous_minting: Option<AnonymousMinting>) -> Option<String> {
+    let AnonymousMinting { total, .. } = anonymous_minting?;
     let names: Vec<String> =
-        rules.outlines().filter(RuleOutline::is_open).map(|rule| format!("`{}`", rule.name)).collect();
+        rules.outlines().filter(RuleOutline::is_anonymous).map(|rule| format!("`{}`", rule.name)).collect();
     if names.is_empty() {
         return Some(
-            "`[open_mint]` is there, and no rule has `source = [\"open\"]`: nobody gets a token without proof"
+            "`[anonymous_minting]` is there, and no rule has `from = \"anonymous\"`: nobody gets a token without proof"
                 .to_owned(),
         );
     }
     Some(format!(
-        "`[open_mint]` is on: whoever reaches this issuer gets tokens without proof, to read what the rule {} gives, {} a second in the long run",
+        "`[anonymous_minting]` is on: whoever reaches this issuer gets tokens without proof, to read what the rule {} gives, {} a second in the long run",
         names.join(", "),
         total.per_second
     ))

@@ -1,4 +1,4 @@
-//! The platforms whose tokens are accepted.
+//! The issuers whose tokens are accepted.
 
 use std::{
     collections::BTreeSet,
@@ -22,52 +22,53 @@ use super::{Check, DAY, HOUR, MINUTE, SECOND};
 use crate::config::{
     TrustedIssuerConfig,
     problem::shortened,
-    raw::{DurationText, RawProviderKind, RawReuse, RawReuseFrom, RawTrustedIssuer},
+    raw::{DurationText, RawIssuerKind, RawReuse, RawReuseFrom, RawTrustedIssuer},
 };
 
-/// The most providers.
-const MAX_PROVIDERS: usize = 50;
-/// The most audiences of a provider, and the most characters of one.
+/// The names that mean something else in a rule's `from`, or are to.
+const RESERVED: [&str; 4] = ["session", "bearer", "anonymous", "people"];
+/// The most trusted issuers.
+const MAX_ISSUERS: usize = 50;
+/// The most audiences of a trusted issuer, and the most characters of one.
 const MAX_AUDIENCES: (usize, usize) = (20, 255);
-/// The most claims that a provider's `claims` may list, and the most characters of one.
+/// The most claims that a trusted issuer's `claims` may list, and the most characters of one.
 const MAX_CLAIMS: (usize, usize) = (100, 128);
 /// The most uses of one token in a minute that can be configured, where it may be reused, and those where none are.
 const MAX_REUSE_PER_MINUTE: u32 = 600;
 const REUSE_PER_MINUTE: u32 = 6;
 
 impl Check<'_> {
-    pub(super) fn providers(
+    pub(super) fn trusted_issuers(
         &mut self,
         raw: &[RawTrustedIssuer],
         own_issuer: &str,
         environment: Environment,
     ) -> Vec<TrustedIssuerConfig> {
-        if raw.len() > MAX_PROVIDERS {
-            self.problem("provider", format!("{} providers; {MAX_PROVIDERS} are allowed", raw.len()));
+        if raw.len() > MAX_ISSUERS {
+            self.problem("trusted_issuer", format!("{} trusted issuers; {MAX_ISSUERS} are allowed", raw.len()));
         }
         let mut known: Vec<TrustedIssuerConfig> = Vec::new();
         for (index, raw) in raw.iter().enumerate() {
-            let at = |key: &str| format!("provider[{index}].{key}");
-            let Some(config) = self.provider(raw, &at, environment) else { continue };
-            let provider = &config.provider;
-            if provider.issuer.as_str() == own_issuer {
+            let at = |key: &str| format!("trusted_issuer[{index}].{key}");
+            let Some(config) = self.trusted_issuer(raw, &at, environment) else { continue };
+            let issuer = &config.issuer;
+            if issuer.issuer.as_str() == own_issuer {
                 // Single use and the longest lifetime would mean nothing.
                 self.problem(&at("issuer"), "is this issuer itself: its tokens would be good for new ones without end");
             }
-            if known.iter().any(|other| other.provider.name == provider.name) {
+            if known.iter().any(|other| other.issuer.name == issuer.name) {
                 self.problem(
                     &at("name"),
-                    format!("`{}` is another provider's name too; names are unique", provider.name),
+                    format!("`{}` is another trusted issuer's name too; names are unique", issuer.name),
                 );
             }
-            let shared = known.iter().filter(|other| other.provider.issuer == provider.issuer).find_map(|other| {
-                let audience =
-                    other.provider.audiences.iter().find(|audience| provider.audiences.contains(audience))?;
-                Some((&other.provider.name, audience))
+            let shared = known.iter().filter(|other| other.issuer.issuer == issuer.issuer).find_map(|other| {
+                let audience = other.issuer.audiences.iter().find(|audience| issuer.audiences.contains(audience))?;
+                Some((&other.issuer.name, audience))
             });
             if let Some((other, audience)) = shared {
                 let message = format!(
-                    "`{}` is an audience of the provider `{other}` too, which has the same issuer: a token for it would be of both; \
+                    "`{}` is an audience of `{other}` too, which has the same issuer URL: a token for it would be of both; \
                      give each its own",
                     shortened(audience)
                 );
@@ -78,23 +79,23 @@ impl Check<'_> {
         known
     }
 
-    fn provider(
+    fn trusted_issuer(
         &mut self,
         raw: &RawTrustedIssuer,
         at: &dyn Fn(&str) -> String,
         environment: Environment,
     ) -> Option<TrustedIssuerConfig> {
-        let kind = match raw.kind {
-            RawProviderKind::GithubActions => IssuerKind::GithubActions,
-            RawProviderKind::Gitlab => IssuerKind::Gitlab,
-            RawProviderKind::Oidc => IssuerKind::Oidc,
-        };
+        let RawIssuerKind(kind) = raw.kind;
         let name = TrustedIssuerName::parse(&raw.name);
+        if RESERVED.contains(&raw.name.as_str()) {
+            let message = format!("`{}` means something else in a rule's `from`; give another name", raw.name);
+            self.problem(&at("name"), message);
+        }
         if let Err(error) = &name {
             self.problem(&at("name"), format!("`{}`: {error}", shortened(&raw.name)));
         }
         let source = self.key_source(raw, at, environment);
-        let issuer = self.upstream_issuer(raw, kind, at, environment);
+        let url = self.issuer_url(raw, kind, at, environment);
         self.audiences(raw, at);
         let algorithms = self.algorithms(raw, kind, at);
         self.listed_claims(raw, kind, at);
@@ -114,17 +115,17 @@ impl Check<'_> {
             );
         }
         let (audiences, claims) = (raw.audiences.clone(), raw.claims.clone());
-        let provider = TrustedIssuer {
-            audience_list: raw.audience_list,
+        let issuer = TrustedIssuer {
+            audience_list: raw.audience_list.unwrap_or(kind.table().audience_list),
             algorithms,
             leeway,
             max_age: Some(max_age),
             claims,
             reuse,
-            ..TrustedIssuer::new(name.ok()?, kind, issuer?, audiences)
+            ..TrustedIssuer::new(name.ok()?, kind, url?, audiences)
         };
         Some(TrustedIssuerConfig {
-            provider,
+            issuer,
             source: source?,
             bearer_token_file: raw.bearer_token_file.as_ref().map(|file| self.path(file)),
             ca_file: raw.ca_file.as_ref().map(|file| self.path(file)),
@@ -135,7 +136,7 @@ impl Check<'_> {
         })
     }
 
-    fn upstream_issuer(
+    fn issuer_url(
         &mut self,
         raw: &RawTrustedIssuer,
         kind: IssuerKind,
@@ -143,7 +144,11 @@ impl Check<'_> {
         environment: Environment,
     ) -> Option<TrustedIssuerUrl> {
         let Some(text) = raw.issuer.as_deref().or(kind.default_issuer()) else {
-            self.problem(&at("issuer"), "is missing; the kind `oidc` has no issuer of its own");
+            let forms = kind.table().issuers.join("`, `");
+            self.problem(
+                &at("issuer"),
+                format!("is missing; the kind `{kind}` has no URL that is everybody's: it is `{forms}`"),
+            );
             return None;
         };
         let issuer = match TrustedIssuerUrl::parse(text) {
@@ -241,7 +246,7 @@ impl Check<'_> {
         kind: IssuerKind,
         at: &dyn Fn(&str) -> String,
     ) -> Vec<TokenAlgorithm> {
-        let Some(names) = &raw.algorithms else { return kind.default_algorithms().to_vec() };
+        let Some(names) = &raw.algorithms else { return kind.table().algorithms.to_vec() };
         if names.is_empty() {
             self.problem(&at("algorithms"), "empty; no token could be verified. Leave it out for the kind's default");
         }
@@ -268,7 +273,7 @@ impl Check<'_> {
                     &path,
                     format!("`{}` is not a claim's name: 1 to {longest} characters are", shortened(name)),
                 );
-            } else if TrustedIssuer::derived_names(kind).contains(&name.as_str()) {
+            } else if kind.derived_names().any(|derived| derived == name) {
                 self.problem(&path, format!("`{name}` is made from other claims for the kind `{kind}`; remove it"));
             }
         }
@@ -329,27 +334,27 @@ impl Check<'_> {
 }
 
 /// What is allowed, but hardly meant.
-pub(super) fn warnings(providers: &[TrustedIssuerConfig], environment: Environment) -> impl Iterator<Item = String> {
-    providers.iter().flat_map(move |config| {
-        let TrustedIssuer { name, issuer, audiences, .. } = &config.provider;
+pub(super) fn warnings(issuers: &[TrustedIssuerConfig], environment: Environment) -> impl Iterator<Item = String> {
+    issuers.iter().flat_map(move |config| {
+        let TrustedIssuer { name, issuer, audiences, .. } = &config.issuer;
         let aws = audiences.iter().any(|audience| audience == "sts.amazonaws.com").then(|| {
             format!(
-                "the provider `{name}` takes the audience `sts.amazonaws.com`: whoever gets hold of such a token can try it at AWS \
+                "the trusted issuer `{name}` takes the audience `sts.amazonaws.com`: whoever gets hold of such a token can try it at AWS \
                  itself; an audience of your own, such as the issuer's URL, is good here alone"
             )
         });
         let fetched = !matches!(config.source, KeySource::File(_));
         let private = (config.allow_private_addresses && fetched && environment == Environment::Prod).then(|| {
             format!(
-                "the provider `{name}` may stand at a private address: who can answer for {issuer} inside your network, or \
+                "the trusted issuer `{name}` may stand at a private address: who can answer for {issuer} inside your network, or \
                  change its name there, can vouch for any job"
             )
         });
         let unused = matches!(config.source, KeySource::File(_)) && config.ca_file.is_some();
-        let unused = unused.then(|| format!("the provider `{name}` has a `jwks_file`, so its `ca_file` is not used: nothing is fetched"));
-        let anywhere = matches!(config.provider.reuse, Reuse::UntilExpiry { one_network: false, .. }).then(|| {
+        let unused = unused.then(|| format!("the trusted issuer `{name}` has a `jwks_file`, so its `ca_file` is not used: nothing is fetched"));
+        let anywhere = matches!(config.issuer.reuse, Reuse::UntilExpiry { one_network: false, .. }).then(|| {
             format!(
-                "the provider `{name}` has `reuse_from = \"anywhere\"`: whoever gets hold of one of its tokens can exchange it too until it \
+                "the trusted issuer `{name}` has `reuse_from = \"anywhere\"`: whoever gets hold of one of its tokens can exchange it too until it \
                  expires, from wherever they are; an alarm says so afterwards"
             )
         });
@@ -364,7 +369,7 @@ fn may_be_asked(host: &str, allow_private: bool) -> Result<(), String> {
         Some(Reach::Private(_)) if !allow_private => {
             Err("a loopback or private address: say `allow_private_addresses = true` if that is meant".to_owned())
         }
-        Some(Reach::Never(kind)) => Err(format!("an address that is {kind}: no provider can be there")),
+        Some(Reach::Never(kind)) => Err(format!("an address that is {kind}: no issuer can be there")),
         Some(Reach::Private(_) | Reach::Public) | None => Ok(()),
     }
 }

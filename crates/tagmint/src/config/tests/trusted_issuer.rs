@@ -1,4 +1,4 @@
-//! `[[provider]]` and `strict`.
+//! `[[trusted_issuer]]` and `strict`.
 
 use tagmint_core::{
     outbound::Outbound,
@@ -10,56 +10,56 @@ use tagmint_server::settings::KeySource;
 
 use super::*;
 
-/// The good configuration with a provider of these lines.
+/// The good configuration with a trusted issuer of these lines.
 fn with(lines: &str) -> Result<Config, ConfigError> {
-    parse(&format!("{GOOD}[[provider]]\n{lines}\n"))
+    parse(&format!("{GOOD}[[trusted_issuer]]\n{lines}\n"))
 }
 
-/// The only provider of that configuration.
+/// The only trusted issuer of that configuration.
 fn only(lines: &str) -> TrustedIssuerConfig {
     let config = with(lines).unwrap_or_else(|error| panic!("{error}"));
-    let [provider] = config.providers.try_into().unwrap();
-    provider
+    let [only] = config.issuers.try_into().unwrap();
+    only
 }
 
-const GITHUB: &str = "name = \"github\"\nkind = \"github-actions\"\naudiences = [\"https://broker.example.org\"]\n";
+const GITHUB: &str = "name = \"github\"\nkind = \"github\"\naudiences = [\"https://broker.example.org\"]\n";
 
 #[test]
 fn a_kind_brings_its_defaults() {
-    let TrustedIssuerConfig { provider, refresh, stale_after, unknown_key_interval, .. } = only(GITHUB);
-    assert_eq!(provider.issuer.as_str(), "https://token.actions.githubusercontent.com");
-    assert_eq!((provider.name.as_str(), provider.kind), ("github", IssuerKind::GithubActions));
-    assert_eq!(provider.algorithms, [TokenAlgorithm::Rs256]);
-    assert_eq!((provider.leeway.as_secs(), provider.max_age.unwrap().as_hours()), (60, 6));
-    assert_eq!((provider.reuse, provider.audience_list, provider.claims), (Reuse::ONCE, false, None));
+    let TrustedIssuerConfig { issuer, refresh, stale_after, unknown_key_interval, .. } = only(GITHUB);
+    assert_eq!(issuer.issuer.as_str(), "https://token.actions.githubusercontent.com");
+    assert_eq!((issuer.name.as_str(), issuer.kind), ("github", IssuerKind::GITHUB));
+    assert_eq!(issuer.algorithms, [TokenAlgorithm::Rs256]);
+    assert_eq!((issuer.leeway.as_secs(), issuer.max_age.unwrap().as_hours()), (60, 6));
+    assert_eq!((issuer.reuse, issuer.audience_list, issuer.claims), (Reuse::ONCE, false, None));
     let defaults = tagmint_server::settings::UpstreamSettings::default();
     assert_eq!(
         (refresh, stale_after, unknown_key_interval),
         (defaults.refresh, defaults.stale_after, defaults.unknown_key_interval)
     );
     let gitlab = only("name = \"g\"\nkind = \"gitlab\"\naudiences = [\"a\"]");
-    assert_eq!(gitlab.provider.issuer.as_str(), "https://gitlab.com");
+    assert_eq!(gitlab.issuer.issuer.as_str(), "https://gitlab.com");
     let oidc = only("name = \"k\"\nkind = \"oidc\"\nissuer = \"https://k.example/\"\naudiences = [\"a\"]");
-    assert_eq!(oidc.provider.algorithms, [TokenAlgorithm::Rs256, TokenAlgorithm::Es256]);
-    assert_eq!(oidc.provider.issuer.as_str(), "https://k.example/");
+    assert_eq!(oidc.issuer.algorithms, [TokenAlgorithm::Rs256, TokenAlgorithm::Es256]);
+    assert_eq!(oidc.issuer.issuer.as_str(), "https://k.example/");
 }
 
 #[test]
 fn every_key_is_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let lines = "name = \"ghes\"\nkind = \"github-actions\"\nissuer = \"https://github.corp.example/_services/token\"\n\
+    let lines = "name = \"ghes\"\nkind = \"github\"\nissuer = \"https://github.corp.example/_services/token\"\n\
         audiences = [\"a\", \"b\"]\naudience_list = true\nalgorithms = [\"RS256\", \"ES512\"]\nleeway = \"0s\"\nmax_age = \"10m\"\n\
         claims = [\"environment_node_id\"]\nuses = 3\nuses_within = \"20s\"\nca_file = \"ca.pem\"\nallow_private_addresses = true\n\
         refresh = \"1m\"\nstale_after = \"2m\"\nunknown_key_interval = \"5s\"\n";
     let file = folder.path().join("tagmint.toml");
-    let config = Config::parse(&format!("{GOOD}[[provider]]\n{lines}"), &file).unwrap();
-    let found = &config.providers[0];
+    let config = Config::parse(&format!("{GOOD}[[trusted_issuer]]\n{lines}"), &file).unwrap();
+    let found = &config.issuers[0];
     assert_eq!(found.ca_file, Some(folder.path().join("ca.pem")));
-    assert!(found.allow_private_addresses && found.provider.audience_list);
-    assert_eq!(found.provider.algorithms, [TokenAlgorithm::Rs256, TokenAlgorithm::Es512]);
-    assert_eq!(found.provider.reuse, Reuse::Times { uses: 3, within: SignedDuration::from_secs(20) });
-    assert_eq!(found.provider.claims.as_deref(), Some(["environment_node_id".to_owned()].as_slice()));
-    assert!(found.provider.leeway.is_zero());
+    assert!(found.allow_private_addresses && found.issuer.audience_list);
+    assert_eq!(found.issuer.algorithms, [TokenAlgorithm::Rs256, TokenAlgorithm::Es512]);
+    assert_eq!(found.issuer.reuse, Reuse::Times { uses: 3, within: SignedDuration::from_secs(20) });
+    assert_eq!(found.issuer.claims.as_deref(), Some(["environment_node_id".to_owned()].as_slice()));
+    assert!(found.issuer.leeway.is_zero());
 
     let missing = files::upstreams(&config, &Outbound::direct()).unwrap_err();
     assert!(matches!(missing, files::FileError::Read { .. }), "{missing}");
@@ -67,7 +67,7 @@ fn every_key_is_taken() {
         tagmint_server::x509::local_certificates(jiff::Timestamp::from_second(1_790_000_000).unwrap(), 1).unwrap();
     std::fs::write(folder.path().join("ca.pem"), &made.ca_pem).unwrap();
     let upstreams = files::upstreams(&config, &Outbound::direct()).unwrap();
-    assert_eq!(upstreams[0].0, found.provider);
+    assert_eq!(upstreams[0].0, found.issuer);
     let settings = &upstreams[0].1;
     assert_eq!(settings.ca_pem.as_deref(), Some(made.ca_pem.as_bytes()));
     assert_eq!((settings.refresh, settings.stale_after), (Duration::from_mins(1), Duration::from_mins(2)));
@@ -77,17 +77,18 @@ fn every_key_is_taken() {
 }
 
 #[test]
-fn every_kind_of_bad_provider_is_named() {
-    let twice = format!("{GITHUB}[[provider]]\n{GITHUB}");
+fn every_kind_of_bad_issuer_is_named() {
+    let twice = format!("{GITHUB}[[trusted_issuer]]\n{GITHUB}");
     let other_audience =
         twice.replacen("\"github\"", "\"other\"", 1).replacen("broker.example.org\"", "b.example\"", 1);
-    assert_eq!(with(&other_audience).unwrap().providers.len(), 2, "one issuer, told apart by audience");
+    assert_eq!(with(&other_audience).unwrap().issuers.len(), 2, "one URL, told apart by audience");
     let oidc = "name = \"k\"\nkind = \"oidc\"\naudiences = [\"a\"]\n";
     let cases = [
         ("missing keys", String::new()),
-        ("unknown kind", GITHUB.replace("github-actions", "github")),
+        ("unknown kind", GITHUB.replace("kind = \"github\"", "kind = \"github-actions\"")),
         ("unknown key", format!("{GITHUB}audience = \"a\"")),
-        ("name", GITHUB.replace("\"github\"", "\"Git Hub\"")),
+        ("reserved name", GITHUB.replace("name = \"github\"", "name = \"people\"")),
+        ("name", GITHUB.replace("name = \"github\"", "name = \"Git Hub\"")),
         ("no issuer", oidc.to_owned()),
         ("plain issuer", format!("{oidc}issuer = \"http://k.example\"")),
         ("issuer with a query", format!("{oidc}issuer = \"https://k.example?token=hunter22\"")),
@@ -149,12 +150,13 @@ fn keys_come_from_where_the_configuration_says() {
     let folder = tempfile::tempdir().unwrap();
     let parse_in = |lines: &str| {
         let file = folder.path().join("tagmint.toml");
-        Config::parse(&format!("{GOOD}[[provider]]\n{cluster}{lines}"), &file).unwrap_or_else(|error| panic!("{error}"))
+        Config::parse(&format!("{GOOD}[[trusted_issuer]]\n{cluster}{lines}"), &file)
+            .unwrap_or_else(|error| panic!("{error}"))
     };
     assert_eq!(only(cluster).source, KeySource::Discovery);
     let by_file = parse_in("jwks_file = \"jwks.json\"\nca_file = \"ca.pem\"\n");
     let file = folder.path().join("jwks.json");
-    assert_eq!(by_file.providers[0].source, KeySource::File(file.clone()));
+    assert_eq!(by_file.issuers[0].source, KeySource::File(file.clone()));
     assert!(
         by_file.warnings.iter().any(|warning| warning.contains("its `ca_file` is not used")),
         "{:?}",
@@ -163,12 +165,12 @@ fn keys_come_from_where_the_configuration_says() {
     let by_uri = parse_in(
         "jwks_uri = \"https://[fd00::1]:6443/openid/v1/jwks\"\nallow_private_addresses = true\nbearer_token_file = \"token\"\n",
     );
-    let KeySource::Uri(uri) = &by_uri.providers[0].source else { panic!("{by_uri:?}") };
+    let KeySource::Uri(uri) = &by_uri.issuers[0].source else { panic!("{by_uri:?}") };
     assert_eq!((uri.as_str(), uri.host()), ("https://[fd00::1]:6443/openid/v1/jwks", "fd00::1"));
-    assert_eq!(by_uri.providers[0].bearer_token_file, Some(folder.path().join("token")));
+    assert_eq!(by_uri.issuers[0].bearer_token_file, Some(folder.path().join("token")));
     // Where nothing is asked of it, the issuer's URL is a name: it may be anywhere.
     for lines in ["jwks_file = \"k\"", "jwks_uri = \"https://keys.example/jwks\""] {
-        let text = format!("{GOOD}[[provider]]\n{cluster}{lines}\n")
+        let text = format!("{GOOD}[[trusted_issuer]]\n{cluster}{lines}\n")
             .replace("https://kubernetes.default.svc", "https://10.0.0.1");
         assert!(parse(&text).is_ok(), "{lines}");
     }
@@ -207,7 +209,7 @@ fn keys_come_from_where_the_configuration_says() {
 
 #[test]
 fn a_token_may_be_reused_where_the_configuration_says() {
-    let of = |lines: &str| only(&format!("{GITHUB}{lines}")).provider.reuse;
+    let of = |lines: &str| only(&format!("{GITHUB}{lines}")).issuer.reuse;
     let most = Reuse::Times { uses: 100, within: SignedDuration::from_hours(1) };
     assert_eq!(of("uses = 100\nuses_within = \"1h\""), most);
     assert_eq!(of("reuse = \"until-expiry\""), Reuse::UntilExpiry { per_minute: 6, one_network: true });
@@ -222,105 +224,84 @@ fn what_is_risky_is_warned_of() {
     let base = GITHUB.replace("\"https://broker.example.org\"", "\"sts.amazonaws.com\"");
     let text = |environment: &str| {
         let lines = format!("{base}issuer = \"https://10.1.2.3/_services/token\"\nallow_private_addresses = true");
-        let text = format!("{GOOD}[[provider]]\n{lines}").replace("\"test\"", environment);
+        let text = format!("{GOOD}[[trusted_issuer]]\n{lines}").replace("\"test\"", environment);
         let role = if environment == "\"prod\"" { "data" } else { "data-test" };
         let roles = format!("roles = [\"arn:aws:iam::111122223333:role/{role}\"]\n[rule.tags]");
         parse(&text.replace("[rule.tags]", &roles)).unwrap().warnings
     };
     let [aws, private] = text("\"prod\"").try_into().unwrap();
-    assert!(aws.starts_with("the provider `github` takes the audience `sts.amazonaws.com`"), "{aws}");
-    assert!(private.starts_with("the provider `github` may stand at a private address"), "{private}");
+    assert!(aws.starts_with("the trusted issuer `github` takes the audience `sts.amazonaws.com`"), "{aws}");
+    assert!(private.starts_with("the trusted issuer `github` may stand at a private address"), "{private}");
     assert_eq!(text("\"test\"").len(), 1);
 }
 
 #[test]
 fn a_plain_issuer_is_for_test_and_loopback_alone() {
     let lines = "name = \"k\"\nkind = \"oidc\"\nissuer = \"http://127.0.0.1:8080\"\naudiences = [\"a\"]\nallow_private_addresses = true\n";
-    assert!(only(lines).provider.issuer.is_plain_http());
-    let prod = format!("{GOOD}[[provider]]\n{lines}").replace("\"test\"", "\"prod\"");
+    assert!(only(lines).issuer.issuer.is_plain_http());
+    let prod = format!("{GOOD}[[trusted_issuer]]\n{lines}").replace("\"test\"", "\"prod\"");
     assert!(parse(&prod).unwrap_err().to_string().contains("plain HTTP"));
 }
 
 /// A rule that takes every job of GitHub is warned of, and with `strict` refused; with the key it is another configuration's matter.
 #[test]
 fn strict_makes_errors_of_warnings_about_rules() {
-    let rule = "[[rule]]\nname = \"ci\"\nsource = [\"github-actions\"]\nsubject = \"ci:${identity.attributes.run_id}\"\n\
-        audiences = [\"sts.amazonaws.com\"]\nroles = [\"arn:aws:iam::111122223333:role/data\"]\n";
-    let text = format!("{GOOD}{rule}[[provider]]\n{GITHUB}");
+    let rule = "[[rule]]\nname = \"ci\"\nfrom = \"github\"\nsubject = \"ci:${run_id}\"\n\
+        role = \"arn:aws:iam::111122223333:role/data\"\n";
+    let text = format!("{GOOD}{rule}[[trusted_issuer]]\n{GITHUB}");
     let warnings = parse(&text).unwrap().warnings;
     let about_rule = warnings.iter().find(|warning| warning.contains("[nothing-bound]"));
-    assert!(about_rule.is_some_and(|warning| warning.starts_with("rule[1].when (rule `ci`)")), "{warnings:?}");
+    assert!(about_rule.is_some_and(|warning| warning.starts_with("rule[1].match (rule `ci`)")), "{warnings:?}");
     let refused = parse(&format!("strict = true\n{text}")).unwrap_err().to_string();
     assert!(refused.contains("(rule `ci`)") && refused.contains("[nothing-bound]"), "{refused}");
-    assert!(parse(&format!("strict = true\n{GOOD}[[provider]]\n{GITHUB}")).is_ok());
+    assert!(parse(&format!("strict = true\n{GOOD}[[trusted_issuer]]\n{GITHUB}")).is_ok());
 }
 
 #[test]
-fn a_rule_names_a_provider_that_is_there() {
+fn a_rule_names_a_trusted_issuer_that_is_there() {
     let rule = |name: &str| {
         format!(
-            "{GOOD}[[rule]]\nname = \"ci\"\nprovider = [\"{name}\"]\nsubject = \"ci:${{identity.subject}}\"\naudiences = [\"a\"]\n[[provider]]\n{GITHUB}"
+            "{GOOD}[[rule]]\nname = \"ci\"\nfrom = \"{name}\"\nsubject = \"ci:${{sub}}\"\n[[trusted_issuer]]\n{GITHUB}"
         )
     };
     assert!(parse(&rule("github")).is_ok());
     let refused = parse(&rule("gitlab")).unwrap_err().to_string();
-    assert!(refused.contains("gitlab"), "{refused}");
-}
-
-#[test]
-fn the_guides_providers_are_good() {
-    let guide = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/federation.md"));
-    let guide = std::fs::read_to_string(guide).unwrap();
-    let providers = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let config = parse(&format!("{GOOD}{providers}")).unwrap_or_else(|error| panic!("{error}"));
-    let names: Vec<&str> = config.providers.iter().map(|config| config.provider.name.as_str()).collect();
-    assert_eq!(names, ["github", "ghes", "gitlab", "cluster"]);
-    let others = guide.split("```toml\n").skip(2).filter_map(|rest| rest.split("```").next());
-    let others: Vec<TrustedIssuerConfig> = others
-        .flat_map(|block| parse(&format!("{GOOD}{block}")).unwrap_or_else(|error| panic!("{error}")).providers)
-        .collect();
-    let names: Vec<&str> = others.iter().map(|config| config.provider.name.as_str()).collect();
-    assert_eq!(names, ["by-file", "by-address", "cluster"]);
-    // The rule of docs/rules.md is for one of the first four: without its provider it fits two.
-    let rules =
-        std::fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/rules.md"))).unwrap();
-    let rule = rules
-        .split("```toml\n")
-        .filter_map(|rest| rest.split("```").next())
-        .find(|block| block.contains("\"ci-main\""));
-    let rule = rule.unwrap();
-    assert!(parse(&format!("{GOOD}{rule}{providers}")).is_ok());
-    let loose = rule.replace("provider = [\"github\"]", "source = [\"github-actions\"]");
-    let refused = parse(&format!("{GOOD}{loose}{providers}")).unwrap_err().to_string();
+    assert!(refused.contains("`rule[1].from`") && refused.contains("`gitlab` is neither"), "{refused}");
     assert!(
-        refused.contains("`rule[1].provider`") && refused.contains("more than one issuer (`github`, `ghes`)"),
+        refused.contains("there are `github`, `session`, `bearer`, `anonymous`; did you mean `github`?"),
+        "{refused}"
+    );
+    // What it may match is what the kind's tokens have.
+    let matched = |claim: &str| {
+        parse(&rule("github").replace("subject = \"ci", &format!("match.{claim} = \"1\"\nsubject = \"ci")))
+    };
+    assert!(matched("repository_id").is_ok());
+    let refused = matched("repository_ids").unwrap_err().to_string();
+    assert!(
+        refused.contains("`rule[1].match.repository_ids`") && refused.contains("did you mean `repository_id`?"),
         "{refused}"
     );
 }
 
-/// The examples show providers as comments, because an issuer without them fetches nothing; what stands there is good.
+/// Every example of docs/trusted-issuers.md, in a strict configuration for prod with an account.
 #[test]
-fn the_examples_providers_are_good_and_complete() {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/examples"));
-    for name in ["test.toml", "prod.toml"] {
-        let file = folder.join(name);
-        let text = std::fs::read_to_string(&file).unwrap();
-        let start = text.find("# [[provider]]").unwrap_or_else(|| panic!("{name} shows no provider"));
-        let end = text.find("# The language of rules").unwrap();
-        let shown: String = text[start..end]
-            .lines()
-            .map(|line| line.strip_prefix("# ").unwrap_or(line))
-            .fold(String::new(), |shown, line| shown + line + "\n");
-        let uncommented = format!("{}{shown}{}", &text[..start], &text[end..]);
-        let config = Config::parse(&uncommented, &file).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(config.warnings, Vec::<String>::new(), "{name}");
-        let kinds: Vec<&str> = config.providers.iter().map(|config| config.provider.kind.as_str()).collect();
-        assert_eq!(kinds, ["github-actions", "gitlab"], "{name}");
-        assert!(text.contains("\nstrict = "), "{name}");
-        let schema = schema();
-        for key in schema.pointer("/$defs/RawTrustedIssuer/properties").unwrap().as_object().unwrap().keys() {
-            let there = shown.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} = ")));
-            assert!(there, "{name} does not show `provider.{key}`");
-        }
+fn the_guides_trusted_issuers_are_good() {
+    let guide = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/trusted-issuers.md"));
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let blocks = guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let base = GOOD.replace("\"test\"", "\"prod\"");
+    let mut kinds = std::collections::BTreeSet::new();
+    let mut names = Vec::new();
+    for block in blocks {
+        let text =
+            format!("strict = true\n{base}[aws]\nregion = \"eu-central-1\"\naccount = \"111122223333\"\n{block}");
+        let config = parse(&text).unwrap_or_else(|error| panic!("{error}\n{block}"));
+        assert!(!config.issuers.is_empty(), "{block}");
+        kinds.extend(config.issuers.iter().map(|config| config.issuer.kind.as_str()));
+        names.push(config.issuers.iter().map(|config| config.issuer.name.to_string()).collect::<Vec<_>>());
+    }
+    assert_eq!(names[0], ["github", "ghes", "gitlab", "cluster"]);
+    for kind in IssuerKind::ALL {
+        assert!(kinds.contains(kind.as_str()), "no example of `{kind}`");
     }
 }

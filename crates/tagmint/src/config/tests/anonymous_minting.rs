@@ -1,12 +1,12 @@
-//! `[open_mint]`, and rules with `source = ["open"]`.
+//! `[anonymous_minting]`, and rules with `from = "anonymous"`.
 
 use std::fmt::Write;
 
 use super::{GOOD, parse};
 
-/// A test issuer that mints openly: what is added to the good configuration.
-const OPEN: &str = r#"
-[open_mint]
+/// A test issuer that mints anonymously: what is added to the good configuration.
+const ANONYMOUS: &str = r#"
+[anonymous_minting]
 
 [aws]
 region = "eu-central-1"
@@ -23,10 +23,9 @@ access = [
 name = "bare-test"
 
 [[rule]]
-name = "open"
-source = ["open"]
-subject = "open:anonymous"
-audiences = ["sts.amazonaws.com"]
+name = "anyone"
+from = "anonymous"
+subject = "anonymous:anyone"
 roles = ["arn:aws:iam::${aws.account}:role/data-test"]
 lifetime = "2m"
 [rule.tags]
@@ -34,7 +33,7 @@ shared = { one_of = ["fixtures", "docs"], default = "fixtures" }
 "#;
 
 fn with(changes: &[(&str, &str)]) -> String {
-    let mut text = GOOD.to_owned() + OPEN;
+    let mut text = GOOD.to_owned() + ANONYMOUS;
     for (old, new) in changes {
         assert!(text.contains(old), "{old}");
         text = text.replacen(old, new, 1);
@@ -45,22 +44,25 @@ fn with(changes: &[(&str, &str)]) -> String {
 #[test]
 fn a_rule_that_reads_alone_is_taken_and_warned_of() {
     let config = parse(&with(&[])).unwrap();
-    let open = config.settings.open_mint.unwrap();
-    assert_eq!((open.per_address.per_second, open.per_address.burst), (1, 10));
-    assert_eq!((open.total.per_second, open.total.burst), (5, 50));
-    let warned = config.warnings.iter().filter(|warning| warning.contains("open_mint")).collect::<Vec<_>>();
+    let minting = config.settings.anonymous_minting.unwrap();
+    assert_eq!((minting.per_address.per_second, minting.per_address.burst), (1, 10));
+    assert_eq!((minting.total.per_second, minting.total.burst), (5, 50));
+    let warned = config.warnings.iter().filter(|warning| warning.contains("anonymous_minting")).collect::<Vec<_>>();
     assert_eq!(
         warned,
         [
-            "`[open_mint]` is on: whoever reaches this issuer gets tokens without proof, to read what the rule `open` gives, 5 a second in the long run"
+            "`[anonymous_minting]` is on: whoever reaches this issuer gets tokens without proof, to read what the rule `anyone` gives, 5 a second in the long run"
         ]
     );
-    assert_eq!(parse(GOOD).unwrap().settings.open_mint, None, "absent is off");
+    assert_eq!(parse(GOOD).unwrap().settings.anonymous_minting, None, "absent is off");
     // Everything that is allowed besides.
     for (old, new) in [
-        ("[open_mint]", "[open_mint]\nmax_lifetime = \"15m\"\nper_address = { per_second = 2, burst = 2 }"),
+        (
+            "[anonymous_minting]",
+            "[anonymous_minting]\nmax_lifetime = \"15m\"\nper_address = { per_second = 2, burst = 2 }",
+        ),
         ("lifetime = \"2m\"", "max_lifetime = \"5m\""),
-        ("lifetime = \"2m\"", "when = 'identity.subject == \"anonymous\"'"),
+        ("lifetime = \"2m\"", "when = 'sub == \"anonymous\"'"),
         ("shared = { one_of = [\"fixtures\", \"docs\"], default = \"fixtures\" }", "shared = \"fixtures\""),
         (
             "shared = { one_of = [\"fixtures\", \"docs\"], default = \"fixtures\" }",
@@ -70,9 +72,9 @@ fn a_rule_that_reads_alone_is_taken_and_warned_of() {
         parse(&with(&[(old, new)])).unwrap_or_else(|error| panic!("{new}: {error}"));
     }
     let without_rule =
-        with(&[("[[rule]]\nname = \"open\"\nsource = [\"open\"]", "[[rule]]\nname = \"o\"\nsource = [\"bearer\"]")]);
+        with(&[("[[rule]]\nname = \"anyone\"\nfrom = \"anonymous\"", "[[rule]]\nname = \"o\"\nfrom = \"bearer\"")]);
     let warnings = parse(&without_rule).unwrap().warnings;
-    assert!(warnings.iter().any(|warning| warning.contains("no rule has `source = [\"open\"]`")), "{warnings:?}");
+    assert!(warnings.iter().any(|warning| warning.contains("no rule has `from = \"anonymous\"`")), "{warnings:?}");
 }
 
 #[test]
@@ -86,11 +88,11 @@ fn what_is_too_much_without_proof_is_named() {
         ("bare-test", "bare"),
         ("data-test", "data"),
     ];
-    let prod_without_section: Vec<_> = prod.iter().copied().chain([("[open_mint]", "")]).collect();
+    let prod_without_section: Vec<_> = prod.iter().copied().chain([("[anonymous_minting]", "")]).collect();
     let cases: &[(&str, &[(&str, &str)])] = &[
         ("prod", prod),
         ("prod, the rule alone", &prod_without_section),
-        ("the rule without the section", &[("[open_mint]", "")]),
+        ("the rule without the section", &[("[anonymous_minting]", "")]),
         ("a tag that writes", &[(tag, "prefix = \"fixtures\"")]),
         ("a tag that writes, in other letters", &[(tag, "PREFIX = \"fixtures\"")]),
         ("a tag that writes, if it is asked for", &[(tag, "shared = \"a\"\nprefix = { one_of = [\"a\", \"b\"] }")]),
@@ -102,6 +104,7 @@ fn what_is_too_much_without_proof_is_named() {
         ("a role without access", &[(roles, "roles = [\"arn:aws:iam::${aws.account}:role/bare-test\"]")]),
         ("no role", &[(roles, "")]),
         ("a role of another account", &[(roles, "roles = [\"arn:aws:iam::444455556666:role/data-test\"]")]),
+        ("another role, by its name", &[(roles, "role = \"other-test\"")]),
         ("a role with a path", &[(roles, "roles = [\"arn:aws:iam::111122223333:role/x/data-test\"]")]),
         (
             "another role besides",
@@ -110,34 +113,30 @@ fn what_is_too_much_without_proof_is_named() {
                 "roles = [\"arn:aws:iam::111122223333:role/data-test\", \"arn:aws:iam::111122223333:role/admin-test\"]",
             )],
         ),
-        ("a role by expression", &[(roles, "roles = [\"arn:aws:iam::111122223333:role/${identity.subject}-test\"]")]),
+        ("a role by expression", &[(roles, "roles = [\"arn:aws:iam::111122223333:role/${sub}-test\"]")]),
         (
             "no account",
             &[("account = \"111122223333\"\n", ""), (roles, "roles = [\"arn:aws:iam::111122223333:role/data-test\"]")],
         ),
-        ("unpinned", &[("[open_mint]", "[token]\nroles = false\n[open_mint]")]),
-        ("another source", &[("source = [\"open\"]", "source = [\"open\", \"bearer\"]")]),
-        ("a subject of others", &[("subject = \"open:anonymous\"", "subject = \"wallet:${identity.subject}\"")]),
-        ("a subject by expression", &[("subject = \"open:anonymous\"", "subject = \"${identity.subject}:open\"")]),
+        ("unpinned", &[("[anonymous_minting]", "[token]\nroles = false\n[anonymous_minting]")]),
+        ("a subject of others", &[("subject = \"anonymous:anyone\"", "subject = \"wallet:${sub}\"")]),
+        ("a subject by expression", &[("subject = \"anonymous:anyone\"", "subject = \"${sub}:anonymous\"")]),
         (
             "another audience",
-            &[(
-                "audiences = [\"sts.amazonaws.com\"]\nroles",
-                "audiences = [\"sts.amazonaws.com\", \"api.example\"]\nroles",
-            )],
+            &[("lifetime = \"2m\"", "audiences = [\"sts.amazonaws.com\", \"api.example\"]\nlifetime = \"2m\"")],
         ),
         ("too long", &[("lifetime = \"2m\"", "lifetime = \"2m\"\nmax_lifetime = \"6m\"")]),
-        ("a lifetime by expression", &[("lifetime = \"2m\"", "lifetime = \"${identity.subject}\"")]),
+        ("a lifetime by expression", &[("lifetime = \"2m\"", "lifetime = \"${sub}\"")]),
         ("transitive", &[("lifetime = \"2m\"", "transitive = [\"shared\"]")]),
         (
             "no limit",
             &[(
-                "[open_mint]",
-                "[open_mint]\nper_address = { per_second = 0, burst = 0 }\ntotal = { per_second = 1, burst = 0 }",
+                "[anonymous_minting]",
+                "[anonymous_minting]\nper_address = { per_second = 0, burst = 0 }\ntotal = { per_second = 1, burst = 0 }",
             )],
         ),
-        ("a longest lifetime out of bounds", &[("[open_mint]", "[open_mint]\nmax_lifetime = \"1h\"")]),
-        ("an unknown key", &[("[open_mint]", "[open_mint]\nenabled = true")]),
+        ("a longest lifetime out of bounds", &[("[anonymous_minting]", "[anonymous_minting]\nmax_lifetime = \"1h\"")]),
+        ("an unknown key", &[("[anonymous_minting]", "[anonymous_minting]\nenabled = true")]),
     ];
     let mut told = String::new();
     for (name, changes) in cases {
@@ -147,7 +146,7 @@ fn what_is_too_much_without_proof_is_named() {
     insta::assert_snapshot!(told);
     // Without [aws] at all.
     let (without_aws, rule) =
-        OPEN.split_once("[aws]").map(|(before, after)| (before, after.split_once("[[rule]]").unwrap().1)).unwrap();
+        ANONYMOUS.split_once("[aws]").map(|(before, after)| (before, after.split_once("[[rule]]").unwrap().1)).unwrap();
     let text = format!("{GOOD}{without_aws}[[rule]]{rule}").replace("${aws.account}", "111122223333");
     let error = parse(&text).unwrap_err().to_string();
     assert!(

@@ -1,4 +1,4 @@
-//! Open minting: told where two worlds are compared, warned of at each start, and refused in prod.
+//! Anonymous minting: told where two worlds are compared, warned of at each start, and refused in prod.
 
 use std::fs;
 
@@ -11,10 +11,9 @@ use crate::process::{Running, failure, json, run};
 const RULE: &str = r#"
 [[rule]]
 name = "look"
-source = ["open"]
-subject = "open:anonymous"
-audiences = ["sts.amazonaws.com"]
-roles = ["arn:aws:iam::${aws.account}:role/agentkeys-data-role-test"]
+from = "anonymous"
+subject = "anonymous:anyone"
+role = "arn:aws:iam::${aws.account}:role/agentkeys-data-role-test"
 [rule.tags]
 wallet = "fixtures"
 "#;
@@ -24,7 +23,7 @@ fn open(worlds: &Worlds, world: &str, section: bool, rule: bool) {
     let file = worlds.config(world);
     let mut text = fs::read_to_string(&file).expect("the configuration");
     if section {
-        text = text.replace("[database]", "[open_mint]\n[database]");
+        text = text.replace("[database]", "[anonymous_minting]\n[database]");
     }
     if rule {
         let named = if world == "prod" { "role/agentkeys-data-role" } else { "role/agentkeys-data-role-test" };
@@ -34,14 +33,14 @@ fn open(worlds: &Worlds, world: &str, section: bool, rule: bool) {
 }
 
 #[test]
-fn a_test_issuer_that_mints_openly_says_so_and_is_apart_from_prod() {
+fn a_test_issuer_that_mints_anonymously_says_so_and_is_apart_from_prod() {
     let worlds = Worlds::new();
     open(&worlds, "test", true, true);
-    let told = "`[open_mint]` is on: whoever reaches this issuer gets tokens without proof";
+    let told = "`[anonymous_minting]` is on: whoever reaches this issuer gets tokens without proof";
     let checked = json(["check", "--config", &worlds.config("test")]);
     assert!(checked["ok"] == true && checked["warnings"].to_string().contains(told), "{checked}");
     let (found, code) = against(&worlds, &[]);
-    let finding = part(&found, "open minting");
+    let finding = part(&found, "anonymous minting");
     assert_eq!((finding["verdict"].as_str(), code), (Some("isolated"), Some(0)), "{found}");
     assert_eq!((finding["this"].to_string(), finding["other"].to_string()), ("[\"by look\"]".into(), "[]".into()));
     for _ in 0..2 {
@@ -56,8 +55,8 @@ fn a_test_issuer_that_mints_openly_says_so_and_is_apart_from_prod() {
 #[test]
 fn prod_refuses_the_section_and_the_rule() {
     for (section, rule, told) in [
-        (true, false, "`open_mint`: is for test issuers alone"),
-        (false, true, "names `open`, and this is a prod issuer"),
+        (true, false, "`anonymous_minting`: is for test issuers alone"),
+        (false, true, "is `anonymous`, and this is a prod issuer"),
         (true, true, "2 problems"),
     ] {
         let worlds = Worlds::new();
@@ -78,5 +77,5 @@ fn prod_refuses_the_section_and_the_rule() {
     let worlds = Worlds::new();
     open(&worlds, "test", false, true);
     let error = failure(["serve", "--config", &worlds.config("test")], 3);
-    assert!(error["message"].as_str().unwrap().contains("there is no `[open_mint]`"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("there is no `[anonymous_minting]`"), "{error}");
 }

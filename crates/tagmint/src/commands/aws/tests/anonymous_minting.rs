@@ -1,4 +1,4 @@
-//! Open minting, as deploy/test has it in comments: valid where the comments are taken away, and its tokens read and do nothing else.
+//! Anonymous minting, as deploy/test has it in comments: valid where the comments are taken away, and its tokens read and do nothing else.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use super::{
     shipped,
 };
 
-/// The test issuer's configuration with the comments before `[open_mint]` and what follows taken away.
+/// The test issuer's configuration with the comments before `[anonymous_minting]` and what follows taken away.
 fn opened() -> Config {
     opened_with(str::to_owned)
 }
@@ -19,8 +19,8 @@ fn opened() -> Config {
 fn opened_with(change: impl FnOnce(&str) -> String) -> Config {
     let file = folder("test").join("tagmint.toml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let (before, block) = text.split_once("\n# [open_mint]\n").unwrap();
-    let mut opened = format!("{before}\n[open_mint]\n");
+    let (before, block) = text.split_once("\n# [anonymous_minting]\n").unwrap();
+    let mut opened = format!("{before}\n[anonymous_minting]\n");
     for line in block.lines() {
         let line = if line.is_empty() { line } else { line.strip_prefix("# ").unwrap_or_else(|| panic!("{line}")) };
         let _ = writeln!(opened, "{line}");
@@ -30,11 +30,11 @@ fn opened_with(change: impl FnOnce(&str) -> String) -> Config {
 
 #[test]
 fn the_block_in_comments_is_valid_and_the_only_warning_is_of_it() {
-    assert_eq!(shipped("test").settings.open_mint, None, "off");
+    assert_eq!(shipped("test").settings.anonymous_minting, None, "off");
     let config = opened();
-    assert!(config.settings.open_mint.is_some());
+    assert!(config.settings.anonymous_minting.is_some());
     assert!(
-        matches!(config.warnings.as_slice(), [one] if one.contains("`[open_mint]` is on")),
+        matches!(config.warnings.as_slice(), [one] if one.contains("`[anonymous_minting]` is on")),
         "{:?}",
         config.warnings
     );
@@ -76,7 +76,7 @@ fn in_a_role_that_writes_by_another_tag_a_token_without_proof_reads_alone() {
             let own = text.find("[[aws.role]]\nname = \"agentkeys-open-role-test\"").unwrap();
             let rule = own + text[own..].find("[[rule]]").unwrap();
             let text = format!("{}{}", &text[..own], &text[rule..]);
-            let text = text.replace("role/agentkeys-open-role-test", "role/agentkeys-data-role-test");
+            let text = text.replace("role = \"agentkeys-open-role-test\"", "role = \"agentkeys-data-role-test\"");
             let writes = "    { tag = \"prefix\", mode = \"read-write\" },\n";
             assert!(text.contains(writes));
             text.replace(writes, &format!("{writes}    {{ tag = \"fixtures\", mode = \"read\" }},\n"))
