@@ -150,7 +150,7 @@ refused_by_tagmint() {
       hint="The token of the job is for another audience. Take one that the issuer's provider lists, usually $url:"
       hint+=' TAGMINT_AUDIENCE on GitHub, "aud" below id_tokens on GitLab.'
       ;;
-    ci-token-invalid) hint="Tagmint does not take tokens of this platform, or not this one. The operator of $url sees to its providers." ;;
+    ci-token-invalid) hint="Tagmint does not accept tokens of this platform, or not this one. Ask the operator of $url about its trusted issuers." ;;
     ci-token-spent)
       if [ -n "${answer_lost:-}" ]; then
         fail 4 "the answer of $url was lost on the way" ${id:+"Request id: $id"} \

@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// Writes all figures to this file as JSON too.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Rows of the ledger that is replayed. Default: 1,000,000, or 100,000 with `--quick`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=100_000_000))]
+    rows: Option<u64>,
     /// Measures one part alone.
     #[arg(long, value_enum)]
     pub(crate) only: Option<Part>,
@@ -54,6 +57,8 @@ pub(crate) enum Part {
     Jwks,
     /// Verdicts of the engine.
     Verdicts,
+    /// Decisions by rules, and replays of the ledger.
+    Replay,
 }
 
 /// How requests reach the issuer.
@@ -84,6 +89,11 @@ impl Args {
     /// How many times each measurement is made.
     pub(crate) fn rounds(&self) -> u32 {
         self.rounds.unwrap_or(if self.quick { 1 } else { 3 })
+    }
+
+    /// The size of the ledger that is replayed.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows.unwrap_or(if self.quick { 100_000 } else { 1_000_000 })
     }
 
     /// Whether a part is wanted.

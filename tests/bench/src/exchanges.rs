@@ -79,9 +79,9 @@ async fn one_issuer(site: &Site, args: &Args) -> Result<Exchanges, BenchError> {
 fn configuration(platform: &str) -> String {
     format!(
         r#"
-[[provider]]
+[[trusted_issuer]]
 name = "github"
-kind = "github-actions"
+kind = "github"
 issuer = "{platform}"
 audiences = ["{OURS}"]
 ca_file = "../platform-ca.pem"
@@ -89,16 +89,15 @@ allow_private_addresses = true
 
 [[rule]]
 name = "main"
-provider = ["github"]
-when = '''identity.attributes.repository_id == "{id}" && identity.attributes.event_name == "push"
-    && has(identity.attributes.branch) && identity.attributes.branch == "main" && identity.attributes.ref_protected'''
-subject = "ci:${{identity.attributes.repository_id}}"
+from = "github"
+match = {{ repository_id = "{id}", event_name = "push", branch = "main", ref_protected = true }}
+subject = "ci:${{repository_id}}"
 audiences = ["{AUDIENCE}"]
 roles = ["arn:aws:iam::000000000000:role/ci"]
 transitive = ["prefix"]
 
 [rule.tags]
-prefix = "branch-main/run-${{identity.attributes.run_id}}"
+prefix = "branch-main/run-${{run_id}}"
 "#,
         id = ci_claims::GITHUB_REPOSITORY_ID,
     )

@@ -45,6 +45,11 @@ impl Site {
         Ok(site)
     }
 
+    /// The program that is measured.
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
@@ -213,16 +218,16 @@ level = "warn"
 
 [[rule]]
 name = "wallet"
-source = ["session"]
-when = 'identity.subject.matches("^0x[0-9a-f]{{40}}$")'
-subject = "wallet:${{identity.subject}}"
+from = "session"
+when = 'sub.matches("^0x[0-9a-f]{{40}}$")'
+subject = "wallet:${{sub}}"
 audiences = ["{AUDIENCE}"]
 roles = ["arn:aws:iam::000000000000:role/agentkeys-data-role-test"]
 max_lifetime = "15m"
 transitive = ["agentkeys_user_wallet"]
 
 [rule.tags]
-agentkeys_user_wallet = "${{identity.subject}}"
+agentkeys_user_wallet = "${{sub}}"
 "#
     )
 }

@@ -4,6 +4,7 @@
 //! - [`exchanges`]: tokens of CI jobs exchanged, per second of its CPU time
 //! - [`jwks`]: its key set over TLS, against nginx
 //! - [`verdicts`]: the engine behind `explain` and `localaws`, on one core
+//! - [`replay`]: decisions by 200 rules, and `tagmint replay` of a million rows
 //!
 //! [`issuer`] runs the server, [`load`] and [`client`] ask it, [`cpu`] reads what that cost, [`signature`] is the yardstick, [`report`]
 //! works out the ratios and [`numbers`] writes them. docs/benchmarks.md says what each figure means.
@@ -21,6 +22,7 @@ mod load;
 mod machine;
 mod mints;
 mod numbers;
+mod replay;
 mod report;
 mod signature;
 mod verdicts;
@@ -70,8 +72,17 @@ async fn run(args: &Args) -> Result<(), BenchError> {
         None => None,
     };
     let verdicts = if args.wants(Part::Verdicts) { Some(verdicts::measure(args)?) } else { None };
-    let report =
-        Report { machine, seconds: args.span().as_secs_f64(), rounds: args.rounds(), mints, exchanges, jwks, verdicts };
+    let replay = if args.wants(Part::Replay) { Some(replay::measure(&site, args).await?) } else { None };
+    let report = Report {
+        machine,
+        seconds: args.span().as_secs_f64(),
+        rounds: args.rounds(),
+        mints,
+        exchanges,
+        jwks,
+        verdicts,
+        replay,
+    };
     println!("{}", report.to_text());
     if let Some(file) = &args.json {
         let json = serde_json::to_vec_pretty(&report).map_err(|error| BenchError::wrong(error.to_string()))?;

@@ -3,6 +3,7 @@
 mod exchanges;
 mod jwks;
 mod mints;
+mod replay;
 mod verdicts;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ pub(crate) use self::{
     exchanges::{Exchanges, ExchangesRow},
     jwks::{Jwks, JwksRow},
     mints::{Mints, MintsRow},
+    replay::{Decision, Replay, ReplayRun},
     verdicts::VerdictsRow,
 };
 use crate::{machine::Machine, numbers::count_u64};
@@ -35,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) jwks: Option<Jwks>,
     /// Verdicts of the engine.
     pub(crate) verdicts: Option<Vec<VerdictsRow>>,
+    /// Decisions and replays.
+    pub(crate) replay: Option<Replay>,
 }
 
 impl Report {
@@ -63,6 +67,9 @@ impl Report {
         }
         if let Some(rows) = &self.verdicts {
             parts.push(verdicts::render(rows));
+        }
+        if let Some(replay) = &self.replay {
+            parts.push(replay.render());
         }
         let others = self.others();
         if others > BUSY {
@@ -120,6 +127,7 @@ mod tests {
             exchanges: None,
             jwks: Some(jwks),
             verdicts: Some(verdicts),
+            replay: None,
         };
         let text = report.to_text();
         for part in [

@@ -15,7 +15,7 @@ use tagmint_aws::{
     prove::{self, Access, Neighbour, Offered, Outcome as Checked, Plan, Prefix, ProveError, Tokens},
     token::Token,
 };
-use tagmint_core::{clock::SystemClock, random::SystemRandom};
+use tagmint_core::{clock::SystemClock, random::SystemRandom, rules::SessionTerms};
 
 /// The rows of a report by name: whether each passed, and what was seen.
 fn rows(report: &Value) -> Vec<(&str, bool, &str)> {
@@ -356,6 +356,7 @@ async fn a_proof_that_is_broken_off_takes_away_what_it_wrote() -> TestResult {
     let own = Prefix::parse(WALLET)?;
     let missing = || Offered::Missing("not wanted".to_owned());
     let plan = Plan {
+        terms: SessionTerms::default(),
         role_arn: ROLE_ARN.to_owned(),
         session_name: "broken-off".to_owned(),
         bucket: BUCKET.to_owned(),

@@ -140,8 +140,8 @@ url = "http://127.0.0.1:9"
 
 [[rule]]
 name = "wallet"
-source = ["session"]
-subject = "wallet:${{identity.subject}}"
+from = "session"
+subject = "wallet:${{sub}}"
 audiences = ["sts.amazonaws.com"]
 "#,
             https = ports.https,

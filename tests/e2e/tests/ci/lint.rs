@@ -7,13 +7,15 @@ use tagmint_e2e::search_path;
 use super::{TestResult, job::repository, yaml};
 
 /// The workflows that are to be copied as they are.
-const WORKFLOWS: [&str; 3] = ["check.yml", "proof.yml", "sweep.yml"];
+const WORKFLOWS: [&str; 4] = ["check.yml", "proof.yml", "rules.yml", "sweep.yml"];
 
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 8] = [
     "assume_ci_role.sh",
+    "comment.sh",
     "get_tagmint.sh",
     "prove_bucket_access.sh",
     "prove_untagged_refused.sh",
+    "replay_report.sh",
     "report.sh",
     "verify_bucket_access.sh",
 ];
@@ -62,7 +64,7 @@ fn lint(program: &str, options: &[&str], files: &[PathBuf]) -> TestResult {
 
 #[test]
 fn the_files_are_what_the_platforms_take() -> TestResult {
-    let workflows = ["check.yml", "proof.yml", "sweep.yml", "workflow.yml"].map(workflow);
+    let workflows = ["check.yml", "proof.yml", "rules.yml", "sweep.yml", "workflow.yml"].map(workflow);
     lint("check-jsonschema", &["--builtin-schema", "vendor.github-workflows"], &workflows)?;
     let actions = ["action.yml", "cleanup/action.yml"].map(workflow);
     lint("check-jsonschema", &["--builtin-schema", "vendor.github-actions"], &actions)?;

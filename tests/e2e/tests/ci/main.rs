@@ -2,6 +2,7 @@
 //! unchanged. The platforms are those of the testkit, the broker is `tagmint serve` over TLS, and AWS is `tagmint localaws`.
 
 mod action;
+mod anonymous_minting;
 mod assume;
 mod cleanup;
 mod clients;
@@ -13,9 +14,9 @@ mod job;
 mod lint;
 mod namespaces;
 mod nightly;
-mod open_mint;
 mod pipeline;
 mod refusals;
+mod replay;
 mod report;
 mod runner;
 mod stage;

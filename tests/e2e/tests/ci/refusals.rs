@@ -74,7 +74,7 @@ fn the_token_is_not_good() -> TestResult {
     refused(&spent, &spent.assume("ci")?, 1, &["ci-token-spent", "Each ID token works once"]);
     let expired = ci_claims::at(ci_claims::gitlab_branch(), stage.gitlab.issuer(), stage.url()?);
     job.set("TAGMINT_ID_TOKEN", stage.gitlab.token(&ci_claims::issued(expired, "old", 1_700_000_000, 300)));
-    refused(&job, &job.assume("ci")?, 1, &["ci-token-invalid", "expired", "sees to its providers"]);
+    refused(&job, &job.assume("ci")?, 1, &["ci-token-invalid", "expired", "its trusted issuers"]);
     job.set("TAGMINT_ID_TOKEN", "no.token");
     refused(&job, &job.assume("ci")?, 1, &["ci-token-invalid"]);
     Ok(())

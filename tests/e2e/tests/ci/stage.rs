@@ -33,14 +33,12 @@ const RULES: &str = include_str!("../../../../deploy/examples/ci-rules.toml");
 const BEARER_RULE: &str = r#"
 [[rule]]
 name = "bearer"
-source = ["bearer"]
-subject = "bearer:${identity.subject}"
+from = "bearer"
+subject = "bearer:${sub}"
 audiences = ["sts.amazonaws.com", "https://other.example"]
-roles = ["arn:aws:iam::000000000000:role/ci"]
+role = "arn:aws:iam::000000000000:role/ci"
 transitive = ["prefix"]
-
-[rule.tags]
-prefix = "bearer/${identity.subject}"
+tags = { prefix = "bearer/${sub}" }
 "#;
 
 /// A running stage. It all ends when this is dropped.
@@ -169,7 +167,7 @@ impl Ground {
 /// The shipped providers, for the platforms of a stage.
 fn providers_here(text: &str, github: &CiPlatform, gitlab: &CiPlatform) -> String {
     let mut text = text.to_owned();
-    for (kind, platform, ca) in [("github-actions", github, "github.pem"), ("gitlab", gitlab, "gitlab.pem")] {
+    for (kind, platform, ca) in [("github", github, "github.pem"), ("gitlab", gitlab, "gitlab.pem")] {
         let line = format!("kind = \"{kind}\"\n");
         let here =
             format!("{line}issuer = \"{}\"\nca_file = \"{ca}\"\nallow_private_addresses = true\n", platform.issuer());

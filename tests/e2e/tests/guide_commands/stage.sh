@@ -36,8 +36,8 @@ cd "$stage/work"
 for world in prod test; do
     address=$(getent hosts "$(sed -n 's|^issuer = "https://\([^"]*\)".*|\1|p' "deploy/$world/tagmint.toml")" | cut -d ' ' -f 1)
     # The reader fills in ids of repositories, and so does the stage: those of the examples fail the check.
-    sed -i "s/\"456789\"/\"700456789\"/g; s/\"123456\"/\"700123456\"/g; s/project_id == \"20\"/project_id == \"70020\"/; s/namespace_id == \"72\"/namespace_id == \"70072\"/
-        s/111122223333/000000000000/; s/eu-central-1/us-east-1/; s|^refresh = \"10s\"|refresh = \"1s\"|
+    sed -i "s/\"456789\"/\"700456789\"/g; s/\"123456\"/\"700123456\"/g; s/project_id = \"20\"/project_id = \"70020\"/; s/namespace_id = \"72\"/namespace_id = \"70072\"/
+        s/111122223333/000000000000/; s/eu-central-1/us-east-1/; s|^key_file = .*|&\nrefresh = \"1s\"|
         s|^terms_of_service_agreed|directory = \"https://acme-v02.api.letsencrypt.org:14000/dir\"\nhttp_listen = \"$address:80\"\n&|
         s|^public = \"0.0.0.0:|public = \"$address:|" "deploy/$world/tagmint.toml"
 done

@@ -16,7 +16,7 @@ const GIVEN_UP: Duration = Duration::from_mins(1);
 const ALARMS: Duration = Duration::from_mins(2);
 
 /// Fills in the account and the ids of repositories, as the guides say: those of the examples fail the check.
-const FILL_IN: &str = r#"sed -i 's/111122223333/700022223333/; s/"456789"/"700456789"/g; s/"123456"/"700123456"/g; s/project_id == "20"/project_id == "70020"/; s/namespace_id == "72"/namespace_id == "70072"/'"#;
+const FILL_IN: &str = r#"sed -i 's/111122223333/700022223333/; s/"456789"/"700456789"/g; s/"123456"/"700123456"/g; s/project_id = "20"/project_id = "70020"/; s/namespace_id = "72"/namespace_id = "70072"/'"#;
 
 /// The steps of the guides on the host of a world, whose configuration lies in /root.
 fn set_up(host: &Booted, world: &str, more_units: &str) -> TestResult {

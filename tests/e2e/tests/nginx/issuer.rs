@@ -111,11 +111,11 @@ url = "{backend}"
 
 [[rule]]
 name = "wallet"
-source = ["session"]
-subject = "wallet:${{identity.subject}}"
+from = "session"
+subject = "wallet:${{sub}}"
 audiences = ["sts.amazonaws.com"]
 [rule.tags]
-agentkeys_user_wallet = "${{identity.subject}}"
+agentkeys_user_wallet = "${{sub}}"
 "#
     )
 }

@@ -184,25 +184,25 @@ url = "{backend}"
 
 [[rule]]
 name = "wallet"
-source = ["session"]
-subject = "wallet:${{identity.subject}}"
+from = "session"
+subject = "wallet:${{sub}}"
 audiences = ["sts.amazonaws.com", "another-audience"]
 transitive = ["agentkeys_user_wallet"]
 [rule.tags]
-agentkeys_user_wallet = "${{identity.subject}}"
+agentkeys_user_wallet = "${{sub}}"
 
 [[rule]]
 name = "stranger"
-source = ["session"]
-subject = "stranger:${{identity.subject}}"
+from = "session"
+subject = "stranger:${{sub}}"
 audiences = ["sts.amazonaws.com"]
 [rule.tags]
-agentkeys_user_wallet = "${{identity.subject}}"
+agentkeys_user_wallet = "${{sub}}"
 
 [[rule]]
 name = "untagged"
-source = ["session"]
-subject = "wallet:${{identity.subject}}"
+from = "session"
+subject = "wallet:${{sub}}"
 audiences = ["sts.amazonaws.com"]
 "#
     )

@@ -36,15 +36,15 @@ impl Stage {
         Self::start_the_test_issuer(CONFIG, under_the_clock)
     }
 
-    /// The same with open minting, as the configuration has it in comments.
-    pub fn of_a_test_issuer_that_mints_openly() -> TestResult<Self> {
+    /// The same with anonymous minting, as the configuration has it in comments.
+    pub fn of_a_test_issuer_that_mints_anonymously() -> TestResult<Self> {
         let (before, block) = CONFIG
             .split_once(
                 "
-# [open_mint]
+# [anonymous_minting]
 ",
             )
-            .ok_or("no [open_mint] in comments")?;
+            .ok_or("no [anonymous_minting] in comments")?;
         let lines = block.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
         let block = lines.collect::<Vec<_>>().join(
             "
@@ -53,7 +53,7 @@ impl Stage {
         Self::start_the_test_issuer(
             &format!(
                 "{before}
-[open_mint]
+[anonymous_minting]
 {block}
 "
             ),
@@ -252,7 +252,8 @@ fn config(
     let acme = "[tls.acme]";
     let (from, to) = (text.find(acme).ok_or(acme)?, text.find("[database]").ok_or("[database]")?);
     text.replace_range(from..to, "");
-    let (public, sts) = (format!("\"127.0.0.1:{port}\""), format!("partition = \"aws\"\nsts_endpoint = \"{sts}\""));
+    let account = format!("account = \"000000000000\"\nsts_endpoint = \"{sts}\"");
+    let public = format!("\"127.0.0.1:{port}\"");
     for (old, new) in [
         ("https://test-broker.litentry.org", format!("https://localhost:{port}").as_str()),
         ("\"0.0.0.0:443\"", &public),
@@ -262,8 +263,7 @@ fn config(
         ("credential:tagmint-key", "master.key"),
         ("http://127.0.0.1:9500", backend),
         ("eu-central-1", "us-east-1"),
-        ("111122223333", "000000000000"),
-        ("partition = \"aws\"", &sts),
+        ("account = \"111122223333\"", &account),
     ] {
         assert!(text.contains(old), "{old} is not in deploy/test/tagmint.toml");
         text = text.replacen(old, new, if old.starts_with("https") { usize::MAX } else { 1 });

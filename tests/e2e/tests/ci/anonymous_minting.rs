@@ -1,4 +1,4 @@
-//! Open minting at the shipped test issuer: a developer without a credential reads the fixtures, and nothing else.
+//! Anonymous minting at the shipped test issuer: a developer without a credential reads the fixtures, and nothing else.
 
 use std::{fs, process::Command};
 
@@ -39,12 +39,12 @@ fn object(stage: &Stage, key: &str) -> TestResult {
 
 #[test]
 fn a_developer_without_a_credential_reads_the_fixtures_and_nothing_else() -> TestResult {
-    let stage = Stage::of_a_test_issuer_that_mints_openly()?;
+    let stage = Stage::of_a_test_issuer_that_mints_anonymously()?;
     let (fixture, foreign) = ("fixtures/mail", "pr-1/run-1/mail");
     for key in [fixture, foreign] {
         object(&stage, key)?;
     }
-    assert!(stage.issuer.stderr().contains("`[open_mint]` is on"), "{}", stage.issuer.stderr());
+    assert!(stage.issuer.stderr().contains("`[anonymous_minting]` is on"), "{}", stage.issuer.stderr());
 
     // The proof: its own prefix is read, nothing is written, and what is CI's is closed.
     let token = stage.path("open-token").to_string_lossy().into_owned();
@@ -97,7 +97,7 @@ fn a_developer_without_a_credential_reads_the_fixtures_and_nothing_else() -> Tes
 
 #[test]
 fn strangers_wait_and_those_with_a_credential_do_not() -> TestResult {
-    let stage = Stage::of_a_test_issuer_that_mints_openly()?;
+    let stage = Stage::of_a_test_issuer_that_mints_anonymously()?;
     let session = stage.wallet_session()?;
     let ask = |header: Option<String>| -> TestResult<(String, String)> {
         let mut curl = Command::new("curl");
@@ -129,6 +129,6 @@ fn strangers_wait_and_those_with_a_credential_do_not() -> TestResult {
         .arg(stage.path("tagmint.toml"))
         .output()?;
     let listed = String::from_utf8(listed.stdout)?;
-    assert!(listed.contains("\"source\":\"open\"") || listed.contains("\"source\": \"open\""), "{listed}");
+    assert!(listed.contains("\"source\":\"anonymous\"") || listed.contains("\"source\": \"anonymous\""), "{listed}");
     Ok(())
 }
