@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use tagmint_core::{rules::RuleSet, trusted_issuer::TrustedIssuer};
-use tagmint_server::certificate_files::Seen;
+use tagmint_server::{certificate_files::Seen, settings::Settings};
 
 use super::Issuer;
 use crate::config::{Config, ConfigError};
@@ -11,8 +11,8 @@ use crate::config::{Config, ConfigError};
 impl Issuer {
     /// Reads the rules and the certificate files anew. Unusable ones change nothing.
     pub(super) async fn reload(&self) {
-        let reading = (self.config_file.clone(), self.trusted_issuers.clone());
-        match tokio::task::spawn_blocking(move || rules_anew(&reading.0, &reading.1)).await {
+        let reading = (self.config_file.clone(), self.trusted_issuers.clone(), Arc::clone(self.app()));
+        match tokio::task::spawn_blocking(move || rules_anew(&reading.0, &reading.1, reading.2.settings())).await {
             Ok(Ok(rules)) => {
                 let hash = rules.hash().to_owned();
                 if self.app().replace_rules(rules) {
@@ -43,10 +43,20 @@ impl Issuer {
     }
 }
 
-/// The rules of the configuration as it stands now. All of it must be good, and the trusted issuers the same: their keys and settings are
-/// read at the start.
-fn rules_anew(file: &Path, issuers: &[TrustedIssuer]) -> Result<RuleSet, ReloadError> {
+/// The rules of the configuration as it stands now. All of it must be good, and what the rules were checked against must be what the issuer
+/// runs with: a rule that is sound under other settings may not be under these.
+fn rules_anew(file: &Path, issuers: &[TrustedIssuer], running: &Settings) -> Result<RuleSet, ReloadError> {
     let config = Config::load(file)?;
+    let settings = &config.settings;
+    for (section, same) in [
+        ("environment` and `issuer", settings.stamp == running.stamp),
+        ("[token]", settings.optional_claims == running.optional_claims),
+        ("[anonymous_minting]", settings.anonymous_minting == running.anonymous_minting),
+    ] {
+        if !same {
+            return Err(ReloadError::Settings(section));
+        }
+    }
     if !config.issuers.iter().map(|config| &config.issuer).eq(issuers) {
         return Err(ReloadError::TrustedIssuers);
     }
@@ -62,4 +72,6 @@ enum ReloadError {
         "the `[[trusted_issuer]]` tables differ from those that the issuer runs with; restart it (`systemctl restart`)"
     )]
     TrustedIssuers,
+    #[error("`{0}` differs from what the issuer runs with, and rules depend on it; restart it (`systemctl restart`)")]
+    Settings(&'static str),
 }

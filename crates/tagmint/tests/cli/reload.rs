@@ -149,6 +149,8 @@ async fn rules_that_cannot_be_used_leave_the_old_ones_in_force() {
         (rule("from = \"bearer\"\nwhen = 'sub =='"), "not a CEL expression"),
         // What is no rule must be good too: the next start would fail.
         (text.replace("[database]", "[databases]"), "unknown key"),
+        (format!("{text}\n[token]\nroles = false\n"), "`[token]` differs from what the issuer runs with"),
+        (format!("{text}\n[anonymous_minting]\n"), "`[anonymous_minting]` differs from what the issuer runs with"),
         (format!("{text}\n{trusted}"), "the `[[trusted_issuer]]` tables differ from those that the issuer runs with"),
         (rule(&format!("from = \"github\"\n{trusted}")), "restart"),
     ];
