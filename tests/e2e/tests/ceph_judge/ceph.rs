@@ -1,7 +1,12 @@
 //! The judge's side: roles, buckets and policies at RGW, and its answers.
 
+use std::time::Duration;
+
 use aws_sdk_s3::{
-    config::{BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation},
+    config::{
+        BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+        timeout::TimeoutConfig,
+    },
     error::SdkError,
     primitives::ByteStream,
 };
@@ -45,6 +50,7 @@ impl Ceph {
                 .endpoint_url(guard.endpoint())
                 .region(region.clone())
                 .credentials_provider(admin.clone())
+                .timeout_config(patience())
                 .build(),
         );
         let sts = aws_sdk_sts::Client::from_conf(
@@ -52,6 +58,7 @@ impl Ceph {
                 .behavior_version(BehaviorVersion::latest())
                 .endpoint_url(guard.endpoint())
                 .region(region)
+                .timeout_config(patience())
                 .build(),
         );
         iam.create_open_id_connect_provider()
@@ -163,6 +170,11 @@ fn status<E>(error: &Failure<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
+/// RGW now and then leaves a request without an answer: it is sent again.
+fn patience() -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(30)).build()
+}
+
 fn s3(guard: &CephGuard, credentials: Credentials) -> aws_sdk_s3::Client {
     aws_sdk_s3::Client::from_conf(
         aws_sdk_s3::Config::builder()
@@ -170,6 +182,7 @@ fn s3(guard: &CephGuard, credentials: Credentials) -> aws_sdk_s3::Client {
             .endpoint_url(guard.endpoint())
             .region(Region::new(guard.region()))
             .credentials_provider(credentials)
+            .timeout_config(patience())
             .force_path_style(true)
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
