@@ -2,13 +2,16 @@
 
 use std::fmt;
 
-use aws_sdk_sts::{operation::RequestId as _, types};
+use aws_sdk_sts::{
+    operation::{RequestId as _, assume_role::AssumeRoleOutput},
+    types,
+};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tagmint_core::rules::SessionTerms;
 
 use crate::{
-    connection::{Connection, Service},
+    connection::{Connection, Service, SessionKeys},
     failure::Failure,
 };
 
@@ -23,7 +26,7 @@ pub struct Question<'a> {
     pub duration_seconds: Option<u32>,
     /// The JWT.
     pub token: &'a SecretString,
-    /// What the session is held to, and which role it assumes at once.
+    /// The policies that limit the session, and the role that it assumes next.
     pub terms: &'a SessionTerms,
 }
 
@@ -63,7 +66,7 @@ pub async fn assume(connection: &Connection, question: &Question<'_>) -> Result<
         .role_arn(question.role)
         .role_session_name(question.session_name)
         .web_identity_token(question.token.expose_secret());
-    let Some(second) = &terms.assume_then else {
+    if terms.assume_then.is_none() {
         call = call
             .set_duration_seconds(question.duration_seconds.and_then(|seconds| i32::try_from(seconds).ok()))
             .set_policy(terms.policy.clone())
@@ -74,42 +77,48 @@ pub async fn assume(connection: &Connection, question: &Question<'_>) -> Result<
             .credentials()
             .and_then(|keys| read(keys, request_id))
             .ok_or_else(|| Failure::incomplete("credentials"));
-    };
+    }
     // The first session lives as short as STS allows: it is used once.
     let call = call.duration_seconds(900);
     let answer = call.send().await.map_err(|error| Failure::of(&connection.named(Service::Sts), &error))?;
-    let first =
-        answer.credentials().and_then(|keys| read(keys, None)).ok_or_else(|| Failure::incomplete("credentials"))?;
-    assume_next(connection, question, second, &first).await
+    let first = answer.credentials().ok_or_else(|| Failure::incomplete("credentials"))?;
+    let second = SecondSession { name: question.session_name, seconds: question.duration_seconds, terms };
+    let answer = assume_second(connection, SessionKeys::new(first).into_credentials(), &second).await?;
+    let request_id = answer.request_id().map(str::to_owned);
+    answer.credentials().and_then(|keys| read(keys, request_id)).ok_or_else(|| Failure::incomplete("credentials"))
 }
 
-/// Assumes the second role with the first one's session. The source identity and the transitive tags go on by themselves.
-async fn assume_next(
+/// Assumes a second role with the keys of a first session. STS carries the source identity and the transitive tags over.
+///
+/// # Errors
+///
+/// When STS refuses or cannot be reached.
+pub(crate) async fn assume_second(
     connection: &Connection,
-    question: &Question<'_>,
-    role: &str,
-    first: &Credentials,
-) -> Result<Credentials, Failure> {
-    let seconds = question.duration_seconds.map(|seconds| seconds.min(CHAINED_SECONDS));
-    let keys = aws_credential_types::Credentials::new(
-        &first.access_key_id,
-        first.secret_access_key.expose_secret(),
-        Some(first.session_token.expose_secret().to_owned()),
-        None,
-        "tagmint",
-    );
+    first: aws_credential_types::Credentials,
+    second: &SecondSession<'_>,
+) -> Result<AssumeRoleOutput, Failure> {
     let call = connection
         .sts()
         .assume_role()
-        .role_arn(role)
-        .role_session_name(question.session_name)
-        .set_duration_seconds(seconds.and_then(|seconds| i32::try_from(seconds).ok()))
-        .set_policy(question.terms.policy.clone())
-        .set_policy_arns(policy_arns(question.terms));
-    let signed = call.customize().config_override(aws_sdk_sts::config::Builder::new().credentials_provider(keys));
-    let answer = signed.send().await.map_err(|error| Failure::of(&connection.named(Service::Sts), &error))?;
-    let request_id = answer.request_id().map(str::to_owned);
-    answer.credentials().and_then(|keys| read(keys, request_id)).ok_or_else(|| Failure::incomplete("credentials"))
+        .set_role_arn(second.terms.assume_then.clone())
+        .role_session_name(second.name)
+        .set_duration_seconds(second.seconds.and_then(|seconds| i32::try_from(seconds.min(CHAINED_SECONDS)).ok()))
+        .set_policy(second.terms.policy.clone())
+        .set_policy_arns(policy_arns(second.terms));
+    let signed = call.customize().config_override(aws_sdk_sts::config::Builder::new().credentials_provider(first));
+    signed.send().await.map_err(|error| Failure::of(&connection.named(Service::Sts), &error))
+}
+
+/// The session that a rule with `assume_then` leads to.
+#[derive(Debug)]
+pub(crate) struct SecondSession<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// Its duration in seconds; at most an hour is requested. Default: an hour.
+    pub(crate) seconds: Option<u32>,
+    /// The role, and the policies that limit the session.
+    pub(crate) terms: &'a SessionTerms,
 }
 
 pub(crate) fn policy_arns(terms: &SessionTerms) -> Option<Vec<types::PolicyDescriptorType>> {

@@ -115,9 +115,9 @@ impl SessionKeys {
         Self(Credentials::new(keys.access_key_id(), keys.secret_access_key(), token, None, "tagmint-session"))
     }
 
-    /// For a call that is signed with them.
-    pub(crate) fn provider(&self) -> Credentials {
-        self.0.clone()
+    /// The keys, to sign a call with.
+    pub(crate) fn into_credentials(self) -> Credentials {
+        self.0
     }
 }
 

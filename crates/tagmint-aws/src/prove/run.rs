@@ -221,7 +221,7 @@ impl Run<'_> {
     async fn assume_good(&mut self) -> Result<Seen, Failure> {
         match answered(self.assume(&self.plan.tokens.good).await)? {
             Ok(Assumed { keys, arn, .. }) if self.plan.terms.assume_then.is_some() => {
-                match answered(chain::next(self.connection, self.plan, &keys).await)? {
+                match answered(chain::next(self.connection, self.plan, keys, SESSION_SECONDS.unsigned_abs()).await)? {
                     Ok((keys, next)) => {
                         self.session = Some(Store::new(self.connection.session_s3(&keys), &self.plan.bucket));
                         Ok(Seen::passed(format!("{arn}, then {next}")))
