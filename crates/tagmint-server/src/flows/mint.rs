@@ -62,6 +62,10 @@ pub struct Minted {
     pub expires_at: Timestamp,
     /// The identity that asked.
     pub identity: String,
+    /// The credential that the caller presented, by its id.
+    pub credential: Option<String>,
+    /// How the caller proved itself.
+    pub source: IdentitySource,
     /// The rule that decided.
     pub rule: String,
     /// What the role session is to be that it opens.
@@ -304,7 +308,7 @@ async fn decide(
         }
     };
     let identity = &identified.identity;
-    known.caller.credential = (identity.credential != CredentialId::Absent).then(|| identity.credential.to_string());
+    known.caller.credential = presented(identity);
     known.caller.source = Some(identity.source.as_str().to_owned());
     known.caller.identity = Some(identity.subject.clone());
     known.from_platform = identity.trusted_issuer.is_some();
@@ -325,6 +329,10 @@ async fn decide(
     })?;
     known.caller.rule = Some(grant.rule.to_string());
     Ok((identified, grant))
+}
+
+fn presented(identity: &VerifiedIdentity) -> Option<String> {
+    (identity.credential != CredentialId::Absent).then(|| identity.credential.to_string())
 }
 
 /// What of a job's attributes the rules mostly look at: for the log, where nothing but the ids says why no rule took it.
@@ -416,6 +424,8 @@ async fn sign(
         expires_at: Timestamp::from_second(claims.expires_at()).unwrap_or(now),
         tags: claims.tags,
         identity: identity.subject.clone(),
+        credential: presented(identity),
+        source: identity.source,
         rule: grant.rule.to_string(),
         session: grant.session,
     };

@@ -122,8 +122,8 @@ async fn the_sdks_get_credentials_in_their_form() {
     let [minted, fetched] = entries(&issuer).await.try_into().unwrap();
     assert_eq!([&minted, &fetched].map(|entry| entry.route.as_str()), ["GET /v1/aws/credentials"; 2]);
     assert_eq!(
-        (&fetched.request_id, &fetched.identity, &fetched.rule),
-        (&minted.request_id, &minted.identity, &minted.rule)
+        (&fetched.request_id, &fetched.identity, &fetched.rule, &fetched.credential, &fetched.source),
+        (&minted.request_id, &minted.identity, &minted.rule, &minted.credential, &minted.source)
     );
     let (Outcome::Minted(minted), Outcome::Fetched(fetched)) = (minted.outcome, fetched.outcome) else {
         panic!("other outcomes")
