@@ -39,17 +39,17 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     (
         "tagmint_rule_set_info",
         "gauge",
-        "1 for the rules in force, by their hash; 0 for those that they replaced since the start.",
+        "1 for the rules in force, by their hash; 0 for rules that were replaced since the start.",
     ),
     (
         "tagmint_rule_reloads_total",
         "counter",
-        "Times that the rules were read anew (SIGHUP), by result: `replaced`, `unchanged`, `failed` (the old ones stay in force).",
+        "Reloads of the rules (SIGHUP), by result: `replaced`, `unchanged`, `failed` (the old rules stay in force).",
     ),
     (
         "tagmint_shadow_decisions_total",
         "counter",
-        "Requests that a shadow rule took, by rule and what it would have decided: `granted`, `refused`.",
+        "Requests that matched a shadow rule, by rule and decision: `granted`, `refused`.",
     ),
     ("tagmint_refusals_total", "counter", "Requests for a token that were refused, by the reason's code."),
     ("tagmint_mint_failures_total", "counter", "Requests for a token that failed on our side (503), by what failed."),

@@ -1,4 +1,4 @@
-//! What the rules saw of a request, so that a row can be decided anew: by a person who asks why, or by other rules.
+//! The input of the rules, so that a request can be decided again from its row: to explain a decision, or to try other rules.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ const MAX_ATTRIBUTES: usize = 8 * 1024;
 /// The most bytes of a request, as JSON.
 const MAX_REQUEST: usize = 4 * 1024;
 
-/// What the rules saw, and by which rules.
+/// The input of a decision, and the hash of the rules.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// The trusted issuer that vouches for the identity.
@@ -27,30 +27,30 @@ pub struct Run {
     /// The claims that the rules could see.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     pub attributes: Map<String, Value>,
-    /// The claims that are not kept: they are too large, or look like a credential.
+    /// The names of claims that are too large or look like a credential; their values are not stored.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub left_out: Vec<String>,
     /// The one rule that the credential may use, where it is bound to one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub only_rule: Option<String>,
-    /// What the credential is confined to, as [`TagScope::to_json`](crate::rules::TagScope::to_json) gives it.
+    /// The credential's tag scope, as [`TagScope::to_json`](crate::rules::TagScope::to_json) writes it.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     pub scope: Map<String, Value>,
-    /// What was asked for. None where it is too large to keep, or looks like a credential.
+    /// The request. None if it is larger than 4 KiB or looks like a credential.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub request: Option<MintRequest>,
-    /// What kind of address the client has.
+    /// The class of the client's address.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub address: Option<AddressClass>,
     /// The hash of the rules in force, as [`RuleSet::hash`](crate::rules::RuleSet::hash) gives it.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub rules: String,
-    /// What shadow rules would have decided.
+    /// The decisions of shadow rules.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub shadows: Vec<Shadow>,
 }
 
-/// What a shadow rule would have decided.
+/// The decision of a shadow rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shadow {
     /// The rule.
@@ -59,7 +59,7 @@ pub struct Shadow {
     pub outcome: String,
 }
 
-/// What kind of address a client has.
+/// The class of a client's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AddressClass {
@@ -87,7 +87,7 @@ impl AddressClass {
 }
 
 impl Run {
-    /// What is kept of a request. Nothing that looks like a credential is, nor anything that is too large for a row.
+    /// The input of a decision, without values that look like a credential or are too large for a row.
     pub fn of(identity: &VerifiedIdentity, request: &MintRequest, remote: IpAddr, rules: &str) -> Self {
         let mut run = Self {
             trusted_issuer: identity.trusted_issuer.as_ref().map(ToString::to_string),
@@ -111,7 +111,7 @@ impl Run {
         run
     }
 
-    /// The same, with what shadow rules would have decided.
+    /// Adds the decisions of shadow rules.
     #[must_use]
     pub fn with_shadows(mut self, shadows: &[ShadowDecision]) -> Self {
         self.shadows = shadows.iter().map(Shadow::of).collect();

@@ -14,29 +14,28 @@ use serde::{
 /// The audience that STS wants.
 const STS_AUDIENCE: &str = "sts.amazonaws.com";
 
-/// One rule: whose identities it takes, what it asks of their claims, and what a token made by it holds.
+/// A rule: the source of the identities, the required claims, and the contents of the token.
 ///
-/// Where a field takes a template, that is text in which `${…}` holds a claim's name or a CEL expression over the claims
-/// (`$${` stands for a plain `${`). docs/rules.md explains the language.
+/// In a template, `${…}` contains a claim's name or a CEL expression over the claims; `$${` is a literal `${`. docs/rules.md describes the
+/// language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
     /// The rule's name, in the ledger and in refusals: 1 to 64 characters of `a-z`, `0-9` and `-`, unique.
     pub name: String,
-    /// What the rule is for. For people.
+    /// The purpose of the rule. `tagmint check` shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Whose identities the rule takes: the name of a `[[trusted_issuer]]`, or `session`, `bearer` or `anonymous`.
+    /// The source of the identities: the name of a `[[trusted_issuer]]`, or `session`, `bearer` or `anonymous`.
     pub from: String,
-    /// What the rule asks of single claims. All of it must hold. By the claim's name, `sub` for the identity's subject, or a JSON
-    /// pointer such as `/kubernetes.io/namespace` for a value inside a claim.
+    /// The required claims. All entries must match. A key is a claim's name, `sub` for the identity's subject, or a JSON pointer such as
+    /// `/kubernetes.io/namespace` for a value inside a claim.
     #[serde(rename = "match", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub matches: BTreeMap<String, MatchConfig>,
-    /// A further condition: a CEL expression that gives true or false. An error refuses the request; it does not go on to the
-    /// next rule.
+    /// A further condition: a CEL expression that returns a boolean. An error refuses the request; later rules are not tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<String>,
-    /// `enforce`: the rule decides. `shadow`: what it would have decided is recorded, and nothing is ever granted by it.
+    /// `enforce`: the rule decides. `shadow`: the issuer records the rule's decision and never grants anything by it.
     #[serde(default, skip_serializing_if = "RuleMode::is_enforce")]
     pub mode: RuleMode,
     /// The token's `sub`. A template; the result has 6 to 255 characters.
@@ -62,15 +61,15 @@ pub struct RuleConfig {
     /// must be a tag of this rule; one that a token does not have is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transitive: Vec<String>,
-    /// A policy as JSON that the role session is held to beside the role's own, at most 2,048 characters without white space. The container
-    /// endpoint and the client commands pass it to STS. It is no wall: whoever has the token can open a session without it.
+    /// A session policy as JSON, at most 2,048 characters without white space. The container endpoint and the client commands pass it to
+    /// STS. A caller who has the token can call STS without it: limit the role's own policy as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_policy: Option<String>,
-    /// ARNs of managed policies that the role session is held to, at most 10. As `session_policy`, and beside it.
+    /// ARNs of managed policies to use as session policies, at most 10. They apply in addition to `session_policy`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub session_policy_arns: Vec<String>,
-    /// The ARN of a role, in a hub-and-spoke set-up one of another account, that the session assumes at once: callers get that second session, for
-    /// an hour at most. Of the tags only the transitive ones reach it. Session policies hold of it.
+    /// The ARN of a second role, for example in a spoke account, that the session assumes next. Callers get the second session, which lasts at
+    /// most an hour. Only transitive tags reach it. Session policies apply to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assume_then: Option<String>,
     /// The session tags, by key. A template fixes the value; a table lets the request choose.
@@ -78,14 +77,14 @@ pub struct RuleConfig {
     pub tags: BTreeMap<String, TagConfig>,
 }
 
-/// Whether a rule decides.
+/// The effect of a rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RuleMode {
     /// The rule decides.
     #[default]
     Enforce,
-    /// What the rule would have decided is recorded.
+    /// The issuer records the rule's decision, and grants nothing by it.
     Shadow,
 }
 
@@ -101,10 +100,10 @@ fn default_audiences() -> Vec<String> {
     vec![STS_AUDIENCE.to_owned()]
 }
 
-/// What a claim must be: a value, a list of values of which it is one, or a test.
+/// The required value of a claim: a value, a list of allowed values, or a test.
 ///
-/// A text with `*` matches by its form where the claim allows that: `*` stands for any characters but `/`, `**` for any characters.
-/// Of a claim that is a list, one element must match.
+/// If the claim allows globs, `*` in a string matches any characters except `/`, and `**` any characters. A claim that is a list matches if
+/// one of its elements does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MatchConfig {
     /// One of these values.
@@ -129,13 +128,13 @@ pub enum MatchValue {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatchTest {
-    /// `true`: the claim is there, whatever it holds.
+    /// `true`: the claim is present, with any value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub present: Option<bool>,
-    /// `true`: there is no such claim.
+    /// `true`: the claim is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub absent: Option<bool>,
-    /// This value, also where it holds `*`.
+    /// This value. `*` is a literal character.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exact: Option<MatchValue>,
 }
@@ -161,7 +160,7 @@ impl JsonSchema for MatchConfig {
         let value = generator.subschema_for::<MatchValue>();
         let test = generator.subschema_for::<MatchTest>();
         json_schema!({
-            "description": "What a claim must be: a value, a list of values of which it is one, or a test.",
+            "description": "The required value of a claim: a value, a list of allowed values, or a test.",
             "anyOf": [value, {"type": "array", "items": value, "minItems": 1}, test],
         })
     }

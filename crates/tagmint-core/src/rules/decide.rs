@@ -56,25 +56,25 @@ pub struct Grant {
     pub lifetime: Lifetime,
     /// The session tags.
     pub tags: SessionTags,
-    /// What the role session is to be that the token opens.
+    /// The terms of the role session that the token opens.
     pub session: SessionTerms,
 }
 
-/// What the rules say of a request.
+/// The decision on a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// What is granted, or why nothing is.
+    /// The grant, or the reason for the refusal.
     pub result: Result<Grant, Denial>,
-    /// What shadow rules would have decided that come before the deciding rule.
+    /// The decisions of the shadow rules before the deciding rule.
     pub shadows: Vec<ShadowDecision>,
 }
 
-/// What a shadow rule would have decided. Nothing is granted by it.
+/// The decision of a shadow rule. The issuer grants nothing by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShadowDecision {
     /// The rule.
     pub rule: RuleName,
-    /// What it would have granted, or why not.
+    /// The grant that the rule would make, or the reason for its refusal.
     pub result: Result<Grant, DenialReason>,
 }
 
@@ -85,7 +85,7 @@ impl RuleSet {
     /// identity's `only_rule` excludes. The first whose matches and condition hold decides. A condition that fails ends the search
     /// with a refusal: were it skipped, a narrow rule that errs would fall through to a broader one.
     ///
-    /// Shadow rules are asked in their place, and the search goes on after them.
+    /// Shadow rules are evaluated in their order, and the search continues after them.
     pub fn decide(&self, identity: &VerifiedIdentity, request: &MintRequest) -> Decision {
         let mut shadows = Vec::new();
         let result = self.decide_into(identity, request, &mut shadows);
@@ -118,7 +118,7 @@ impl RuleSet {
     }
 }
 
-/// What one candidate decides. None where it does not take the identity.
+/// The decision of one candidate. None if it does not match the identity.
 pub(super) fn decide_by(
     rule: &Rule,
     names: &Names<'_>,

@@ -1,4 +1,4 @@
-//! Why a request gets what it gets: what each rule says of it.
+//! Explains a decision: the verdict of every rule on a request.
 
 use std::fmt;
 
@@ -12,38 +12,38 @@ use super::{
 };
 use crate::identity::VerifiedIdentity;
 
-/// What the rules say of a request, and why.
+/// A decision, with the verdict of every rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// The decision.
     pub decision: Decision,
-    /// What each rule says, in the rules' order.
+    /// The verdicts, in the order of the rules.
     pub rules: Vec<RuleVerdict>,
     /// Where no rule takes the identity: the rule of the same `from` that misses the fewest conditions.
     pub nearest: Option<RuleName>,
 }
 
-/// What one rule says of a request.
+/// The verdict of one rule on a request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleVerdict {
     /// The rule.
     pub rule: RuleName,
     /// Whether it decides.
     pub mode: RuleMode,
-    /// What it says.
+    /// The verdict.
     pub verdict: Verdict,
     /// How many of its conditions do not hold.
     pub missed: usize,
 }
 
-/// What one rule says.
+/// The verdict of one rule.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     /// It takes identities from elsewhere.
     From {
-        /// Whose identities it takes.
+        /// The rule's `from`.
         expected: String,
-        /// Where this one comes from.
+        /// The source of this identity, written as a `from`.
         actual: String,
     },
     /// The request names another rule, or the credential is bound to another one.

@@ -23,7 +23,7 @@ pub(super) struct Known {
 }
 
 impl TrustedIssuers {
-    /// None: identities come from sessions and bearers alone.
+    /// No trusted issuers: only sessions and bearer tokens.
     pub const fn none() -> Self {
         Self { known: Vec::new() }
     }

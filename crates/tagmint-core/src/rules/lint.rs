@@ -1,12 +1,12 @@
-//! What is allowed, but hardly meant: rules that take more than their author thinks, or nothing.
+//! Warnings: valid rules that match more identities than their author expects, or none.
 //!
 //! Everything here looks at a rule's matches and templates, with the table of the kind of issuer that the rule takes identities from. A
-//! `when` is not analysed: what it asks for besides counts for nothing.
+//! `when` is not analysed.
 //!
 //! | module | looks at |
 //! |---|---|
-//! | `claims` | what a rule's matches bind |
-//! | `values` | what goes into the token |
+//! | `claims` | the claims that a rule binds |
+//! | `values` | the values in the token |
 //! | `order` | rules that an earlier one leaves nothing |
 
 mod claims;

@@ -1,4 +1,4 @@
-//! Matches: what a rule asks of single claims, as data.
+//! Matches: the required values of single claims, as data.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::{
     trusted_issuer::kind::{Claim, ClaimType},
 };
 
-/// What is wrong with a match. Every message says what to write.
+/// An invalid match. Every message includes the fix.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MatchError {
     #[error(transparent)]
@@ -52,11 +52,11 @@ pub(super) enum MatchError {
 /// A claim, and what it must be.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Match {
-    /// As the rule writes it.
+    /// The key in the rule's `match`.
     pub(super) name: String,
     at: At,
     pub(super) test: Test,
-    /// What is known of the claim.
+    /// The claim's entry in the kind's table.
     pub(super) claim: Option<&'static Claim>,
 }
 
@@ -69,7 +69,7 @@ enum At {
     Pointer,
 }
 
-/// What a value must be.
+/// The required value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Test {
     Present,
@@ -94,9 +94,9 @@ pub(super) struct Glob(String);
 pub struct Miss {
     /// The claim, as the rule names it.
     pub claim: String,
-    /// What the rule asks for, in words.
+    /// The required value, for messages.
     pub expected: String,
-    /// What the identity has. None where the claim is absent.
+    /// The identity's value. None if the claim is absent.
     pub actual: Option<Value>,
 }
 

@@ -1,4 +1,4 @@
-//! The name that somebody meant who wrote another one.
+//! Suggestions for misspelled names.
 
 /// How alike two names must be, from 0 to 1, for one to be suggested for the other.
 const ALIKE: f64 = 0.7;

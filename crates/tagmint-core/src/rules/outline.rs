@@ -28,15 +28,15 @@ pub struct RuleOutline {
     pub tags: Vec<TagOutline>,
     /// The keys of the tags that are kept when the session assumes another role.
     pub transitive: Vec<Shape>,
-    /// Whose identities the rule takes.
+    /// The source of the rule's identities.
     pub from: RuleFrom,
-    /// What the role session is to be.
+    /// The terms of the role session.
     pub session: SessionTerms,
     /// Whether it decides.
     pub mode: RuleMode,
     /// The only values that its `match` leaves a claim, by the claim's name, where there are such.
     pub exact: BTreeMap<String, Vec<Value>>,
-    /// What its `match` asks for, sorted by claim.
+    /// Its `match`, sorted by claim.
     pub matches: Vec<MatchOutline>,
     /// The names that its `when` uses, `claims` where it reads the map of all claims. None: there is no `when`.
     pub when: Option<BTreeSet<String>>,
@@ -51,16 +51,16 @@ impl RuleOutline {
     }
 }
 
-/// What a rule's `match` asks of one claim.
+/// One entry of a rule's `match`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatchOutline {
     /// The claim, as the rule names it.
     pub claim: String,
-    /// What it must be.
+    /// The required value.
     pub test: MatchedBy,
 }
 
-/// What a claim must be.
+/// The required value of a claim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MatchedBy {
     /// Present, whatever its value.

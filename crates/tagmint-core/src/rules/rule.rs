@@ -8,7 +8,7 @@ use crate::{
     trusted_issuer::TrustedIssuerName,
 };
 
-/// Whose identities a rule takes.
+/// The source of a rule's identities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuleFrom {
     /// Those of a session: `session`.
@@ -49,7 +49,7 @@ impl RuleFrom {
     }
 }
 
-/// What an identity came from, written as a rule's `from`.
+/// The source of an identity, written as a rule's `from`.
 pub(super) fn from_of(identity: &VerifiedIdentity) -> &str {
     identity.trusted_issuer.as_ref().map_or(identity.source.as_str(), TrustedIssuerName::as_str)
 }

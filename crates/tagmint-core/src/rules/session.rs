@@ -1,8 +1,7 @@
-//! What a rule says of the role session that its token opens.
+//! The terms of the role session that a rule's token opens: session policies and a second role.
 //!
-//! STS holds a session to a session policy that the caller passes: it takes rights away and never gives any. Whoever has the token itself can
-//! open a session without it. So it narrows what the container endpoint and the client commands hand out, and is no wall against a caller who
-//! gets the token.
+//! STS limits a session by the session policies that the caller passes. A caller who has the token can call STS without them. They limit the
+//! credentials from the container endpoint and the client commands, and do not protect against a caller who gets the token.
 //!
 //! Sources: STS API reference, `AssumeRoleWithWebIdentity` and `AssumeRole` (`Policy`, `PolicyArns`); IAM user guide, "Role chaining".
 
@@ -16,17 +15,17 @@ pub const MAX_POLICY: usize = 2048;
 /// Most managed policies of a session (`PolicyArns` of STS).
 pub const MAX_POLICY_ARNS: usize = 10;
 
-/// What a role session is to be.
+/// The terms of a role session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SessionTerms {
-    /// A policy as JSON, without white space, that the session is held to.
+    /// A session policy as JSON, without white space.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    /// ARNs of managed policies that the session is held to.
+    /// ARNs of managed policies that are session policies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policy_arns: Vec<String>,
-    /// The ARN of a role that the session assumes at once. Policies then hold of that second session.
+    /// The ARN of a role that the session assumes next. The policies then apply to the second session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assume_then: Option<String>,
 }
@@ -38,7 +37,7 @@ impl SessionTerms {
     }
 }
 
-/// What is wrong with a rule's session policy or second role.
+/// An invalid session policy or second role.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SessionError {
     #[error("not JSON: {0}")]

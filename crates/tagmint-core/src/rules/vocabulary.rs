@@ -52,7 +52,7 @@ impl<'a> Vocabulary<'a> {
         Self { from: String::new(), kind: None, listed: None, open: true }
     }
 
-    /// What is known of the claim `name`, if identities may have it.
+    /// The entry of the claim `name` in the kind's table. An error if identities cannot have the claim.
     pub(super) fn look_up(&self, name: &str) -> Result<Option<&'static Claim>, UnknownClaim> {
         if let Some(claim) = self.kind.and_then(|kind| kind.claim(name)) {
             return Ok(Some(claim));

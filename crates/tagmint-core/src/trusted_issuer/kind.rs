@@ -1,4 +1,4 @@
-//! The kinds of trusted issuers, as data: which claims their tokens have, what each claim means, and who decides its value.
+//! The kinds of trusted issuers, as data: the claims of their tokens, the meaning of each claim, and who controls its value.
 //!
 //! A kind is one file below `kind/` with one [`Kind`] table. To add one, write that file, add it to [`IssuerKind::ALL`], write a sample
 //! token to `kind/samples/NAME.json` and a section `### NAME` to docs/trusted-issuers.md. `kind/tests.rs` lists what each must have.
@@ -27,7 +27,7 @@ use super::{TokenAlgorithm, TokenError, claims::Reader};
 #[derive(Clone, Copy)]
 pub struct IssuerKind(&'static Kind);
 
-/// What is known of a kind.
+/// The table of a kind.
 #[derive(Debug)]
 pub struct Kind {
     /// The value of `kind` in the configuration.
@@ -36,7 +36,7 @@ pub struct Kind {
     pub title: &'static str,
     /// The issuer URL of the public service, if every customer has the same one.
     pub default_issuer: Option<&'static str>,
-    /// The forms of its issuer URLs. What a customer fills in is in angle brackets.
+    /// The forms of its issuer URLs, with placeholders in angle brackets.
     pub issuers: &'static [&'static str],
     /// The algorithms that it signs with.
     pub algorithms: &'static [TokenAlgorithm],
@@ -44,7 +44,7 @@ pub struct Kind {
     pub has_nbf: bool,
     /// Whether `aud` is written as a list of one.
     pub audience_list: bool,
-    /// The forms of `sub`. What varies is in angle brackets.
+    /// The forms of `sub`, with placeholders in angle brackets.
     pub subjects: &'static [&'static str],
     /// The claims, and the attributes that are derived from them.
     pub claims: &'static [Claim],
@@ -74,7 +74,7 @@ pub struct Claim {
     pub name: &'static str,
     /// The type of its value.
     pub value: ClaimType,
-    /// What it says, and who decides it.
+    /// Its meaning, and who controls its value.
     pub meaning: Meaning,
     /// Whether every token has it.
     pub required: bool,
@@ -82,7 +82,7 @@ pub struct Claim {
     pub derived: bool,
     /// Whether a rule may match a part of it: `*` then stands for a part without `/`.
     pub glob: bool,
-    /// What it holds.
+    /// A description of its value.
     pub about: &'static str,
 }
 
@@ -101,19 +101,19 @@ pub enum ClaimType {
     Json,
 }
 
-/// What a claim says, and who decides it.
+/// The meaning of a claim, and who controls its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
     /// Identifies a thing, and is never given to another one.
     Id(Scope),
     /// Names a thing. Another one can get the name later.
     Name {
-        /// What it names.
+        /// The thing that it names.
         scope: Scope,
         /// The claim with the thing's id, if there is one.
         id: Option<&'static str>,
     },
-    /// Text that whoever can push a branch, open a pull request or start a job can choose.
+    /// A string that anyone can choose who can push a branch, open a pull request or start a job.
     Shapeable,
     /// A reusable workflow or pipeline definition. Jobs of other repositories can use it.
     Workflow,
@@ -121,12 +121,12 @@ pub enum Meaning {
     Issuer,
 }
 
-/// What a claim identifies or names.
+/// The thing that a claim identifies or names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The thing that runs jobs: a repository, project, pipeline, workspace, service account or role.
     Repository,
-    /// What such things belong to: an organization, group, account or cluster.
+    /// The owner of such things: an organization, group, account or cluster.
     Owner,
     /// Something else: a person, a run.
     Other,

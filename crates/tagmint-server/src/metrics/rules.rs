@@ -4,14 +4,14 @@ use metrics::{Counter, Gauge, Label, Recorder as _};
 
 use super::{Figures, METADATA, labelled};
 
-/// What came of reading the rules anew.
+/// The result of a reload of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RuleReload {
     /// Other rules are in force.
     Replaced,
     /// They are the same.
     Unchanged,
-    /// They cannot be used: the old ones stay in force.
+    /// The new rules are invalid: the old ones stay in force.
     Failed,
 }
 
@@ -42,7 +42,7 @@ impl Figures {
         self.rule_set(new).set(1.0);
     }
 
-    /// The rules were read anew.
+    /// The rules were reloaded.
     pub fn rules_read(&self, result: RuleReload) {
         self.rule_reload_counter(result).increment(1);
     }

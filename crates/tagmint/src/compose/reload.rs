@@ -1,4 +1,4 @@
-//! SIGHUP: what a running issuer reads anew.
+//! SIGHUP: reloads the rules and the certificate files of a running issuer.
 
 use std::{path::Path, sync::Arc};
 
@@ -9,7 +9,7 @@ use super::Issuer;
 use crate::config::{Config, ConfigError};
 
 impl Issuer {
-    /// Reads the rules and the certificate files anew. Unusable ones change nothing.
+    /// Reloads the rules and the certificate files. After an error the old ones stay in use.
     pub(super) async fn reload(&self) {
         let reading = (self.config_file.clone(), self.trusted_issuers.clone(), Arc::clone(self.app()));
         match tokio::task::spawn_blocking(move || rules_anew(&reading.0, &reading.1, reading.2.settings())).await {
@@ -23,11 +23,11 @@ impl Issuer {
             }
             Ok(Err(error)) => {
                 self.app().keep_rules();
-                tracing::error!(%error, "the rules could not be read anew: the old ones stay in force");
+                tracing::error!(%error, "the rules could not be reloaded: the old ones stay in force");
             }
             Err(error) => {
                 self.app().keep_rules();
-                tracing::error!(%error, "the rules could not be read anew: the old ones stay in force");
+                tracing::error!(%error, "the rules could not be reloaded: the old ones stay in force");
             }
         }
         let Some(files) = &self.certificate_files else { return };

@@ -106,8 +106,7 @@ pub struct RawConfig {
     /// Makes errors of the warnings about rules (docs/rules.md lists them): such a configuration is refused.
     #[serde(default)]
     pub strict: bool,
-    /// Lets a refusal say which condition of the nearest rule missed, to whoever asked. Test issuers alone: it tells strangers what the
-    /// rules ask for.
+    /// Tells the caller which condition of the nearest rule did not match. For test issuers only: it reveals the rules to strangers.
     #[serde(default)]
     pub explain_refusals: bool,
     /// The issuers whose ID tokens are accepted, such as GitHub, GitLab and Kubernetes clusters.

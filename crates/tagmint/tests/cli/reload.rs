@@ -22,7 +22,7 @@ struct Stage {
 
 const REPLACED: &str = "other rules are in force";
 const SAME: &str = "the rules are the same as before";
-const KEPT: &str = "the rules could not be read anew: the old ones stay in force";
+const KEPT: &str = "the rules could not be reloaded: the old ones stay in force";
 
 impl Stage {
     fn new() -> Self {

@@ -1,4 +1,4 @@
-//! What a rule's matches bind.
+//! The claims that a rule's matches bind.
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ use crate::{
 /// Words in a tag's key that say that its value begins names in a bucket. A transitive tag counts as well.
 const PREFIX_WORDS: &[&str] = &["prefix", "path", "folder", "directory", "tenant", "home"];
 
-/// What the matches bind.
+/// The claims that are bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // independent of each other
 pub(super) struct Bound {
@@ -125,7 +125,7 @@ fn names(rule: &Rule, bound: Bound, kind: IssuerKind, found: &mut Found<'_>) {
             _ => continue,
         };
         let text = format!(
-            "`{}` is a name, and a name can become somebody else's (a rename, a transfer, a deleted account)",
+            "`{}` is a name, and another owner can take the name later (after a rename, a transfer or a deletion)",
             it.name
         );
         found.add("match", WarningId::NameWithoutId, text, bind(id));
@@ -229,7 +229,7 @@ fn pull_request_target(rule: &Rule, found: &mut Found<'_>) {
     }
 }
 
-/// GitLab: whoever may push to the project can make a branch of any name, unless the name is protected.
+/// GitLab: anyone who can push to the project can create a branch of any name, unless the name is protected.
 fn unprotected_ref(rule: &Rule, found: &mut Found<'_>) {
     let names_a_ref = rule.matches.iter().any(|it| match it.name.as_str() {
         "ref" | "branch" | "tag" | "ref_path" => narrows(it),

@@ -295,8 +295,8 @@ fn a_warning_says_what_to_write() {
     assert_eq!(
         shown,
         [
-            "rule[0].match (rule `r`): `repository` is a name, and a name can become somebody else's (a rename, a transfer, a deleted \
-             account); add `repository_id = \"…\"` to `match` [name-without-id]",
+            "rule[0].match (rule `r`): `repository` is a name, and another owner can take the name later (after a rename, a transfer or \
+             a deletion); add `repository_id = \"…\"` to `match` [name-without-id]",
             "rule[0].match (rule `r`): `pull_request_target` passes too: it has the base's branch and environments, while a stranger's \
              pull request starts it; match the events, for example `event_name = [\"push\", \"workflow_dispatch\"]` [pull-request-target]",
         ]

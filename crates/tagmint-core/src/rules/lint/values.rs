@@ -1,4 +1,4 @@
-//! What goes into the token: texts that others choose, and names that may become others'.
+//! The values in the token: strings that strangers choose, and names that another owner can take later.
 
 use cel::{
     Context, IdedExpr,
@@ -163,7 +163,7 @@ impl Looking<'_, '_> {
                 self.found.add(field, WarningId::ShapeableValue, text, fix);
             }
             Meaning::Name { scope: Scope::Repository | Scope::Owner, id: Some(id) } if !self.bound.repository_id => {
-                let text = format!("`{claim}` names somebody in the token, and a name can become somebody else's");
+                let text = format!("`{claim}` puts a name into the token, and another owner can take the name later");
                 self.found.add(field, WarningId::NameWithoutId, text, format!("use `${{{id}}}`"));
             }
             Meaning::Id(_) | Meaning::Name { .. } | Meaning::Issuer => {}

@@ -32,7 +32,7 @@ pub(super) const KIND: Kind = Kind {
         Claim::text_id(
             "service_account_uid",
             Scope::Other,
-            "The service account's UID. One that is made anew has another",
+            "The service account's UID. It changes when the account is created again",
         )
         .required()
         .derived(),

@@ -6,7 +6,7 @@
 //! | `fetched` | API Activity (6003), activity Create: `AssumeRoleWithWebIdentity` |
 //! | one that cannot be read | Base Event (0) |
 //!
-//! Source: OCSF schema 1.3.0, the classes `authorize_session`, `api_activity` and `base_event`. What it has no attribute for is in `unmapped`.
+//! Source: OCSF schema 1.3.0, the classes `authorize_session`, `api_activity` and `base_event`. Members without an attribute in the schema are in `unmapped`.
 
 use serde_json::{Map, Value, json};
 use tagmint_core::{
@@ -143,7 +143,7 @@ fn refusal(entry: &LedgerEntry, refused: &Refused) -> Value {
     members
 }
 
-/// What the schema has no attribute for.
+/// The members without an attribute in the schema.
 fn unmapped(row: &LedgerRow, entry: Option<&LedgerEntry>) -> Value {
     let chain = json!({"prev_hash": row.prev_hash, "hash": row.hash});
     let Some(entry) = entry else { return json!({"chain": chain, "body": row.body}) };
@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// What every event must have (OCSF 1.3.0, base event), and what its class asks for besides.
+    /// The required attributes of every event (OCSF 1.3.0, base event).
     const REQUIRED: [&str; 8] =
         ["activity_id", "category_uid", "class_uid", "metadata", "severity_id", "time", "type_uid", "status_id"];
 

@@ -37,8 +37,7 @@ pub struct ProveArgs {
     #[arg(long, value_name = "NAME", default_value = "tagmint-prove")]
     pub session_name: String,
 
-    /// A role that the session assumes at once: the checks are then made with that second session. Default: what the issuer's rule
-    /// says.
+    /// The ARN of a second role that the session assumes before the checks. Default: `assume_then` of the issuer's rule.
     #[arg(long, value_name = "ROLE_ARN")]
     pub assume_then: Option<String>,
 

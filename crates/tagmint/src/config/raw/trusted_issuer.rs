@@ -9,7 +9,7 @@ use tagmint_core::trusted_issuer::IssuerKind;
 
 use super::{DurationText, PathText};
 
-/// An issuer whose ID tokens prove an identity: a CI platform, a cluster, AWS. Jobs and workloads get tokens for theirs, without a stored
+/// An issuer whose ID tokens prove an identity: a CI platform, a cluster, AWS. Jobs and workloads exchange its tokens, without a stored
 /// secret.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -17,7 +17,7 @@ pub struct RawTrustedIssuer {
     /// The name in rules (`from`) and in the ledger: 1 to 64 characters of `a-z`, `0-9` and `-`, unique, and none of `session`,
     /// `bearer`, `anonymous` and `people`.
     pub name: String,
-    /// What kind of issuer it is: which claims its tokens have, and what they mean (docs/trusted-issuers.md).
+    /// The kind of the issuer, which defines the claims of its tokens and their meaning (docs/trusted-issuers.md).
     pub kind: RawIssuerKind,
     /// The issuer, byte for byte as it stands in `iss`; its keys are found through `/.well-known/openid-configuration` below it. For
     /// GitHub Enterprise Server `https://HOST/_services/token`, for an enterprise with an issuer of its own
